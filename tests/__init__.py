@@ -1,0 +1,1 @@
+"""The tests: they mirror the source tree and start the real servers they need."""
