@@ -1,0 +1,188 @@
+"""`custody.yaml`: process settings, parsed once at start, all faults reported together with their path.
+
+Resources are not kept here: they enter the control topic (`custody apply -f`), see `schemas/resources.py`. Secrets
+are never in the file: they are files under `secrets/` of the home, or environment variables.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.errors import ConfigError
+from schemas.runtime import Home, find_home
+
+
+class Model(BaseModel):
+    """Base of all settings: unknown keys are faults, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ports(Model):
+    """Ports on the bind address; 0 picks a free one (for tests)."""
+
+    kafka: int = Field(19092, ge=0, le=65535, description="embedded broker, client listener")
+    kafka_controller: int = Field(19093, ge=0, le=65535, description="embedded broker, controller listener")
+    store: int = Field(18123, ge=0, le=65535, description="embedded ClickHouse-HTTP front")
+    http_proxy: int = Field(18080, ge=0, le=65535, description="regular HTTP(S) proxy for agents")
+    demo_postgres: int = Field(15433, ge=0, le=65535, description="upstream of the demo: PostgreSQL")
+    demo_http: int = Field(18090, ge=0, le=65535, description="upstream of the demo: HTTP API")
+    demo_siem: int = Field(16514, ge=0, le=65535, description="syslog receiver of the demo")
+
+
+class Kafka(Model):
+    """The broker. Empty bootstrap means the embedded one."""
+
+    bootstrap: str = Field("", description="host:port,… of the brokers; empty: the embedded broker")
+    security_protocol: Literal["SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "SASL_PLAINTEXT", description="SASL_PLAINTEXT only towards loopback"
+    )
+    ca_file: str = Field("", description="CA certificates for SASL_SSL")
+    partitions: int = Field(4, ge=1, le=1000, description="partitions of the raw and sessions topics when created")
+    replication: int = Field(1, ge=1, le=9, description="replicas of each topic when created; 3 in production")
+    min_insync_replicas: int = Field(1, ge=1, le=9, description="replicas that make a record durable; 2 in production")
+
+
+class Store(Model):
+    """ClickHouse. Empty url means the embedded store."""
+
+    url: str = Field("", description="http(s)://host:port of ClickHouse; empty: the embedded store")
+    insert_rows: int = Field(50_000, ge=1, description="most rows in one INSERT")
+    insert_interval_ms: int = Field(200, ge=0, description="longest wait to fill an INSERT")
+
+
+class Capture(Model):
+    """What the proxies do by default; a resource may say otherwise."""
+
+    bind: str = Field("127.0.0.1", description="address the proxies listen on; not loopback only with TLS")
+    tls_certificate: str = Field("", description="PEM certificate chain of the proxies' own listeners")
+    tls_key: str = Field("", description="PEM private key file (0600) of the listeners")
+    audit_timeout_s: float = Field(5.0, gt=0, description="longest wait for a record to become durable")
+    max_unrecorded_bytes: int = Field(1 << 20, ge=4096, description="how far a stream may run past its record")
+    max_pending_bytes: int = Field(64 << 20, ge=1 << 20, description="events waiting for the broker, per partition")
+    max_batch_bytes: int = Field(512 << 10, ge=1 << 12, le=1 << 20, description="plain bytes of one batch")
+    spool_max_bytes: int = Field(1 << 30, ge=1 << 20, description="most the spool keeps on disk")
+
+
+class Masking(Model):
+    """The stream's masking."""
+
+    raw_grace_s: int = Field(3600, ge=0, description="raw batches are trimmed this long after they were masked")
+
+
+class RetentionClass(Model):
+    """How long a class is kept."""
+
+    max_age_days: int = Field(..., ge=0, description="partitions older than this expire")
+    min_age_days: int = Field(0, ge=0, description="nothing younger than this may go")
+
+
+class Retention(Model):
+    """Retention classes and how often due partitions are looked for."""
+
+    classes: dict[str, RetentionClass] = Field(
+        default_factory=lambda: {
+            "short": RetentionClass(max_age_days=30, min_age_days=0),
+            "standard": RetentionClass(max_age_days=365, min_age_days=0),
+        },
+        description="class name to ages",
+    )
+    interval_s: float = Field(60.0, gt=0, description="how often due partitions are looked for")
+
+
+class Syslog(Model):
+    """RFC 5424 over TLS (RFC 5425)."""
+
+    host: str = Field("", description="receiver; empty: the sink is off")
+    port: int = Field(6514, ge=1, le=65535, description="receiver's port")
+    ca_file: str = Field("", description="CA that signed the receiver's certificate")
+    client_certificate: str = Field("", description="PEM certificate for mutual TLS")
+    client_key: str = Field("", description="PEM key file (0600) for mutual TLS")
+    server_name: str = Field("", description="name in the receiver's certificate when it is not the host")
+    min_severity: Literal["info", "low", "medium", "high", "critical"] = Field(
+        "info", description="detections below this are not sent"
+    )
+
+
+class Siem(Model):
+    """Where alerts go."""
+
+    syslog: Syslog = Field(default_factory=Syslog, description="syslog over TLS")
+
+
+class SchemaRegistry(Model):
+    """Confluent framing instead of single-object encoding."""
+
+    url: str = Field("", description="registry; empty: single-object encoding")
+
+
+class Settings(Model):
+    """All of custody.yaml."""
+
+    ports: Ports = Field(default_factory=Ports, description="ports of the embedded stack")
+    kafka: Kafka = Field(default_factory=Kafka, description="broker")
+    store: Store = Field(default_factory=Store, description="ClickHouse")
+    capture: Capture = Field(default_factory=Capture, description="proxies")
+    masking: Masking = Field(default_factory=Masking, description="masking in the stream")
+    retention: Retention = Field(default_factory=Retention, description="retention classes")
+    siem: Siem = Field(default_factory=Siem, description="alert forwarding")
+    schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry, description="Avro registry")
+    policy_file: str = Field("", description="YAML rules applied when control holds none; empty: the shipped ones")
+
+    def bootstrap(self) -> str:
+        """Kafka's address: configured or embedded."""
+        return self.kafka.bootstrap or f"127.0.0.1:{self.ports.kafka}"
+
+    def store_url(self) -> str:
+        """ClickHouse's address: configured or embedded."""
+        return self.store.url or f"http://127.0.0.1:{self.ports.store}"
+
+
+def faults_of(error: ValidationError, name: str) -> str:
+    """Every fault of a document on its own line: path: message."""
+    lines = [
+        f"{name}: {'.'.join(str(part) for part in fault['loc']) or '(document)'}: {fault['msg']}"
+        for fault in error.errors(include_input=False, include_url=False)
+    ]
+    return "\n".join(lines)
+
+
+def parse_settings(text: str, name: str = "custody.yaml") -> Settings:
+    """Settings from YAML text. Raises ConfigError with all faults at once."""
+    document = load_yaml(text, name)
+    try:
+        return Settings.model_validate(document or {})
+    except ValidationError as error:
+        raise ConfigError(faults_of(error, name)) from None
+
+
+MAX_DOCUMENT_BYTES = 4 << 20
+
+
+def load_yaml(text: str, name: str) -> Any:
+    """YAML data without aliases (a few bytes of aliases can expand without bound). Raises ConfigError."""
+    if len(text) > MAX_DOCUMENT_BYTES:
+        raise ConfigError(f"{name}: larger than {MAX_DOCUMENT_BYTES} bytes")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ConfigError(f"{name}: aliases are not allowed")
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{name}: {str(error).splitlines()[0]}") from None
+
+
+def find_settings(home: Home | None = None) -> Settings:
+    """Settings of a home: its custody.yaml, else ./custody.yaml, else the defaults. Raises ConfigError."""
+    root = (home or Home(find_home())).root
+    override = os.environ.get("CUSTODY_CONFIG")
+    candidates = [Path(override)] if override else [root / "custody.yaml", Path("custody.yaml")]
+    for path in candidates:
+        if override or path.is_file():
+            try:
+                return parse_settings(path.read_text("utf-8"), path.name)
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"{path.name}: {error}") from None
+    return Settings()

@@ -1,0 +1,123 @@
+"""The models of what control holds: resources, credentials, keys. `custody apply -f` takes them as YAML."""
+
+import os
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from schemas.config import Model, faults_of
+from schemas.errors import ConfigError
+from schemas.runtime import Home
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+class Upstream(Model):
+    """Where a resource really is, and as whom the proxy logs in."""
+
+    host: str = Field(..., min_length=1, description="host name or address")
+    port: int = Field(..., ge=1, le=65535, description="port")
+    tls: Literal["off", "require", "verify"] = Field("off", description="TLS to the upstream")
+    ca_file: str = Field("", description="CA certificates for tls: verify")
+    user: str = Field("", description="user the proxy logs in as")
+    database: str = Field("", description="PostgreSQL: database when the agent names none")
+    secret: str = Field("", description="where the upstream's secret is: env:NAME or file:NAME (under secrets/)")
+    header: str = Field("Authorization", description="HTTP: header that carries the secret")
+    scheme: str = Field("Bearer", description="HTTP: prefix of the secret in that header; may be empty")
+
+
+class Limits(Model):
+    """How much of an answer is recorded."""
+
+    max_rows: int = Field(100, ge=0, description="result rows recorded per action; the rest is counted and digested")
+    max_payload_bytes: int = Field(65_536, ge=0, le=262_144, description="content bytes recorded per action")
+    max_statement_bytes: int = Field(262_144, ge=1024, le=262_144, description="statement bytes recorded")
+    idle_timeout_s: float = Field(3600.0, gt=0, description="a session without traffic is closed")
+    connect_timeout_s: float = Field(10.0, gt=0, description="longest wait for the upstream and for a login")
+
+
+class Resource(Model):
+    """Something agents act on, reached through one listener of a proxy."""
+
+    name: Name
+    protocol: Literal["postgres", "http", "tcp"] = Field(..., description="how its bytes are understood")
+    listen: int = Field(..., ge=0, le=65535, description="port of the proxy for it")
+    upstream: Upstream
+    record: Literal["complete", "request", "best_effort"] = Field("complete", description="what is durable first")
+    on_audit_failure: Literal["block", "spool"] = Field("block", description="when the broker is gone")
+    on_opaque: Literal["relay", "refuse"] = Field("refuse", description="bytes that cannot be parsed")
+    principal: str = Field("", description="tcp: whose authority is used, since the protocol carries no login")
+    retention_class: str = Field("standard", description="retention class of its events")
+    labels: dict[str, str] = Field(default_factory=dict, description="free labels, e.g. environment: production")
+    limits: Limits = Field(default_factory=Limits, description="how much is recorded")
+
+    @model_validator(mode="after")
+    def _tcp_needs_principal(self) -> "Resource":
+        if self.protocol == "tcp" and not self.principal:
+            raise ValueError("a tcp resource needs `principal`: the protocol carries no login")
+        return self
+
+
+class Delegate(Model):
+    """One link of a delegation chain."""
+
+    actor: str
+    on_behalf_of: str
+
+
+class Credential(Model):
+    """What an agent may log in with. Its secret is HMAC(mint key, id ‖ expiry): recomputed, stored nowhere."""
+
+    id: str = Field(..., pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    principal: str = Field(..., min_length=1)
+    agent: str = Field(..., min_length=1)
+    delegation: list[Delegate] = Field(default_factory=list)
+    run_id: str = ""
+    resources: list[str] = Field(..., min_length=1, description="resource names, or * for all")
+    expires_at: int = Field(..., gt=0, description="µs since the epoch, UTC")
+
+
+class Key(Model):
+    """An Ed25519 public key, hex: of a proxy (may sign batches) or a writer (may sign control entries)."""
+
+    public: str = Field(..., pattern=r"^[0-9a-f]{64}$")
+    kinds: list[str] = Field(default_factory=list, description="writer keys: the control kinds it may write")
+
+
+class Document(Model):
+    """A file for `custody apply -f`."""
+
+    resources: list[Resource] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _names_and_ports_are_unique(self) -> "Document":
+        names = [resource.name for resource in self.resources]
+        ports = [resource.listen for resource in self.resources if resource.listen]
+        if len(set(names)) < len(names):
+            raise ValueError("two resources have one name")
+        if len(set(ports)) < len(ports):
+            raise ValueError("two resources listen on one port")
+        return self
+
+
+def parse_document(data: object, name: str) -> Document:
+    """A document from YAML data. Raises ConfigError with all faults."""
+    try:
+        return Document.model_validate(data or {})
+    except ValidationError as error:
+        raise ConfigError(faults_of(error, name)) from None
+
+
+def resolve_secret(reference: str, home: Home) -> str:
+    """The secret a reference names; "" for no reference. Raises ConfigError, without the secret."""
+    kind, _, name = reference.partition(":")
+    if not reference:
+        return ""
+    if kind == "env":
+        value = os.environ.get(name)
+        if value is None:
+            raise ConfigError(f"environment variable {name} is not set")
+        return value
+    if kind == "file":
+        return home.read_secret(name)
+    raise ConfigError(f"a secret is named env:NAME or file:NAME, not {kind}:…")

@@ -1,0 +1,272 @@
+"""How a record becomes bytes on Kafka and back.
+
+Single-object encoding (C3 01, CRC-64-AVRO fingerprint, body) by default; Confluent framing (00, 4-byte big-endian id,
+body) when a schema registry is configured. Readers tell them apart by the first byte. Sources: Avro 1.12
+specification, "Single-object encoding"; Confluent "Wire format".
+"""
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from importlib import resources
+from typing import Any, Final, Protocol
+
+import fastavro
+from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
+
+from schemas import events
+from schemas.errors import RecordError
+
+SINGLE_OBJECT: Final = b"\xc3\x01"
+CONFLUENT: Final = 0
+CURRENT: Final[Mapping[str, int]] = {
+    "EventBatch": 1,
+    "SealedBatch": 1,
+    "DeadLetter": 1,
+    "FactBatch": 1,
+    "Detection": 1,
+    "Progress": 1,
+    "RetentionAction": 1,
+    "Control": 1,
+    "StoredEvent": 1,
+}
+"""The version of each record that is written; every version in avsc/ is read."""
+
+
+class Registry(Protocol):
+    """What Confluent framing needs of a schema registry."""
+
+    def id_of(self, record: str, schema_json: str) -> int:
+        """Register (or find) the schema under the record's subject."""
+
+    def schema_of(self, schema_id: int) -> str:
+        """The schema JSON of an id."""
+
+
+def load_avsc(record: str, version: int | None = None) -> dict[str, Any]:
+    """The schema document of a record, as JSON data."""
+    name = f"{record}.v{version or CURRENT[record]}.avsc"
+    document: dict[str, Any] = json.loads(resources.files("schemas").joinpath("avsc", name).read_text("utf-8"))
+    return document
+
+
+def versions_of(record: str) -> list[int]:
+    """Every version of a record in the repository, rising."""
+    names = (entry.name for entry in resources.files("schemas").joinpath("avsc").iterdir())
+    return sorted(int(name.split(".")[1][1:]) for name in names if name.startswith(record + ".v"))
+
+
+def schema_fingerprint(document: dict[str, Any]) -> bytes:
+    """CRC-64-AVRO of the parsing canonical form, 8 bytes little-endian as single-object encoding wants it."""
+    return bytes.fromhex(fingerprint(to_parsing_canonical_form(document), "CRC-64-AVRO"))
+
+
+class _Schema:
+    """One parsed version of a record."""
+
+    def __init__(self, record: str, version: int) -> None:
+        document = load_avsc(record, version)
+        self.record = record
+        self.document = document
+        self.parsed = parse_schema(document)
+        self.fingerprint = schema_fingerprint(document)
+
+
+_KNOWN: Final = {
+    schema.fingerprint: schema
+    for record in CURRENT
+    for version in versions_of(record)
+    for schema in [_Schema(record, version)]
+}
+_WRITTEN: Final = {
+    record: next(schema for schema in _KNOWN.values() if schema.document == load_avsc(record, version))
+    for record, version in CURRENT.items()
+}
+
+
+def to_avro(value: Any) -> Any:
+    """A record as the Avro writer takes it: nested dataclasses become their own field dicts."""
+    if is_dataclass(value):
+        return {name: to_avro(item) for name, item in vars(value).items()}
+    if isinstance(value, list):
+        return [to_avro(item) for item in value] if value and is_dataclass(value[0]) else value
+    return value
+
+
+def event_fields(event: events.Event) -> dict[str, Any]:
+    """An event as the Avro writer takes it; its own `__dict__` unless something was masked."""
+    if not event.masked:
+        return event.__dict__
+    return {**event.__dict__, "masked": [item.__dict__ for item in event.masked]}
+
+
+def batch_fields(batch: events.EventBatch) -> dict[str, Any]:
+    """A batch as the Avro writer takes it: the hot path, so the walk of `to_avro` is spelled out."""
+    return {
+        **batch.__dict__,
+        "origin": batch.origin.__dict__ if batch.origin else None,
+        "sessions": [to_avro(session) for session in batch.sessions],
+        "events": [{"session": item.session, "event": event_fields(item.event)} for item in batch.events],
+    }
+
+
+def encode_body(record: str, value: Mapping[str, Any]) -> bytes:
+    """The bare Avro binary of a record."""
+    buffer = io.BytesIO()
+    fastavro.schemaless_writer(buffer, _WRITTEN[record].parsed, value)
+    return buffer.getvalue()
+
+
+def prefix_of(record: str, registry: Registry | None = None) -> bytes:
+    """The framing that goes before the body of a record."""
+    schema = _WRITTEN[record]
+    if registry is None:
+        return SINGLE_OBJECT + schema.fingerprint
+    return b"\x00" + registry.id_of(record, json.dumps(schema.document)).to_bytes(4, "big")
+
+
+def encode(value: events.Record, registry: Registry | None = None) -> bytes:
+    """A framed record."""
+    record = type(value).__name__
+    fields_ = batch_fields(value) if isinstance(value, events.EventBatch) else to_avro(value)
+    return prefix_of(record, registry) + encode_body(record, fields_)
+
+
+def decode_fields(data: bytes, registry: Registry | None = None) -> tuple[str, dict[str, Any]]:
+    """The record's name and its fields, resolved to the current version.
+
+    Raises RecordError for anything that is not a whole, known record.
+    """
+    schema, start = _schema_of(data, registry)
+    buffer = io.BytesIO(data)
+    buffer.seek(start)
+    value = _read(schema, buffer)
+    if buffer.tell() != len(data):
+        raise RecordError(f"{len(data) - buffer.tell()} bytes after the end of {schema.record}")
+    return schema.record, value
+
+
+def decode_body(record: str, body: bytes) -> dict[str, Any]:
+    """The fields of a bare Avro body of the current version."""
+    buffer = io.BytesIO(body)
+    value = _read(_WRITTEN[record], buffer)
+    if buffer.tell() != len(body):
+        raise RecordError(f"{len(body) - buffer.tell()} bytes after the end of {record}")
+    return value
+
+
+def decode(data: bytes, registry: Registry | None = None) -> events.Record:
+    """The record as its dataclass. Raises RecordError."""
+    record, values = decode_fields(data, registry)
+    built: events.Record = BUILDERS[record](values)
+    return built
+
+
+def _read(schema: _Schema, buffer: io.BytesIO) -> dict[str, Any]:
+    current = _WRITTEN[schema.record]
+    reader = None if schema is current else current.parsed
+    try:
+        value: dict[str, Any] = fastavro.schemaless_reader(buffer, schema.parsed, reader)
+    # Hostile bytes make the reader raise almost anything (EOFError, ValueError, IndexError, MemoryError …).
+    except Exception as error:
+        raise RecordError(f"not a {schema.record}: {type(error).__name__}") from None
+    return value
+
+
+def _schema_of(data: bytes, registry: Registry | None) -> tuple[_Schema, int]:
+    if data[:2] == SINGLE_OBJECT:
+        schema = _KNOWN.get(bytes(data[2:10]))
+        if schema is None:
+            raise RecordError(f"unknown schema fingerprint {bytes(data[2:10]).hex()}")
+        return schema, 10
+    if len(data) > 5 and data[0] == CONFLUENT:
+        if registry is None:
+            raise RecordError("Confluent framing, but no schema registry is configured")
+        schema = _KNOWN.get(_registered(registry, int.from_bytes(data[1:5], "big")))
+        if schema is None:
+            raise RecordError("the registry's schema is none that this version knows")
+        return schema, 5
+    raise RecordError("neither single-object nor Confluent framing")
+
+
+def _registered(registry: Registry, schema_id: int) -> bytes:
+    try:
+        return schema_fingerprint(json.loads(registry.schema_of(schema_id)))
+    except (ValueError, fastavro.schema.SchemaParseException, fastavro.schema.UnknownType) as error:
+        raise RecordError(f"schema {schema_id} of the registry is no Avro schema: {type(error).__name__}") from None
+
+
+def _origin(values: dict[str, Any] | None) -> events.Origin | None:
+    return events.Origin(**values) if values else None
+
+
+def _batch(values: dict[str, Any]) -> events.EventBatch:
+    return events.EventBatch(
+        **{
+            **values,
+            "origin": _origin(values["origin"]),
+            "sessions": [events.session_from(item) for item in values["sessions"]],
+            "events": [
+                events.SessionEvent(item["session"], events.event_from(item["event"])) for item in values["events"]
+            ],
+        }
+    )
+
+
+def _sealed(values: dict[str, Any]) -> events.SealedBatch:
+    header = {**values["header"], "redrives": _origin(values["header"]["redrives"])}
+    return events.SealedBatch(events.SealedHeader(**header), values["ciphertext"], values["signature"])
+
+
+def _with_origin(kind: type[Any]) -> Callable[[dict[str, Any]], Any]:
+    return lambda values: kind(**{**values, "origin": events.Origin(**values["origin"])})
+
+
+def _facts(values: dict[str, Any]) -> events.FactBatch:
+    return events.FactBatch(
+        **{
+            **values,
+            "origin": events.Origin(**values["origin"]),
+            "facts": [events.Fact(**item) for item in values["facts"]],
+        }
+    )
+
+
+def _stored(values: dict[str, Any]) -> events.StoredEvent:
+    return events.StoredEvent(
+        values["schema_fingerprint"],
+        events.session_from(values["session"]),
+        events.event_from(values["event"]),
+    )
+
+
+BUILDERS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
+    "EventBatch": _batch,
+    "SealedBatch": _sealed,
+    "DeadLetter": _with_origin(events.DeadLetter),
+    "FactBatch": _facts,
+    "Detection": _with_origin(events.Detection),
+    "Progress": lambda values: events.Progress(**values),
+    "RetentionAction": lambda values: events.RetentionAction(**values),
+    "Control": lambda values: events.Control(**values),
+    "StoredEvent": _stored,
+}
+
+
+def field_names(kind: type[Any]) -> set[str]:
+    """Names of a record's fields, as the dataclass has them."""
+    return {item.name for item in fields(kind)}
+
+
+_HEADER: Final = parse_schema(
+    next(item for item in load_avsc("SealedBatch")["fields"] if item["name"] == "header")["type"]
+    | {"namespace": "custody.v1.header"}
+)
+
+
+def encode_header(header: events.SealedHeader) -> bytes:
+    """The bare Avro binary of a sealed batch's header: its associated data."""
+    buffer = io.BytesIO()
+    fastavro.schemaless_writer(buffer, _HEADER, to_avro(header))
+    return buffer.getvalue()
