@@ -1,0 +1,3 @@
+"""Fixtures live in tests/support/, one file a server."""
+
+pytest_plugins = ["tests.support.kafka"]
