@@ -1,14 +1,15 @@
 """Group commit: events become durable batches on the raw topic, one batch in flight per partition.
 
-While a batch is in flight for a partition, later events gather into the next; an idle partition sends at once. There is no
-linger to tune. Each appended event gets a *ticket*, rising per partition; everything up to `durable` has been acknowledged by
-Kafka, or, for those who accept the spool, `kept` says what is at least on the local spool.
+While a batch is in flight for a partition, later events gather into the next; an idle partition sends at once. There is
+no linger to tune. Each appended event gets a *ticket*, rising per partition from 1. Tickets up to `durable` have been
+acknowledged by Kafka; tickets up to `kept` are on Kafka or at least on the local spool.
 
-Everything here runs on the event loop's thread, except librdkafka's callbacks, which only hand over.
+Everything runs on the event loop's thread, except librdkafka's callbacks, which only hand over. What is lost when the
+process dies: events not yet acknowledged, and nothing that waited for them has been released.
 """
 
 import asyncio
-import io
+import contextlib
 import logging
 import threading
 import time
@@ -17,64 +18,329 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-import fastavro
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException, Producer, murmur2
 
 from schemas import topics
+from schemas.config import Capture
 from schemas.errors import AuditUnavailable
-from schemas.events import Event, SessionContext
+from schemas.events import SealedBatch
 from schemas.runtime import now_us
 from schemas.wire import framing
+from schemas.wire.batching import BatchBuilder
 from schemas.wire.sealing import Sealer
 
 log = logging.getLogger(__name__)
 
+TICK_S: Final = 0.1
+RESEND_S: Final = 1.0
+GROWTH_S: Final = 30.0
+
 
 class Spool(Protocol):
-    """Where sealed batches go while the broker is away."""
+    """Where sealed batches go while the broker is away: first in, first out per partition, durable on return."""
 
     def append(self, partition: int, record: bytes) -> None:
-        """Keep a record durably (fsync). Raises AuditUnavailable when full or failing."""
+        """Keep a record, fsynced. Raises AuditUnavailable when full or failing."""
 
-    def take(self) -> tuple[int, bytes] | None:
-        """The oldest record kept, left in place; None when empty."""
+    def first(self, partition: int) -> bytes | None:
+        """The oldest record kept of a partition, left in place."""
 
-    def drop(self) -> None:
-        """Forget the oldest record: it is on Kafka now."""
+    def drop(self, partition: int) -> None:
+        """Forget the oldest record of a partition: Kafka has it."""
 
-
-@dataclass(slots=True)
-class _Pending:
-    """The next batch of a partition, being filled."""
-
-    contexts: dict[str, int] = field(default_factory=dict)
-    sessions: list[bytes] = field(default_factory=list)
-    events: list[bytes] = field(default_factory=list)
-    size: int = 0
+    def count(self, partition: int) -> int:
+        """How many records of a partition are kept, e.g. by an earlier process."""
 
 
 @dataclass(slots=True)
 class _Flight:
-    """A batch handed to Kafka and not yet acknowledged."""
+    """A record handed to Kafka and not yet acknowledged."""
 
     record: bytes
     last_ticket: int
     since: float
-    is_spooled: bool = False
+    is_from_spool: bool
 
 
-class PartitionState:
+@dataclass(slots=True)
+class Partition:
     """Tickets and batches of one partition."""
 
-    __slots__ = ("appended", "durable", "flight", "kept", "next_seq", "pending", "pending_bytes", "waiting", "watchers")
+    number: int
+    appended: int = 0
+    durable: int = 0
+    kept: int = 0
+    is_stalled: bool = False
+    next_seq: int = 0
+    pending: deque[tuple[BatchBuilder, int]] = field(default_factory=deque)
+    pending_bytes: int = 0
+    sealed: deque[tuple[bytes, int]] = field(default_factory=deque)
+    flight: _Flight | None = None
+    spooled_tickets: deque[int] = field(default_factory=deque)
+    is_pump_due: bool = False
+    watchers: set[Callable[[], None]] = field(default_factory=set)
 
-    def __init__(self) -> None:
-        self.pending: deque[_Pending] = deque()
-        self.pending_bytes = 0
-        self.flight: _Flight | None = None
-        self.next_seq = 0
-        self.appended = 0
-        self.durable = 0
-        self.kept = 0
-        self.watchers: set[Callable[[], None]] = set()
-        self.waiting: list[tuple[int, bool, asyncio.Future[None]]] = []
+    def watch(self, callback: Callable[[], None]) -> None:
+        """Call once, when durability moves on or the partition stalls."""
+        self.watchers.add(callback)
+
+
+class Publisher:
+    """The one way of events to Kafka. Create and use it on a running loop."""
+
+    def __init__(self, config: dict[str, Any], sealer: Sealer, capture: Capture, spool: Spool | None = None) -> None:
+        self._config = config
+        self._sealer = sealer
+        self._limits = capture
+        self._spool = spool
+        self._loop = asyncio.get_running_loop()
+        self._producer = Producer(config)
+        self._generation = 0
+        self._partitions: list[Partition] = []
+        self._is_closing = False
+        self._poller = threading.Thread(target=self._poll, name="publisher-poll", daemon=True)
+        self._ticker: asyncio.Task[None] | None = None
+        self._wrap = framing.prefix_of("SealedBatch")
+
+    @property
+    def proxy_id(self) -> str:
+        return self._sealer.proxy_id
+
+    @property
+    def epoch(self) -> str:
+        return self._sealer.epoch
+
+    async def start(self) -> None:
+        """Learn the partitions and drain what an earlier process spooled. Raises AuditUnavailable."""
+        await self._grow()
+        self._poller.start()
+        self._ticker = asyncio.create_task(self._tick())
+        if self._spool is not None:
+            for partition in self._partitions:
+                partition.spooled_tickets.extend([0] * self._spool.count(partition.number))
+                self._schedule(partition)
+
+    def partition_for(self, session_id: str) -> Partition:
+        """The partition of a new session: fixed at its open, outliving partition growth."""
+        number: int = murmur2(session_id.encode(), len(self._partitions))
+        return self._partitions[number]
+
+    def partitions(self) -> list[Partition]:
+        """All partitions, by number."""
+        return list(self._partitions)
+
+    def append(self, partition: Partition, session_id: str, context: bytes, event: bytes) -> int:
+        """Queue an encoded event; its ticket. Raises AuditUnavailable when too much waits for the broker."""
+        if partition.pending_bytes + len(event) > self._limits.max_pending_bytes:
+            raise AuditUnavailable("too many events wait for the broker")
+        if not partition.pending or partition.pending[-1][0].size + len(event) > self._limits.max_batch_bytes:
+            partition.pending.append((BatchBuilder(), 0))
+        builder, _ = partition.pending[-1]
+        partition.pending_bytes -= builder.size
+        builder.add(session_id, context, event)
+        partition.pending_bytes += builder.size
+        partition.appended += 1
+        partition.pending[-1] = (builder, partition.appended)
+        self._schedule(partition)
+        return partition.appended
+
+    async def wait(self, partition: Partition, ticket: int, *, accept_spool: bool = False) -> None:
+        """Return when the ticket is durable (or kept). Raises AuditUnavailable when the partition stalls first."""
+        while (partition.kept if accept_spool else partition.durable) < ticket:
+            if partition.is_stalled and not accept_spool:
+                raise AuditUnavailable("the audit log does not answer")
+            moved = asyncio.Event()
+            partition.watch(moved.set)
+            try:
+                await asyncio.wait_for(moved.wait(), self._limits.audit_timeout_s * 2)
+            except TimeoutError:
+                raise AuditUnavailable("the audit log does not answer") from None
+            finally:
+                partition.watchers.discard(moved.set)
+
+    async def close(self, timeout_s: float) -> bool:
+        """Wait for what is appended, then stop. False when some of it is not durable."""
+        deadline = time.monotonic() + timeout_s
+        for partition in self._partitions:
+            with contextlib.suppress(AuditUnavailable, TimeoutError):
+                left = max(0.0, deadline - time.monotonic())
+                await asyncio.wait_for(self.wait(partition, partition.appended, accept_spool=True), left)
+        self._is_closing = True
+        if self._ticker is not None:
+            self._ticker.cancel()
+        await asyncio.to_thread(self._poller.join, 2)
+        return all(partition.kept >= partition.appended for partition in self._partitions)
+
+    # -- sending
+
+    def _schedule(self, partition: Partition) -> None:
+        if not partition.is_pump_due and (partition.flight is None or partition.is_stalled):
+            partition.is_pump_due = True
+            # At the end of this turn of the loop: events of one turn travel together.
+            self._loop.call_soon(self._pump, partition)
+
+    def _pump(self, partition: Partition) -> None:
+        partition.is_pump_due = False
+        if partition.is_stalled and self._spool is not None:
+            self._keep_pending(partition, self._spool)
+        if partition.flight is None:
+            self._send_next(partition)
+
+    def _send_next(self, partition: Partition) -> None:
+        kept = self._spool.first(partition.number) if self._spool else None
+        if kept is not None:
+            ticket = partition.spooled_tickets[0] if partition.spooled_tickets else 0
+            partition.flight = _Flight(kept, ticket, time.monotonic(), True)
+        elif partition.sealed or partition.pending:
+            record, ticket = partition.sealed.popleft() if partition.sealed else self._seal_next(partition)
+            partition.flight = _Flight(record, ticket, time.monotonic(), False)
+        else:
+            return
+        self._produce(partition, partition.flight)
+
+    def _seal_next(self, partition: Partition) -> tuple[bytes, int]:
+        builder, ticket = partition.pending.popleft()
+        partition.pending_bytes -= builder.size
+        seq = partition.next_seq
+        partition.next_seq += 1
+        plain = builder.build(self._sealer.proxy_id, self._sealer.epoch, seq)
+        return self._encode(self._sealer.seal(plain, partition.number, seq, now_us())), ticket
+
+    def _encode(self, sealed: SealedBatch) -> bytes:
+        return self._wrap + framing.encode_body("SealedBatch", framing.to_avro(sealed))
+
+    def _produce(self, partition: Partition, flight: _Flight) -> None:
+        generation = self._generation
+
+        def delivered(error: Any, _message: Any) -> None:  # in the poll thread
+            self._hand_over(self._acknowledge, generation, partition, flight, error)
+
+        try:
+            self._producer.produce(topics.RAW, flight.record, partition=partition.number, on_delivery=delivered)
+        except (BufferError, KafkaException) as error:
+            log.error("a batch could not be queued: %s", error)
+            self._loop.call_later(RESEND_S, self._resend, partition, flight)
+
+    def _hand_over(self, call: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, *arguments)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            self._is_closing = True
+
+    def _acknowledge(self, generation: int, partition: Partition, flight: _Flight, error: Any) -> None:
+        if generation != self._generation or partition.flight is not flight:
+            return
+        if error is not None:
+            log.error("a batch was not delivered: %s", error.str())
+            self._loop.call_later(0 if error.fatal() else RESEND_S, self._recover, generation, partition, flight)
+            return
+        partition.flight = None
+        if flight.is_from_spool and self._spool is not None:
+            self._spool.drop(partition.number)
+            if partition.spooled_tickets:
+                partition.spooled_tickets.popleft()
+        partition.durable = max(partition.durable, flight.last_ticket)
+        partition.kept = max(partition.kept, partition.durable)
+        partition.is_stalled = False
+        self._send_next(partition)
+        self._notify(partition)
+
+    def _recover(self, generation: int, partition: Partition, flight: _Flight) -> None:
+        """After a failed delivery: a fatal error costs the producer. The re-sent batch may be a second origin."""
+        if generation == self._generation:
+            self._generation += 1
+            self._producer = Producer(self._config)
+            for other in self._partitions:
+                if other.flight is not None and other is not partition:
+                    self._produce(other, other.flight)
+        self._resend(partition, flight)
+
+    def _resend(self, partition: Partition, flight: _Flight) -> None:
+        if partition.flight is flight:
+            self._produce(partition, flight)
+
+    # -- stalls
+
+    async def _tick(self) -> None:
+        grown_at = time.monotonic()
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = time.monotonic()
+            for partition in self._partitions:
+                self._check(partition, now)
+            if now - grown_at > GROWTH_S:
+                grown_at = now
+                await self._grow_quietly()
+
+    def _check(self, partition: Partition, now: float) -> None:
+        flight = partition.flight
+        if flight is None or partition.is_stalled or now - flight.since < self._limits.audit_timeout_s:
+            return
+        partition.is_stalled = True
+        log.error("the audit log does not answer (partition %d)", partition.number)
+        if self._spool is not None:
+            self._keep_flight(partition, flight, self._spool)
+            self._keep_pending(partition, self._spool)
+        self._notify(partition)
+
+    def _keep_flight(self, partition: Partition, flight: _Flight, spool: Spool) -> None:
+        if flight.is_from_spool:
+            return
+        try:
+            spool.append(partition.number, flight.record)
+        except AuditUnavailable as error:
+            log.error("spool: %s", error)
+            return
+        flight.is_from_spool = True
+        partition.spooled_tickets.append(flight.last_ticket)
+        partition.kept = flight.last_ticket
+
+    def _keep_pending(self, partition: Partition, spool: Spool) -> None:
+        if partition.flight is None or not partition.flight.is_from_spool:
+            return
+        while partition.sealed or partition.pending:
+            if not partition.sealed:
+                partition.sealed.append(self._seal_next(partition))
+            record, ticket = partition.sealed[0]
+            try:
+                spool.append(partition.number, record)
+            except AuditUnavailable as error:
+                # It stays sealed under its number: a number is never used for other bytes.
+                log.error("spool: %s", error)
+                break
+            partition.sealed.popleft()
+            partition.spooled_tickets.append(ticket)
+            partition.kept = ticket
+        self._notify(partition)
+
+    def _notify(self, partition: Partition) -> None:
+        watchers, partition.watchers = partition.watchers, set()
+        for watcher in watchers:
+            watcher()
+
+    # -- partitions and callbacks
+
+    async def _grow(self) -> None:
+        count = await asyncio.to_thread(self._count_partitions)
+        while len(self._partitions) < count:
+            self._partitions.append(Partition(len(self._partitions)))
+
+    async def _grow_quietly(self) -> None:
+        try:
+            await self._grow()
+        except AuditUnavailable as error:
+            log.warning("partitions: %s", error)
+
+    def _count_partitions(self) -> int:
+        try:
+            metadata = self._producer.list_topics(topics.RAW, timeout=self._limits.audit_timeout_s)
+        except KafkaException as error:
+            raise AuditUnavailable(f"the audit log does not answer: {error.args[0].str()}") from None
+        count = len(metadata.topics[topics.RAW].partitions)
+        if not count:
+            raise AuditUnavailable(f"topic {topics.RAW} does not exist")
+        return count
+
+    def _poll(self) -> None:
+        while not self._is_closing:
+            self._producer.poll(0.2)

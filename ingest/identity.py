@@ -1,0 +1,92 @@
+"""Who an agent is: Custody credentials, their secrets, and what they may reach."""
+
+import asyncio
+import hmac
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from schemas.errors import CustodyError, Fault
+from schemas.events import ControlKind, Hop, SessionContext
+from schemas.resources import Credential, Resource
+from schemas.runtime import now_us
+from schemas.wire.control import ControlView
+from schemas.wire.mint import mint_secret
+
+REFRESH_S: Final = 2.0
+"""Longest wait for control to catch up when a credential is not known yet."""
+
+log = logging.getLogger(__name__)
+
+
+class LoginRefused(CustodyError):
+    """The agent may not log in; the reason is for the trail, the agent learns only that it failed."""
+
+    fault = Fault.CALLER
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A verified credential."""
+
+    credential: Credential
+
+    def apply_to(self, context: SessionContext) -> None:
+        """Write who acts, for whom, into a session's context."""
+        credential = self.credential
+        context.principal = credential.principal
+        context.agent = credential.agent
+        context.delegation = [Hop(link.actor, link.on_behalf_of) for link in credential.delegation]
+        context.run_id = credential.run_id
+        context.credential_id = credential.id
+
+
+class Identities:
+    """Looks credentials up in control and checks them."""
+
+    def __init__(self, view: ControlView, mint_key: bytes) -> None:
+        self._view = view
+        self._mint_key = mint_key
+
+    async def find(self, credential_id: str, resource: Resource) -> Identity:
+        """The credential, if it may be used on the resource now. Raises LoginRefused."""
+        payload = self._view.get(ControlKind.CREDENTIAL, credential_id)
+        if payload is None:
+            # Written a moment ago, perhaps: let control catch up before saying no.
+            await asyncio.to_thread(self._view.refresh, REFRESH_S)
+            payload = self._view.get(ControlKind.CREDENTIAL, credential_id)
+        if payload is None:
+            raise LoginRefused("unknown credential")
+        return Identity(self._checked(payload, resource))
+
+    def secret_of(self, identity: Identity) -> str:
+        """The secret the agent must prove to have."""
+        return mint_secret(self._mint_key, identity.credential.id, identity.credential.expires_at)
+
+    async def login(self, credential_id: str, secret: str, resource: Resource) -> Identity:
+        """For protocols that send the secret itself. Raises LoginRefused."""
+        identity = await self.find(credential_id, resource)
+        if not hmac.compare_digest(self.secret_of(identity).encode(), secret.encode()):
+            raise LoginRefused("wrong secret")
+        return identity
+
+    def is_still_valid(self, identity: Identity) -> bool:
+        """Whether a live session may go on: not expired, not revoked."""
+        credential = identity.credential
+        revoked = self._view.get(ControlKind.REVOCATION, credential.id) is not None
+        return not revoked and credential.expires_at > now_us()
+
+    def _checked(self, payload: dict[str, object], resource: Resource) -> Credential:
+        try:
+            credential = Credential.model_validate(payload)
+        except ValidationError:
+            raise LoginRefused("malformed credential") from None
+        if self._view.get(ControlKind.REVOCATION, credential.id) is not None:
+            raise LoginRefused("revoked credential")
+        if credential.expires_at <= now_us():
+            raise LoginRefused("expired credential")
+        if resource.name not in credential.resources and "*" not in credential.resources:
+            raise LoginRefused(f"credential is not for {resource.name}")
+        return credential

@@ -1,0 +1,121 @@
+"""What every capture proxy process has, whatever it speaks: identity, control, the recorder, its own trail."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from ingest.identity import Identities
+from ingest.session import Recorder, Session
+from ingest.spool import DiskSpool
+from masking.tokens import DigestKey
+from schemas.config import Settings
+from schemas.errors import AuditUnavailable
+from schemas.events import ControlKind, EventKind, SessionContext
+from schemas.resources import Resource, Upstream
+from schemas.runtime import Home, now_us, read_run_state
+from schemas.wire import kafka
+from schemas.wire.control import ControlView
+from schemas.wire.publisher import Publisher
+from schemas.wire.sealing import Sealer
+
+log = logging.getLogger(__name__)
+
+COMPONENT = "proxy"
+
+
+def new_session_id() -> str:
+    """A session id: random, so that sessions spread over the partitions."""
+    return uuid.uuid4().hex
+
+
+class Proxy:
+    """One proxy process. `name` is its run-state name, e.g. proxy-tcp, and its proxy_id."""
+
+    def __init__(self, name: str, settings: Settings, home: Home) -> None:
+        self.name = name
+        self.settings = settings
+        self.home = home
+        self.recorder: Recorder
+        self.view: ControlView
+        self.identities: Identities
+        self.on_resource: Callable[[str], None] = lambda name: None
+        self.on_revocation: Callable[[str], None] = lambda credential_id: None
+        self._loop = asyncio.get_running_loop()
+        self._own: Session
+        self._spool: DiskSpool
+
+    async def start(self) -> None:
+        """Follow control and connect to the audit log, waiting for the broker as long as it takes; record it."""
+        self.view = ControlView(self.settings, self.home, COMPONENT, self._on_control)
+        await asyncio.to_thread(self.view.start, 60)
+        self.identities = Identities(self.view, self.home.read_key("mint.key"))
+        self._spool = DiskSpool(self.home.spool / self.name, self.settings.capture.spool_max_bytes)
+        sealer = Sealer(self.name, self.home.signing_key(self.name), self.home.unseal_public())
+        publisher = Publisher(
+            kafka.producer_config(self.settings, self.home, COMPONENT), sealer, self.settings.capture, self._spool
+        )
+        await publisher.start()
+        self.recorder = Recorder(publisher, DigestKey(self.home.read_key("digest.key")))
+        self._own = self._open_own_session()
+
+    async def stop(self, timeout_s: float = 10.0) -> None:
+        """Record proxy.stopped, wait until everything is durable, stop. What is not durable by then is logged."""
+        last = {f"batches.{p.number}": str(p.next_seq) for p in self.recorder.publisher.partitions()}
+        try:
+            self._own.record(EventKind.PROXY_STOPPED, attributes=last)
+            self._own.close("stopped")
+        except AuditUnavailable:
+            log.error("the stop of the proxy could not be recorded")
+        if not await self.recorder.publisher.close(timeout_s):
+            log.error("the audit log did not take the last events in %.0f s", timeout_s)
+        self.view.close()
+        self._spool.close()
+
+    def resources(self, *protocols: str) -> dict[str, Resource]:
+        """The registered resources of these protocols, by name. A malformed one is logged and left out."""
+        found = {}
+        for name, payload in self.view.all(ControlKind.RESOURCE).items():
+            try:
+                resource = Resource.model_validate(payload)
+            except ValidationError:
+                log.error("resource %s in control is malformed", name)
+                continue
+            if resource.protocol in protocols:
+                found[name] = resource
+        return found
+
+    def _open_own_session(self) -> Session:
+        previous = read_run_state(self.home, self.name)
+        publisher = self.recorder.publisher
+        context = SessionContext(
+            session_id=f"{self.name}-{publisher.epoch}",
+            principal="custody",
+            agent=self.name,
+            resource="custody",
+            protocol="custody",
+            opened_at=now_us(),
+        )
+        own = Resource(
+            name="custody",
+            protocol="tcp",
+            principal="custody",
+            listen=0,
+            upstream=Upstream(host="none", port=1),
+            record="best_effort",
+        )
+        session = self.recorder.open_session(context, own)
+        facts = {
+            "epoch": publisher.epoch,
+            "previous_epoch": str(previous.detail.get("epoch", "")) if previous else "",
+        }
+        session.record(EventKind.PROXY_STARTED, attributes=facts)
+        return session
+
+    def _on_control(self, kind: ControlKind, id: str) -> None:  # in the view's thread
+        if kind is ControlKind.RESOURCE:
+            self._loop.call_soon_threadsafe(lambda: self.on_resource(id))
+        elif kind in (ControlKind.REVOCATION, ControlKind.CREDENTIAL):
+            self._loop.call_soon_threadsafe(lambda: self.on_revocation(id))
