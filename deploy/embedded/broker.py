@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,11 +20,11 @@ from deploy.embedded.jars import fetch_kafka, require_tool
 from deploy.embedded.process import (
     LOOPBACK,
     StackError,
-    read_last_line,
+    is_listening,
     require_free_port,
     spawn,
     stop,
-    wait_listening,
+    wait_ready,
 )
 from schemas.topics import MAX_RECORD_BYTES
 
@@ -171,23 +170,20 @@ class Broker:
         return self.child
 
     def wait_ready(self) -> None:
-        """Return once the launched process answers an authenticated request; StackError when it does not."""
+        """Return once the launched process serves; StackError when it does not."""
         if self.child is None:
             raise StackError("kafka was not launched")
-        deadline = time.monotonic() + START_TIMEOUT_S
-        wait_listening(self.child, "kafka", self.settings.port, self.settings.log_path, START_TIMEOUT_S)
-        admin = AdminClient({**self.client_config(ADMIN), "log_level": "0"})
-        while True:
-            try:
-                admin.list_topics(timeout=2.0)
-                return
-            except KafkaException as error:
-                if self.child.poll() is not None:
-                    line = read_last_line(self.settings.log_path)
-                    raise StackError(f"kafka exited with {self.child.returncode}: {line}") from None
-                if time.monotonic() > deadline:
-                    reason = error.args[0].str()
-                    raise StackError(f"kafka refuses the admin login ({reason}): {self.settings.log_path}") from None
+        wait_ready(self.child, "kafka", self.is_ready, self.settings.log_path, START_TIMEOUT_S)
+
+    def is_ready(self) -> bool:
+        """Whether the broker answers a logged-in request."""
+        if not is_listening(self.settings.port):
+            return False
+        try:
+            AdminClient({**self.client_config(ADMIN), "log_level": 0}).list_topics(timeout=2.0)
+        except KafkaException:
+            return False
+        return True
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL; nothing happens when it does not run."""

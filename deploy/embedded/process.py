@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from schemas.errors import CustodyError, Fault
 
 LOOPBACK: Final = "127.0.0.1"
 STOP_TIMEOUT_S: Final = 10.0
+MAX_LOG_BYTES: Final = 16 * 1024 * 1024
 POLL_INTERVAL_S: Final = 0.05
 
 
@@ -38,10 +39,11 @@ def spawn(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     user: tuple[int, int] | None = None,
+    stop_signal: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
     """Start `argv` in its own session, output appended to `log_path` (0600), as `user` (uid, gid) if given.
 
-    The child gets SIGTERM when the thread that called this ends, however it ends: call it from the main
+    The child gets `stop_signal` when the thread that called this ends, however it ends: call it from the main
     thread.
     """
     setpriv = shutil.which("setpriv")
@@ -49,10 +51,11 @@ def spawn(
         raise StackError("setpriv is not installed: install util-linux")
     drop = [] if user is None else [f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups"]
     log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _rotate(log_path)
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
-            [setpriv, *drop, "--pdeathsig=TERM", "--", *argv],
+            [setpriv, *drop, f"--pdeathsig={stop_signal.name.removeprefix('SIG')}", "--", *argv],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -63,6 +66,13 @@ def spawn(
         )
     finally:
         os.close(log)
+
+
+def _rotate(log_path: Path) -> None:
+    """Keep one older log beside a grown one."""
+    with contextlib.suppress(FileNotFoundError):
+        if log_path.stat().st_size > MAX_LOG_BYTES:
+            log_path.replace(log_path.with_suffix(".old.log"))
 
 
 def stop(child: subprocess.Popen[bytes], timeout_s: float = STOP_TIMEOUT_S, stop_signal: int = signal.SIGTERM) -> None:
@@ -139,15 +149,23 @@ def is_listening(port: int, host: str = LOOPBACK) -> bool:
     return False
 
 
-def wait_listening(child: subprocess.Popen[bytes], what: str, port: int, log_path: Path, timeout_s: float) -> None:
-    """Return once `child` serves `port`; StackError with the log's last line when it exits or is late."""
+def wait_ready(
+    child: subprocess.Popen[bytes], what: str, is_ready: Callable[[], bool], log_path: Path, timeout_s: float
+) -> None:
+    """Return once `is_ready()`; StackError with the log's last line when `child` exits or is late."""
     deadline = time.monotonic() + timeout_s
-    while not is_listening(port):
+    while not is_ready():
         if child.poll() is not None:
-            raise StackError(f"{what} exited with {child.returncode}: {read_last_line(log_path)} (see {log_path})")
+            raise StackError(describe_exit(what, child.returncode, log_path))
         if time.monotonic() > deadline:
-            raise StackError(f"{what} did not serve port {port} within {timeout_s:.0f} s (see {log_path})")
+            raise StackError(f"{what} was not ready within {timeout_s:.0f} s (see {log_path})")
         time.sleep(POLL_INTERVAL_S)
+
+
+def describe_exit(what: str, code: int, log_path: Path) -> str:
+    """One line on how a process ended and what it said last."""
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+    return f"{what} {how}: {read_last_line(log_path)} (see {log_path})"
 
 
 def read_last_line(path: Path, limit: int = 300) -> str:
