@@ -1,3 +1,9 @@
 """Fixtures live in tests/support/, one file a server."""
 
-pytest_plugins = ["tests.support.kafka"]
+# A module comes before those that import it: pytest rewrites the asserts of what is not imported yet.
+pytest_plugins = [
+    "tests.support.kafka",
+    "tests.support.postgres",
+    "tests.support.http_api",
+    "tests.support.homes",
+]

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from aiohttp import WSMsgType, web
+from aiohttp.typedefs import Handler, Middleware
 
 from deploy.embedded.process import LOOPBACK
 from deploy.embedded.secrets import DEMO_HTTP_LOGIN
@@ -81,17 +82,20 @@ class Orders:
         return self._orders.pop(order_id, None) is not None
 
 
+ORDERS: Final = web.AppKey("orders", Orders)
+
+
 def make_app(token: str) -> web.Application:
     """The API; `token` is what callers must bear."""
-    orders = Orders()
     app = web.Application(middlewares=[_make_guard(token)], client_max_size=MAX_BODY_BYTES)
+    app[ORDERS] = Orders()
     app.add_routes(
         [
             web.get("/customers", list_customers),
             web.get("/customers/{id:[0-9]{1,9}}", show_customer),
-            web.get("/orders", lambda request: list_orders(orders)),
-            web.post("/orders", lambda request: create_order(request, orders)),
-            web.delete("/orders/{id:[0-9]{1,9}}", lambda request: delete_order(request, orders)),
+            web.get("/orders", list_orders),
+            web.post("/orders", create_order),
+            web.delete("/orders/{id:[0-9]{1,9}}", delete_order),
             web.get("/events", send_events),
             web.get("/stream", send_stream),
             web.post("/upload", count_upload),
@@ -101,11 +105,11 @@ def make_app(token: str) -> web.Application:
     return app
 
 
-def _make_guard(token: str) -> web.Middleware:
+def _make_guard(token: str) -> Middleware:
     expected = f"Bearer {token}".encode()
 
     @web.middleware
-    async def guard(request: web.Request, handler: web.Handler) -> web.StreamResponse:
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, expected):
             return web.json_response({"error": "a bearer token is needed"}, status=401)
@@ -127,12 +131,12 @@ async def show_customer(request: web.Request) -> web.Response:
     return web.json_response(asdict(customer))
 
 
-async def list_orders(orders: Orders) -> web.Response:
+async def list_orders(request: web.Request) -> web.Response:
     """GET /orders"""
-    return web.json_response([asdict(order) for order in orders.all()])
+    return web.json_response([asdict(order) for order in request.app[ORDERS].all()])
 
 
-async def create_order(request: web.Request, orders: Orders) -> web.Response:
+async def create_order(request: web.Request) -> web.Response:
     """POST /orders {"customer_id": 1, "item": "text", "quantity": 2}"""
     try:
         body = await request.json()
@@ -142,15 +146,16 @@ async def create_order(request: web.Request, orders: Orders) -> web.Response:
     if customer_id not in CUSTOMERS:
         return web.json_response({"error": "no such customer"}, status=404)
     try:
-        order = orders.add(customer_id, item, quantity)
+        order = request.app[ORDERS].add(customer_id, item, quantity)
     except OverflowError:
         return web.json_response({"error": "too many orders"}, status=507)
     return web.json_response(asdict(order), status=201, headers={"Location": f"/orders/{order.id}"})
 
 
-async def delete_order(request: web.Request, orders: Orders) -> web.Response:
+async def delete_order(request: web.Request) -> web.Response:
     """DELETE /orders/1"""
-    return web.Response(status=204 if orders.remove(int(request.match_info["id"])) else 404)
+    is_removed = request.app[ORDERS].remove(int(request.match_info["id"]))
+    return web.Response(status=204 if is_removed else 404)
 
 
 async def send_events(request: web.Request) -> web.StreamResponse:
