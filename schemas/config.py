@@ -30,6 +30,8 @@ class Ports(Model):
     http_proxy: int = Field(18080, ge=0, le=65535, description="regular HTTP(S) proxy for agents")
     demo_postgres: int = Field(15433, ge=0, le=65535, description="upstream of the demo: PostgreSQL")
     demo_http: int = Field(18090, ge=0, le=65535, description="upstream of the demo: HTTP API")
+    demo_postgres_proxy: int = Field(15432, ge=0, le=65535, description="where agents reach the demo's PostgreSQL")
+    demo_http_proxy: int = Field(18081, ge=0, le=65535, description="where agents reach the demo's HTTP API")
     demo_siem: int = Field(16514, ge=0, le=65535, description="syslog receiver of the demo")
 
 
