@@ -1,0 +1,115 @@
+"""Reads detectors from data files: one YAML a family, each detector with its cases next to it.
+
+In a case `[[…]]` marks what must be masked, and `{+}` is removed: it keeps an example from looking like a live
+secret to whoever scans this repository.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from typing import Any, Final
+
+import re2
+import yaml
+
+from masking.model import Case, Detector
+from masking.names import NAMES
+from masking.prefilter import compile_bytes
+from masking.validators import VALIDATORS
+
+NORMALIZERS: Final = ("none", "digits", "lower", "alnum")
+_KEYS: Final = frozenset(
+    "name label description keywords gate pattern group validator context normalize priority hit miss".split()
+)
+_MARK: Final = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
+
+
+class CatalogError(ValueError):
+    """A detector file is wrong; names the family, the detector and the fault."""
+
+
+def load_detectors() -> tuple[Detector, ...]:
+    """Every detector shipped in masking/detectors, in a fixed order."""
+    folder = files("masking") / "detectors"
+    paths = sorted((path for path in folder.iterdir() if path.name.endswith(".yaml")), key=lambda p: p.name)
+    return tuple(detector for path in paths for detector in parse_family(path.name, path.read_text("utf-8")))
+
+
+def parse_family(family: str, text: str) -> Iterator[Detector]:
+    """The detectors of one file. Raises CatalogError."""
+    entries = yaml.safe_load(text)
+    if not isinstance(entries, list):
+        raise CatalogError(f"{family}: expected a list of detectors")
+    for entry in entries:
+        name = f"{family}: {entry.get('name', '?')}" if isinstance(entry, dict) else family
+        try:
+            yield _parse(entry)
+        except (KeyError, TypeError, ValueError, re2.error) as error:
+            raise CatalogError(f"{name}: {error}") from error
+
+
+def _parse(entry: dict[str, Any]) -> Detector:
+    unknown = entry.keys() - _KEYS
+    if unknown:
+        raise ValueError(f"unknown keys {sorted(unknown)}")
+    keywords = tuple(str(word).lower().encode("ascii") for word in entry.get("keywords", ()))
+    gate = _expand(entry.get("gate", ""))
+    if bool(keywords) == bool(gate):
+        raise ValueError("needs either keywords or a gate")
+    if any(len(word) < 2 for word in keywords):
+        raise ValueError("keywords need two characters or more")
+    compile_bytes(gate)
+    pattern = compile_bytes(_expand(entry["pattern"]))
+    group = int(entry.get("group", 1))
+    if group > pattern.groups:
+        raise ValueError(f"the pattern has no group {group}")
+    normalize = entry.get("normalize", "none")
+    if normalize not in NORMALIZERS:
+        raise ValueError(f"normalize is one of {NORMALIZERS}")
+    return Detector(
+        name=entry["name"],
+        label=_label(entry["label"]),
+        description=entry["description"],
+        pattern=pattern,
+        group=group,
+        keywords=keywords,
+        gate=gate,
+        validator=VALIDATORS[entry.get("validator", "accept")],
+        context=tuple(str(word).lower().encode() for word in entry.get("context", ())),
+        normalize=normalize,
+        priority=int(entry.get("priority", 5)),
+        hits=tuple(_cases(entry["hit"])),
+        misses=tuple(text.replace("{+}", "") for text in entry["miss"]),
+    )
+
+
+def _expand(pattern: str) -> bytes:
+    """{NAMES}: the telling names of names.yaml; {VALUE}: the five ways to write a value, a group each."""
+    return pattern.replace("{NAMES}", NAMES).replace("{VALUE}", _VALUE).encode("ascii")
+
+
+_VALUE: Final = (
+    r'(?:"((?:[^"\\]|\\.)*)"'  # double quotes
+    r'|\\+"([^"\\]*)\\*"'  # double quotes inside a quoted string
+    r"|[eEnN]?'((?:[^'\\]|''|\\.)*)'"  # single quotes, SQL's among them
+    r"""|["']([^"']+)\z"""  # quotes that the text's end cut off
+    r"""|([^\s"'`&,;|<>(){}\[\]\\]+))"""  # bare
+)
+
+
+def _label(label: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", label):
+        raise ValueError(f"label {label!r} is not a lower-case word")
+    return label
+
+
+def _cases(texts: Iterable[str]) -> Iterator[Case]:
+    for text in texts:
+        plain, spans, position = "", [], 0
+        text = text.replace("{+}", "")
+        for mark in _MARK.finditer(text):
+            plain += text[position : mark.start()]
+            spans.append((len(plain), len(plain) + len(mark[1])))
+            plain += mark[1]
+            position = mark.end()
+        yield Case(plain + text[position:], tuple(spans))

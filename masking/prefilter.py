@@ -1,0 +1,129 @@
+"""The first tier: which detectors could hit at all, in one pass over a text or over many joined texts.
+
+Two engines with one meaning: a detector is a candidate when a keyword of it occurs (ASCII, any case) or its gate
+matches. Texts are scanned between two zero bytes, so gates need neither ^ nor $: an edge is a non-word byte.
+Neither engine is shared between threads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import re2
+
+MAX_LOCATED: Final = 20_000  # hits in one joined scan; beyond it each text is scanned by itself
+EDGE: Final = b"\0"
+
+
+def compile_bytes(pattern: bytes) -> Any:
+    """An RE2 expression over bytes (not code points), as Hyperscan sees them too. Raises re2.error."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    options.max_mem = 64 << 20
+    return re2.compile(pattern, options)
+
+
+@dataclass(slots=True, frozen=True)
+class Gate:
+    """What makes one detector (or layer) a candidate."""
+
+    keywords: tuple[bytes, ...]
+    pattern: bytes
+
+
+class Prefilter(Protocol):
+    def candidates(self, data: bytes) -> Sequence[int]:
+        """Sorted gate numbers that hit in one text."""
+
+    def locate(self, joined: bytes) -> list[tuple[int, int]] | None:
+        """(gate number, end offset) of hits in texts joined by EDGE with an EDGE at both ends. None: something
+        may hit but where is not known, look at each text."""
+
+
+class HyperscanPrefilter:
+    """All gates in one Hyperscan database (x86-64 builds)."""
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        import hyperscan as hs
+
+        expressions, self._numbers = _expressions(gates)
+        self._texts = hs.Database(mode=hs.HS_MODE_BLOCK)
+        self._joined = hs.Database(mode=hs.HS_MODE_BLOCK)
+        numbers = list(range(len(expressions)))
+        for database, flag in ((self._texts, hs.HS_FLAG_SINGLEMATCH), (self._joined, 0)):
+            database.compile(expressions=expressions, ids=numbers, elements=len(numbers), flags=[flag] * len(numbers))
+        self._scan_terminated = hs.ScanTerminated
+
+    def candidates(self, data: bytes) -> Sequence[int]:
+        found: list[int] = []
+        self._texts.scan(EDGE + data + EDGE, match_event_handler=_collect, context=found)
+        return sorted({self._numbers[number] for number in found}) if found else ()
+
+    def locate(self, joined: bytes) -> list[tuple[int, int]] | None:
+        found: list[tuple[int, int]] = []
+        try:
+            self._joined.scan(joined, match_event_handler=_collect_ends, context=found)
+        except self._scan_terminated:
+            return None
+        return [(self._numbers[number], end) for number, end in found]
+
+
+def _collect(number: int, _start: int, _end: int, _flags: int, found: Any) -> None:
+    found.append(number)
+
+
+def _collect_ends(number: int, _start: int, end: int, _flags: int, found: Any) -> bool | None:
+    found.append((number, end))
+    return True if len(found) > MAX_LOCATED else None
+
+
+def _expressions(gates: Sequence[Gate]) -> tuple[list[bytes], list[int]]:
+    """One expression a keyword or pattern, and the gate number each belongs to."""
+    pairs: list[tuple[bytes, int]] = []
+    for number, gate in enumerate(gates):
+        pairs.extend((b"(?i)" + _literal(word), number) for word in gate.keywords)
+        if gate.pattern:
+            pairs.append((gate.pattern, number))
+    return [expression for expression, _ in pairs], [number for _, number in pairs]
+
+
+def _literal(word: bytes) -> bytes:
+    return b"".join(b"\\x%02x" % byte if not chr(byte).isalnum() else bytes([byte]) for byte in word)
+
+
+class KeywordPrefilter:
+    """Aho-Corasick over the keywords and RE2 over the gates: for platforms without a Hyperscan build."""
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        from ahocorasick_rs import BytesAhoCorasick
+
+        owners: dict[bytes, list[int]] = {}
+        for number, gate in enumerate(gates):
+            for word in gate.keywords:
+                owners.setdefault(word, []).append(number)
+        self._owners = list(owners.values())
+        self._automaton: Any = BytesAhoCorasick(list(owners))
+        self._patterns = [(number, compile_bytes(gate.pattern)) for number, gate in enumerate(gates) if gate.pattern]
+
+    def candidates(self, data: bytes) -> Sequence[int]:
+        framed = EDGE + data + EDGE
+        found = {number for number, pattern in self._patterns if pattern.search(framed)}
+        for word, _, _ in self._automaton.find_matches_as_indexes(framed.lower(), overlapping=True):
+            found.update(self._owners[word])
+        return sorted(found)
+
+    def locate(self, joined: bytes) -> list[tuple[int, int]] | None:
+        return None if self.candidates(joined) else []
+
+
+def build_prefilter(gates: Sequence[Gate], engine: str = "auto") -> Prefilter:
+    """`engine` is auto, hyperscan or keywords; auto takes Hyperscan where it is installed."""
+    if engine == "keywords":
+        return KeywordPrefilter(gates)
+    try:
+        return HyperscanPrefilter(gates)
+    except ImportError:
+        if engine == "hyperscan":
+            raise
+        return KeywordPrefilter(gates)

@@ -1,0 +1,143 @@
+"""What to replace in a text: spans, their order and overlaps, and the splice. Offsets are bytes."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from masking.model import Tokens
+
+TOKEN: Final = re.compile(rb"\xe2\x80\xb9[a-z][a-z0-9_]{1,40}:[a-z2-7]{16}\xe2\x80\xba")
+_OPEN: Final = b"\xe2\x80\xb9"
+_ALNUM: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
+_WORDLIKE: Final = re.compile(rb"[\w.+/%\x80-\xff-]")
+_NON_DIGIT: Final = re.compile(rb"\D+")
+_NON_ALNUM: Final = re.compile(rb"[^0-9A-Za-z]+")
+
+
+@dataclass(slots=True, frozen=True)
+class Masked:
+    """One value inside a span, as it will be reported."""
+
+    label: str
+    token: str
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Span:
+    """A stretch to replace. `value` is what the token is made of; `inner` and `replacement` are set for a wrapped
+    run. `context_start` is where the match that told began (a key name, say)."""
+
+    start: int
+    end: int
+    label: str
+    priority: int
+    value: bytes
+    context_start: int
+    layers: tuple[str, ...] = ()
+    inner: tuple[Masked, ...] = ()
+    replacement: bytes = b""
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        return (self.end - self.start, self.priority, len(self.layers))
+
+
+def normalize(value: bytes, how: str) -> bytes:
+    """The form of a value that its token is made of, so that one value has one token however it is written."""
+    match how:
+        case "digits":
+            return _NON_DIGIT.sub(b"", value)
+        case "lower":
+            return value.strip().lower()
+        case "alnum":
+            return _NON_ALNUM.sub(b"", value).upper()
+    return value
+
+
+def resolve(data: bytes, spans: Iterable[Span], masked: Sequence[Span] = ()) -> list[Span]:
+    """Disjoint spans in order. Overlapping ones become one that covers them all, under the label of the widest
+    (then most specific); what is already masked (tokens in the text, and the spans in `masked`) stays as it is."""
+    if masked or _OPEN in data:
+        tokens = sorted([*(m.span() for m in TOKEN.finditer(data)), *((span.start, span.end) for span in masked)])
+        spans = [piece for span in spans for piece in _around_tokens(data, span, tokens)]
+    clusters: list[tuple[Span, int, int]] = []
+    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
+        if clusters and span.start < clusters[-1][2]:
+            winner, start, end = clusters[-1]
+            clusters[-1] = (max(winner, span, key=lambda s: s.rank), start, max(end, span.end))
+        else:
+            clusters.append((span, span.start, span.end))
+    return [_stretched(data, *cluster) for cluster in clusters]
+
+
+def touches_word(data: bytes, span: Span) -> bool:
+    """Whether a span stands directly at what a detector would not have taken for an edge."""
+    return bool(_WORDLIKE.search(data, max(0, span.start - 1), span.start) or _WORDLIKE.match(data, span.end))
+
+
+def blank(data: bytes, spans: Sequence[Span]) -> bytes:
+    """`data` with the spans overwritten by as many bytes that no detector knows."""
+    pieces: list[bytes] = []
+    position = 0
+    for span in spans:
+        pieces += (data[position : span.start], b"\x01" * (span.end - span.start))
+        position = span.end
+    pieces.append(data[position:])
+    return b"".join(pieces)
+
+
+def _stretched(data: bytes, winner: Span, start: int, end: int) -> Span:
+    start, end = _char_start(data, start), _char_end(data, end)
+    if (start, end) == (winner.start, winner.end):
+        return winner
+    return replace(winner, start=start, end=end, value=data[start:end], inner=(), replacement=b"")
+
+
+def _char_start(data: bytes, offset: int) -> int:
+    while 0 < offset < len(data) and data[offset] & 0xC0 == 0x80:
+        offset -= 1
+    return offset
+
+
+def _char_end(data: bytes, offset: int) -> int:
+    while offset < len(data) and data[offset] & 0xC0 == 0x80:
+        offset += 1
+    return offset
+
+
+def _around_tokens(data: bytes, span: Span, tokens: list[tuple[int, int]]) -> list[Span]:
+    """The pieces of a span outside the tokens in it, unless they are mere punctuation. A match that began inside
+    a token took the token's label for a name."""
+    if any(start < span.context_start < end for start, end in tokens):
+        return []
+    inside = [(start, end) for start, end in tokens if start < span.end and end > span.start]
+    if not inside:
+        return [span]
+    edges = [span.start, *(edge for token in inside for edge in token), span.end]
+    pieces = [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
+    return [
+        replace(span, start=start, end=end, value=data[start:end], inner=(), replacement=b"")
+        for start, end in pieces
+        if _ALNUM.search(data, start, end)
+    ]
+
+
+def splice(data: bytes, spans: list[Span], tokens: Tokens) -> tuple[bytes, list[tuple[Span, tuple[Masked, ...]]]]:
+    """`data` with each span replaced, and what was reported for each."""
+    pieces: list[bytes] = []
+    reports: list[tuple[Span, tuple[Masked, ...]]] = []
+    position = 0
+    for span in spans:
+        found = span.inner or (Masked(span.label, tokens.token(span.value), span.layers),)
+        pieces += (data[position : span.start], span.replacement or b"".join(map(mark, found)))
+        reports.append((span, found))
+        position = span.end
+    pieces.append(data[position:])
+    return b"".join(pieces), reports
+
+
+def mark(masked: Masked) -> bytes:
+    """What stands in the text: ‹label:token›."""
+    return f"‹{masked.label}:{masked.token}›".encode()

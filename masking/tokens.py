@@ -1,0 +1,57 @@
+"""Keyed tokens for masked values, and keyed digests for bytes that are counted but not kept.
+
+Two keys, never the same: whoever may compare digests of payloads must not be able to test guesses for tokens.
+"""
+
+import hmac
+from base64 import b32encode
+from hashlib import sha256
+from typing import Final, Protocol
+
+KEY_BYTES: Final = 32
+TOKEN_CHARS: Final = 16  # 80 bits: no two of 10^9 values are likely to share one
+
+
+class Digest(Protocol):
+    def update(self, data: bytes | memoryview, /) -> None: ...
+    def hexdigest(self) -> str: ...
+    def digest(self) -> bytes: ...
+
+
+class TokenKey:
+    """Turns a value into a stable token. `key` is at least 32 random bytes."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        self._key = _checked(key, b"custody token v1")
+
+    def token(self, value: bytes) -> str:
+        """16 characters of a-z2-7: the truncated base32 of HMAC-SHA-256 over `value`."""
+        return b32encode(hmac.digest(self._key, value, "sha256")[:10]).decode().lower()
+
+    def __repr__(self) -> str:
+        return "TokenKey(…)"
+
+
+class DigestKey:
+    """Makes keyed digests of unmasked bytes. `key` is at least 32 random bytes."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        self._key = _checked(key, b"custody digest v1")
+
+    def digest(self, data: bytes = b"") -> Digest:
+        """An incremental HMAC-SHA-256: `update()` it with the payload, then `hexdigest()`."""
+        return hmac.new(self._key, data, sha256)
+
+    def __repr__(self) -> str:
+        return "DigestKey(…)"
+
+
+def _checked(key: bytes, purpose: bytes) -> bytes:
+    """A key of its own for each purpose, so that one key file used for both by mistake still separates them."""
+    if len(key) < KEY_BYTES:
+        raise ValueError(f"a masking key needs at least {KEY_BYTES} bytes, this one has {len(key)}")
+    return hmac.digest(key, purpose, "sha256")

@@ -1,0 +1,273 @@
+"""The last tier: checksums, structure, rarity. Each takes (text, match, group) and says what to mask.
+
+A detector's YAML names its validator; adding one is a function and a line in VALIDATORS.
+"""
+
+import binascii
+import math
+from base64 import urlsafe_b64decode
+from collections import Counter
+from itertools import pairwise
+from typing import Any, Final
+
+import orjson
+from stdnum import iban as stdnum_iban
+
+from masking import names
+from masking.model import Hit, Validator
+
+_SEPARATORS: Final = b" -.+"
+# ISO/IEC 7812 ranges in use: (first digits from, to, lengths). Prefixes are compared at their own length.
+_BRANDS: Final[tuple[tuple[str, str, frozenset[int]], ...]] = (
+    ("34", "34", frozenset({15})),  # American Express
+    ("37", "37", frozenset({15})),
+    ("300", "305", frozenset({14})),  # Diners Club
+    ("3095", "3095", frozenset({14})),
+    ("36", "36", frozenset({14})),
+    ("38", "39", frozenset({14})),
+    ("3528", "3589", frozenset({16})),  # JCB
+    ("4", "4", frozenset({13, 16, 19})),  # Visa
+    ("51", "55", frozenset({16})),  # Mastercard
+    ("2221", "2720", frozenset({16})),
+    ("6011", "6011", frozenset({16, 19})),  # Discover
+    ("644", "649", frozenset({16, 19})),
+    ("65", "65", frozenset({16, 19})),
+    ("60", "60", frozenset({16})),  # RuPay
+    ("81", "82", frozenset({16})),
+    ("508", "508", frozenset({16})),
+    ("62", "62", frozenset({16, 17, 18, 19})),  # UnionPay
+    ("2200", "2204", frozenset({16, 17, 18, 19})),  # Mir
+    ("5018", "5018", frozenset({16, 18, 19})),  # Maestro
+    ("5020", "5020", frozenset({16, 18, 19})),
+    ("5038", "5038", frozenset({16, 18, 19})),
+    ("5893", "5893", frozenset({16, 18, 19})),
+    ("6304", "6304", frozenset({16, 18, 19})),
+    ("6759", "6763", frozenset({16, 18, 19})),
+)
+# How people group the digits of a card; an ungrouped number is one group.
+_GROUPINGS: Final = frozenset(
+    {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (6, 13), (4, 4, 5), (4, 12), (8, 8), (6, 6, 4)}
+)
+
+
+def accept(_data: bytes, match: Any, group: int) -> list[Hit]:
+    start, end = match.span(group)
+    return [(start, end, None)]
+
+
+def has_luhn_checksum(digits: str) -> bool:
+    total = sum(map(int, digits[-1::-2]))
+    return (total + sum((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)[int(digit)] for digit in digits[-2::-2])) % 10 == 0
+
+
+def is_card_number(digits: str) -> bool:
+    """Length and first digits of an issued range, Luhn, and more than two different digits."""
+    length = len(digits)
+    return (
+        any(low <= digits[: len(low)] <= high and length in lengths for low, high, lengths in _BRANDS)
+        and len(set(digits)) > 1
+        and has_luhn_checksum(digits)
+    )
+
+
+def find_cards(data: bytes, match: Any, group: int) -> list[Hit]:
+    """Every card in a run of digit groups: whole groups only, so no window slides over a longer number."""
+    base, end = match.span(group)
+    groups = _digit_groups(data, base, end)
+    hits: list[Hit] = []
+    index = 0
+    while index < len(groups):
+        taken = _card_at(data, groups, index)
+        if taken:
+            hits.append((groups[index][0], groups[index + taken - 1][1], None))
+        index += taken or 1
+    return hits
+
+
+def _digit_groups(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
+    groups: list[tuple[int, int]] = []
+    for piece in data[start:end].translate(_TO_SPACE).split(b" "):
+        if piece:
+            groups.append((start, start + len(piece)))
+        start += len(piece) + 1
+    return groups
+
+
+_TO_SPACE: Final = bytes.maketrans(_SEPARATORS, b" " * len(_SEPARATORS))
+
+
+def _card_at(data: bytes, groups: list[tuple[int, int]], index: int) -> int:
+    """How many groups from `index` make a card; 0 = none."""
+    for count in range(min(5, len(groups) - index), 0, -1):
+        taken = groups[index : index + count]
+        sizes = tuple(end - start for start, end in taken)
+        if count > 1 and (sizes not in _GROUPINGS or not _is_evenly_separated(data, taken)):
+            continue
+        if 13 <= sum(sizes) <= 19:
+            digits = b"".join(data[start:end] for start, end in taken).decode()
+            if is_card_number(digits) and not _is_part_of_decimal(data, taken[0][0], taken[-1][1]):
+                return count
+    return 0
+
+
+def _is_part_of_decimal(data: bytes, start: int, end: int) -> bool:
+    before, after = data[max(0, start - 2) : start], data[end : end + 2]
+    return (before[1:] == b"." and before[:1].isdigit()) or (after[:1] == b"." and after[1:].isdigit())
+
+
+def _is_evenly_separated(data: bytes, groups: list[tuple[int, int]]) -> bool:
+    between = {data[left[1] : right[0]] for left, right in pairwise(groups)}
+    return len(between) == 1
+
+
+def check_ssn(data: bytes, match: Any, group: int) -> list[Hit]:
+    """SSA: no area 000, 666 or 9xx, no group 00, no serial 0000."""
+    start, end = match.span(group)
+    digits = bytes(byte for byte in data[start:end] if 48 <= byte <= 57)
+    area, middle, serial = digits[:3], digits[3:5], digits[5:]
+    if len(digits) != 9 or area in (b"000", b"666") or area[0] == 57 or middle == b"00" or serial == b"0000":
+        return []
+    if digits in (b"123456789", b"078051120", b"219099999") and data[start + 3 : start + 4].isdigit():
+        return []
+    return [(start, end, None)]
+
+
+def check_email(data: bytes, match: Any, group: int) -> list[Hit]:
+    """Not the user:password@host of a URL: that is the business of the URL detectors."""
+    start, end = match.span(group)
+    before = data[max(0, start - 256) : start]
+    scheme = before.rfind(b"://")
+    if scheme >= 0 and not any(byte in b"/?#\"' \t\r\n<>" for byte in before[scheme + 3 :]):
+        return []
+    return [(start, end, None)]
+
+
+def check_iban(data: bytes, match: Any, group: int) -> list[Hit]:
+    """Country's length and mod 97. The pattern may run on into the next word, so shorter ends are tried too."""
+    start, end = match.span(group)
+    while end - start >= 15:
+        if stdnum_iban.is_valid(data[start:end].decode("ascii", "replace")):
+            return [(start, end, None)]
+        cut = max(data.rfind(b" ", start, end), data.rfind(b"-", start, end))
+        if cut < 0:
+            return []
+        end = cut
+    return []
+
+
+def check_jwt(data: bytes, match: Any, group: int) -> list[Hit]:
+    """The first part decodes to a JOSE header: a JSON object with `alg` or `enc`."""
+    start, end = match.span(group)
+    first = data[start:end].split(b".", 1)[0]
+    try:
+        header = orjson.loads(urlsafe_b64decode(first + b"=" * (-len(first) % 4)))
+    except (binascii.Error, ValueError):
+        return []
+    return [(start, end, None)] if isinstance(header, dict) and ("alg" in header or "enc" in header) else []
+
+
+def shannon_entropy(value: bytes) -> float:
+    """Bits per byte of the value's own distribution."""
+    size = len(value)
+    return -sum(n / size * math.log2(n / size) for n in Counter(value).values()) if size else 0.0
+
+
+def check_random(data: bytes, match: Any, group: int) -> list[Hit]:
+    """A random-looking body: enough different characters; no run of one, no counting up, no example words."""
+    start, end = match.span(group)
+    value = data[start:end]
+    lowered = value.lower()
+    if shannon_entropy(value[:256]) < 2.5 or b"xxxx" in lowered or b"...." in value:
+        return []
+    return [(start, end, None)]
+
+
+def check_mixed(data: bytes, match: Any, group: int) -> list[Hit]:
+    """Random-looking, and letters of both cases plus digits: a base64-like key rather than a word or a hash."""
+    value = data[slice(*match.span(group))]
+    has_all = (
+        any(65 <= b <= 90 for b in value) and any(97 <= b <= 122 for b in value) and any(48 <= b <= 57 for b in value)
+    )
+    return check_random(data, match, group) if has_all and shannon_entropy(value) >= 3.5 else []
+
+
+def check_secret_value(data: bytes, match: Any, group: int) -> list[Hit]:
+    """Any value that is no placeholder."""
+    start, end = match.span(group)
+    span = names.secret_span(_ANY_VALUE, data[start:end])
+    return [(start + span[0], start + span[1], None)] if span else []
+
+
+def check_named(data: bytes, match: Any, group: int) -> list[Hit]:
+    """`name = value` where the name tells. The name is group 1, the value the first later group that took part."""
+    named = names.label_of(match.group(1).decode("ascii", "replace"))
+    if named is None:
+        return []
+    taken = next((index for index in range(2, 2 + _VALUE_FORMS) if match.start(index) >= 0), 0)
+    if not taken:
+        return []
+    start, end = match.span(taken)
+    if taken == _BARE_FORM:
+        end -= len(data[start:end]) - len(data[start:end].rstrip(b".:"))
+        if named.label == "http_cookie" or not _is_bare_value(named, data, start, end):
+            return []  # a bare Cookie line has a detector of its own
+    span = names.secret_span(named, data[start:end])
+    return [(start + span[0], start + span[1], named.label)] if span else []
+
+
+def check_sql_literal(data: bytes, match: Any, _group: int) -> list[Hit]:
+    """The first group that took part."""
+    group = next((index for index in range(1, 1 + match.re.groups) if match.start(index) >= 0), 0)
+    return check_secret_value(data, match, group) if group else []
+
+
+_ANY_VALUE: Final = names.NamedLabel("secret", "any")
+_VALUE_FORMS: Final = 5
+_BARE_FORM: Final = 6
+
+
+def _is_bare_value(named: names.NamedLabel, data: bytes, start: int, end: int) -> bool:
+    """An unquoted value: no call or template, and after a colon (prose) at least one digit or mark in it."""
+    value = data[start:end]
+    if not value or data[end : end + 1] == b"(" or value[:1] in b"$%@?":
+        return False
+    if data[start - 2 : start] == b": " and named.value in ("any", "opaque"):
+        return not value.isalpha() or len(value) >= 16
+    return True
+
+
+def check_cookies(data: bytes, match: Any, group: int) -> list[Hit]:
+    """Each value of a Cookie header; of Set-Cookie only the first (the rest are attributes)."""
+    start, end = match.span(group)
+    is_set = match.group(1).lower().startswith(b"set-")
+    return [(low, high, None) for low, high in cookie_values(data, start, end, is_set=is_set)]
+
+
+def cookie_values(data: bytes, start: int, end: int, *, is_set: bool) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    for pair in data[start:end].split(b";"):
+        equals = pair.find(b"=")
+        value = pair[equals + 1 :].strip().strip(b'"')
+        if equals > 0 and value:
+            low = start + equals + 1 + pair[equals + 1 :].index(value)
+            spans.append((low, low + len(value)))
+        start += len(pair) + 1
+        if is_set:
+            break
+    return spans
+
+
+VALIDATORS: Final[dict[str, Validator]] = {
+    "accept": accept,
+    "card": find_cards,
+    "ssn": check_ssn,
+    "email": check_email,
+    "iban": check_iban,
+    "jwt": check_jwt,
+    "random": check_random,
+    "mixed": check_mixed,
+    "secret_value": check_secret_value,
+    "named": check_named,
+    "cookies": check_cookies,
+    "sql_literal": check_sql_literal,
+}

@@ -1,0 +1,13 @@
+"""One masker an engine for all tests here: building one compiles every detector."""
+
+from functools import cache
+
+from masking.engine import Masker
+from masking.tokens import TokenKey
+
+KEY = TokenKey(bytes(range(32)))
+
+
+@cache
+def masker(engine: str = "auto") -> Masker:
+    return Masker(tokens=KEY, rule_version="test", engine=engine)

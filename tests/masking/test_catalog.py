@@ -1,0 +1,71 @@
+import pytest
+
+from masking.catalog import CatalogError, load_detectors, parse_family
+from tests.masking.helpers import masker
+
+DETECTORS = load_detectors()
+HITS = [(detector, case) for detector in DETECTORS for case in detector.hits]
+MISSES = [(detector, text) for detector in DETECTORS for text in detector.misses]
+VALID = """
+- name: a
+  label: a_key
+  description: d
+  keywords: [abc_]
+  pattern: '(abc_\\w+)'
+  hit: ['x [[abc_1]]']
+  miss: [abc]
+"""
+
+
+@pytest.mark.parametrize("engine", ["hyperscan", "keywords"])
+@pytest.mark.parametrize(("detector", "case"), HITS, ids=lambda v: getattr(v, "name", getattr(v, "text", ""))[:40])
+def test_hit_masks_exactly_the_marked_spans(engine, detector, case):
+    masked = masker(engine).mask_text(case.text)
+    assert sorted({(f.start, f.end) for f in masked.findings}) == list(case.spans)
+    assert masker(engine).mask_text(masked.text).findings == ()
+
+
+@pytest.mark.parametrize("engine", ["hyperscan", "keywords"])
+@pytest.mark.parametrize(("detector", "text"), MISSES, ids=lambda v: getattr(v, "name", str(v)[:40]))
+def test_miss_is_not_given_the_label(engine, detector, text):
+    assert detector.label not in {f.label for f in masker(engine).mask_text(text).findings}
+
+
+def test_every_detector_has_hit_and_miss_cases_and_a_name_of_its_own():
+    assert all(detector.hits and detector.misses and detector.description for detector in DETECTORS)
+    assert len({detector.name for detector in DETECTORS}) == len(DETECTORS)
+
+
+def test_every_hit_case_carries_the_label():
+    for detector, case in HITS:
+        labels = {f.label for f in masker().mask_text(case.text).findings}
+        assert detector.label in labels or detector.name.startswith("named-"), (detector.name, case.text, labels)
+
+
+def test_a_case_loses_its_marks():
+    (detector,) = parse_family("f", VALID)
+    assert detector.hits[0].text == "x abc_1"
+    assert detector.hits[0].spans == ((2, 7),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("  label: a_key", "  label: A!", "label"),
+        ("  keywords: [abc_]", "  surprise: 1", "surprise"),
+        ("  keywords: [abc_]\n", "", "keywords or a gate"),
+        ("(abc_", "(abc_(", "missing"),
+        ("  hit:", "  validator: nothing\n  hit:", "nothing"),
+        ("  hit:", "  group: 4\n  hit:", "group"),
+        ("  hit:", "  normalize: rot13\n  hit:", "normalize"),
+        ("  hit: ['x [[abc_1]]']\n", "", "hit"),
+    ],
+)
+def test_a_wrong_detector_is_refused_with_its_name(old, new, fault):
+    with pytest.raises(CatalogError, match=fault):
+        list(parse_family("family.yaml", VALID.replace(old, new)))
+
+
+def test_a_file_that_is_no_list_is_refused():
+    with pytest.raises(CatalogError, match="list"):
+        list(parse_family("family.yaml", "a: 1"))
