@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -57,14 +57,12 @@ class BrokerSettings:
     home: Path
     port: int
     controller_port: int
-    passwords: Mapping[str, str]
+    passwords: Mapping[str, str] = field(repr=False)
     log_path: Path
     heap_mb: int = 512
     # Topics are evidence: in the embedded stack nobody, admin included, deletes one through the protocol.
     can_delete_topics: bool = False
-
-    def __repr__(self) -> str:
-        return f"BrokerSettings(home={self.home}, port={self.port}, controller_port={self.controller_port})"
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
 
 def make_client_config(bootstrap: str, component: str, password: str) -> dict[str, str]:
@@ -166,7 +164,7 @@ class Broker:
         jars = fetch_kafka()
         self._prepare(java, jars)
         argv = [*self._java_argv(java, jars), "kafka.Kafka", str(self.settings.home / "server.properties")]
-        self.child = spawn(argv, log_path=self.settings.log_path, env=_java_env())
+        self.child = spawn(argv, log_path=self.settings.log_path, env=_java_env(self.settings.env))
         return self.child
 
     def wait_ready(self) -> None:
@@ -230,7 +228,7 @@ class Broker:
                 timeout=START_TIMEOUT_S,
                 check=False,
                 umask=0o077,
-                env=_java_env(),
+                env=_java_env(self.settings.env),
             )
             if done.returncode:
                 lines = (done.stderr or done.stdout).strip().splitlines()
@@ -280,10 +278,10 @@ def _hide(lines: list[str], settings: BrokerSettings) -> str:
     return text
 
 
-def _java_env() -> dict[str, str]:
-    """The environment without variables by which Java or Kafka would take other options."""
+def _java_env(env: Mapping[str, str]) -> dict[str, str]:
+    """`env` without variables by which Java or Kafka would take other options."""
     ignored = {"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH"}
-    return {name: value for name, value in os.environ.items() if name not in ignored}
+    return {name: value for name, value in env.items() if name not in ignored}
 
 
 def _write_properties(path: Path, properties: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -46,7 +47,8 @@ class PostgresSettings:
     port: int
     password: str = field(repr=False)
     log_path: Path
-    extra: dict[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
 
 class PostgresServer:
@@ -75,14 +77,14 @@ class PostgresServer:
         binaries = fetch_postgres() / "bin"
         user = find_unprivileged_user()
         self._initialise(binaries, user)
-        options = SERVER_SETTINGS | self.settings.extra | {"port": str(self.settings.port)}
+        options = SERVER_SETTINGS | dict(self.settings.extra) | {"port": str(self.settings.port)}
         argv = [str(binaries / "postgres"), "-D", HERE]
         for name, value in options.items():
             argv += ["-c", f"{name}={value}"]
         self.child = spawn(
             argv,
             log_path=self.settings.log_path,
-            env=_server_env(),
+            env=_server_env(self.settings.env),
             cwd=self.data_dir,
             user=user,
             # SIGTERM would wait until every client has gone.
@@ -153,7 +155,7 @@ def _run_initdb(
                 *("--no-sync", "--no-instructions", f"--pwfile=/proc/self/fd/{password_file}"),
             ],
             cwd=scratch,
-            env=_server_env(),
+            env=_server_env(os.environ),
             capture_output=True,
             timeout=INIT_TIMEOUT_S,
             check=False,
@@ -166,6 +168,6 @@ def _run_initdb(
         os.close(password_file)
 
 
-def _server_env() -> dict[str, str]:
-    """The environment without PG* variables, which would change what the server does."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+def _server_env(env: Mapping[str, str]) -> dict[str, str]:
+    """`env` without PG* variables, which would change what the server does."""
+    return {name: value for name, value in env.items() if not name.startswith("PG")}

@@ -1,10 +1,12 @@
 """Brings Custody's own broker to what schemas/topics.py says: logins, ACLs, topics. Repeatable."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -16,6 +18,7 @@ from confluent_kafka.admin import (
     ConfigResource,
     NewPartitions,
     NewTopic,
+    OffsetSpec,
     ResourcePatternType,
     ResourceType,
     ScramCredentialInfo,
@@ -24,9 +27,10 @@ from confluent_kafka.admin import (
 )
 
 from deploy.embedded.process import StackError
-from schemas.topics import COMPONENTS, TOPICS, Topic
+from schemas.topics import COMPONENTS, RAW, SESSIONS, TOPICS, Topic
 
 TIMEOUT_S: Final = 30.0
+POLL_S: Final = 0.05
 SCRAM_ITERATIONS: Final = 4096
 
 FAUST_COMPONENTS: Final = ("mask", "facts", "detect", "retain")
@@ -53,6 +57,19 @@ def apply_topology(
     apply_users(admin, passwords)
     apply_acls(admin, make_acls(topics))
     apply_topics(admin, topics, replication)
+
+
+def configure_topics(partitions: int, min_insync_replicas: int) -> tuple[Topic, ...]:
+    """The topic table with the settings' partitions for raw and sessions, whose partitions are one to one."""
+    durability = {"min.insync.replicas": str(min_insync_replicas)}
+    return tuple(
+        replace(
+            topic,
+            partitions=partitions if topic.name in (RAW, SESSIONS) else topic.partitions,
+            config={**topic.config, **durability},
+        )
+        for topic in TOPICS
+    )
 
 
 def make_acls(topics: Iterable[Topic] = TOPICS) -> frozenset[AclBinding]:
@@ -114,6 +131,9 @@ def apply_topics(admin: AdminClient, topics: Sequence[Topic] = TOPICS, replicati
             admin.create_topics(new, request_timeout=TIMEOUT_S),
             benign=KafkaError.TOPIC_ALREADY_EXISTS,
         )
+        _wait_served(
+            admin, [TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions)]
+        )
     old = [topic for topic in topics if topic.name in present]
     grown = [
         NewPartitions(topic.name, topic.partitions)
@@ -124,6 +144,20 @@ def apply_topics(admin: AdminClient, topics: Sequence[Topic] = TOPICS, replicati
         _settle(admin.create_partitions(grown, request_timeout=TIMEOUT_S))
     if changes := [_make_config_change(topic) for topic in old if topic.config]:
         _settle(admin.incremental_alter_configs(changes, request_timeout=TIMEOUT_S))
+
+
+def _wait_served(admin: AdminClient, partitions: Sequence[TopicPartition]) -> None:
+    """A new topic is created before its partitions have a leader; return when all have."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            question = {partition: OffsetSpec.latest() for partition in partitions}
+            _settle(admin.list_offsets(question, request_timeout=TIMEOUT_S))
+            return
+        except StackError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_S)
 
 
 def _make_config_change(topic: Topic) -> ConfigResource:
