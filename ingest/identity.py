@@ -72,11 +72,13 @@ class Identities:
             raise LoginRefused("wrong secret")
         return identity
 
-    def is_still_valid(self, identity: Identity) -> bool:
-        """Whether a live session may go on: not expired, not revoked."""
-        credential = identity.credential
-        revoked = self._view.get(ControlKind.REVOCATION, credential.id) is not None
-        return not revoked and credential.expires_at > now_us()
+    def is_session_allowed(self, credential_id: str) -> bool:
+        """Whether a live session may go on: its credential neither expired nor revoked. True without a credential."""
+        if not credential_id:
+            return True
+        payload = self._view.get(ControlKind.CREDENTIAL, credential_id)
+        is_revoked = self._view.get(ControlKind.REVOCATION, credential_id) is not None
+        return payload is not None and not is_revoked and int(payload.get("expires_at", 0)) > now_us()
 
     def _checked(self, payload: dict[str, object], resource: Resource) -> Credential:
         try:

@@ -1,6 +1,7 @@
 """What every capture proxy process has, whatever it speaks: identity, control, the recorder, its own trail."""
 
 import asyncio
+import hmac
 import logging
 import uuid
 from collections.abc import Callable
@@ -41,6 +42,7 @@ class Proxy:
         self.recorder: Recorder
         self.view: ControlView
         self.identities: Identities
+        self.salt_key: bytes
         self.on_resource: Callable[[str], None] = lambda name: None
         self.on_revocation: Callable[[str], None] = lambda credential_id: None
         self._loop = asyncio.get_running_loop()
@@ -51,14 +53,18 @@ class Proxy:
         """Follow control and connect to the audit log, waiting for the broker as long as it takes; record it."""
         self.view = ControlView(self.settings, self.home, COMPONENT, self._on_control)
         await asyncio.to_thread(self.view.start, 60)
-        self.identities = Identities(self.view, self.home.read_key("mint.key"))
+        mint_key = self.home.read_key("mint.key")
+        self.identities = Identities(self.view, mint_key)
+        self.salt_key = hmac.digest(mint_key, b"custody.scram-salt.v1", "sha256")
         self._spool = DiskSpool(self.home.spool / self.name, self.settings.capture.spool_max_bytes)
         sealer = Sealer(self.name, self.home.signing_key(self.name), self.home.unseal_public())
         publisher = Publisher(
             kafka.producer_config(self.settings, self.home, COMPONENT), sealer, self.settings.capture, self._spool
         )
         await publisher.start()
-        self.recorder = Recorder(publisher, DigestKey(self.home.read_key("digest.key")))
+        self.recorder = Recorder(
+            publisher, DigestKey(self.home.read_key("digest.key")), self.settings.capture.max_unrecorded_bytes
+        )
         self._own = self._open_own_session()
 
     async def stop(self, timeout_s: float = 10.0) -> None:

@@ -59,7 +59,11 @@ class Session:
         self.resource = resource
         self.ledger = Ledger()
         self.is_closed = False
+        self.has_opaque = False
         self.action_count = 0
+        self.refused_count = 0
+        self.opened_ticket = 0
+        self.max_unrecorded_bytes = recorder.max_unrecorded_bytes
         self._recorder = recorder
         self._encoded_context = encode_context(context)
         self._partition: Partition = recorder.publisher.partition_for(context.session_id)
@@ -67,7 +71,6 @@ class Session:
         self._accepts_spool = resource.on_audit_failure == "spool"
         self._seq = 0
         self._lost = 0
-        self._denials: dict[str, int] = {}
 
     def next_action_id(self) -> str:
         """An id for the next action, unique within the session."""
@@ -104,12 +107,16 @@ class Session:
         return self._partition.is_stalled and self._is_gated and not self._accepts_spool
 
     def watch(self, callback: Callable[[], None]) -> None:
-        """Call once when durability moved on, or the log stalled: then look again."""
+        """Call once when durability moved on: then look again."""
         self._partition.watch(callback)
 
-    def unwatch(self, callback: Callable[[], None]) -> None:
+    def watch_stalls(self, callback: Callable[[], None]) -> None:
+        """Call each time the log stalls, until `unwatch_stalls`."""
+        self._partition.stall_watchers.add(callback)
+
+    def unwatch_stalls(self, callback: Callable[[], None]) -> None:
         """Forget a callback."""
-        self._partition.watchers.discard(callback)
+        self._partition.stall_watchers.discard(callback)
 
     async def wait(self, ticket: int) -> None:
         """Return when what waits for this ticket may go. Raises AuditUnavailable after the audit timeout."""
@@ -158,6 +165,7 @@ class Recorder:
 
     publisher: Publisher
     digest_key: DigestKey
+    max_unrecorded_bytes: int = 1 << 20
     openings: _Openings = field(default_factory=_Openings)
 
     def open_session(self, context: SessionContext, resource: Resource) -> Session:
@@ -165,5 +173,5 @@ class Recorder:
         session = Session(self, context, resource)
         if session.is_audit_lost:
             raise AuditUnavailable("the audit log does not answer")
-        session.record(EventKind.SESSION_OPENED, at=context.opened_at)
+        session.opened_ticket = session.record(EventKind.SESSION_OPENED, at=context.opened_at)
         return session

@@ -79,6 +79,7 @@ class Partition:
     spooled_tickets: deque[int] = field(default_factory=deque)
     is_pump_due: bool = False
     watchers: set[Callable[[], None]] = field(default_factory=set)
+    stall_watchers: set[Callable[[], None]] = field(default_factory=set)
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Call once, when durability moves on or the partition stalls."""
@@ -282,6 +283,8 @@ class Publisher:
             self._keep_flight(partition, flight, self._spool)
             self._keep_pending(partition, self._spool)
         self._notify(partition)
+        for watcher in list(partition.stall_watchers):
+            watcher()
 
     def _keep_flight(self, partition: Partition, flight: _Flight, spool: Spool) -> None:
         if flight.is_from_spool:

@@ -1,0 +1,131 @@
+"""The TCP listeners of a proxy: one a resource, opened and closed as control says, without dropping live sessions."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from policy.decide import PolicyEngine
+
+from ingest.connection import Service, listener_tls
+from ingest.gate import Gate
+from ingest.leg import Leg
+from ingest.opaque import serve_opaque
+from ingest.postgres import serve_postgres
+from ingest.proxy import Proxy
+from schemas.resources import Resource
+
+log = logging.getLogger(__name__)
+
+Serve = Callable[[Service, Leg], Awaitable[None]]
+
+PROTOCOLS: Final[Mapping[str, tuple[Serve, str]]] = {
+    "postgres": (serve_postgres, "postgres"),
+    "tcp": (serve_opaque, "tcp"),
+}
+"""Protocol -> who serves a connection, and the dialect of its statements. One more protocol = one line."""
+
+SWEEP_S: Final = 1.0
+
+
+class Listeners:
+    """Keeps the listeners equal to the resources in control."""
+
+    def __init__(self, proxy: Proxy, engine: PolicyEngine) -> None:
+        self._proxy = proxy
+        self._engine = engine
+        capture = proxy.settings.capture
+        self._tls = listener_tls(capture.tls_certificate, capture.tls_key)
+        self._bind = capture.bind
+        self._open: dict[str, tuple[Service, asyncio.Server]] = {}
+        self._draining: list[Service] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        proxy.on_resource = lambda _name: self._changed.set()
+
+    async def run(self, on_change: Callable[[dict[str, int]], None]) -> None:
+        """Follow control until cancelled; `on_change` gets resource -> port after each change."""
+        sweep = asyncio.create_task(self._sweep())
+        try:
+            while True:
+                await self._reconcile()
+                on_change({name: _port_of(server) for name, (_, server) in self._open.items()})
+                await self._changed.wait()
+                self._changed.clear()
+        finally:
+            sweep.cancel()
+
+    async def close(self, timeout_s: float) -> None:
+        """Stop listening and end live sessions with a reason."""
+        for _, server in self._open.values():
+            server.close()
+        for service in self._services():
+            for relay in list(service.relays):
+                relay.stop("proxy_stopped", "57P01", "Custody: the proxy is stopping")
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        for task in self._tasks:
+            task.cancel()
+
+    def _services(self) -> list[Service]:
+        return [service for service, _ in self._open.values()] + self._draining
+
+    async def _reconcile(self) -> None:
+        wanted = self._proxy.resources(*PROTOCOLS)
+        for name, (service, server) in list(self._open.items()):
+            if wanted.get(name) != service.resource:
+                server.close()
+                del self._open[name]
+                self._draining.append(service)
+        for name, resource in wanted.items():
+            if name not in self._open:
+                await self._listen(resource)
+
+    async def _listen(self, resource: Resource) -> None:
+        serve, dialect = PROTOCOLS[resource.protocol]
+        service = Service(self._proxy, resource, Gate(self._engine, dialect), self._tls, set())
+
+        def accept(leg: Leg) -> None:
+            task = asyncio.get_running_loop().create_task(_guard(serve, service, leg))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        try:
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: Leg(accept), self._bind, resource.listen, backlog=1024)
+        except OSError as error:
+            log.error("resource %s: port %d: %s", resource.name, resource.listen, error.strerror)
+            return
+        self._open[resource.name] = (service, server)
+
+    async def _sweep(self) -> None:
+        """End sessions that are idle too long, or whose credential is over."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._draining = [service for service in self._draining if service.relays]
+            for service in self._services():
+                for relay in list(service.relays):
+                    if loop.time() - relay.last_activity > service.resource.limits.idle_timeout_s:
+                        relay.stop("idle_timeout", "57P05", "Custody: idle for too long")
+                    elif not self._proxy.identities.is_session_allowed(relay.session.context.credential_id):
+                        relay.stop("credential_over", "57P01", "Custody: the credential has expired or was revoked")
+
+
+async def _guard(serve: Serve, service: Service, leg: Leg) -> None:
+    """A defect in one connection ends that connection, and is logged without its data."""
+    try:
+        await serve(service, leg)
+    except asyncio.CancelledError:
+        leg.abort()
+        raise
+    except (ConnectionError, TimeoutError, OSError) as error:
+        log.info("%s: connection ended: %s", service.resource.name, type(error).__name__)
+        leg.abort()
+    except Exception:
+        log.exception("%s: connection failed", service.resource.name)
+        leg.abort()
+
+
+def _port_of(server: asyncio.Server) -> int:
+    return int(server.sockets[0].getsockname()[1])

@@ -1,0 +1,75 @@
+"""custody.yaml: every fault at once, with its path; nothing hostile goes through."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.config import MAX_DOCUMENT_BYTES, Settings, find_settings, parse_settings
+from schemas.errors import ConfigError
+from schemas.runtime import Home
+
+
+def test_every_fault_is_reported_with_its_path() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_settings("ports: {kafka: x}\nunknown: 1\nstore: {insert_rows: 0}")
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["ports.kafka", "store.insert_rows", "unknown"]
+
+
+def test_an_empty_file_is_all_defaults() -> None:
+    assert parse_settings("") == Settings()
+
+
+def test_aliases_are_refused() -> None:
+    with pytest.raises(ConfigError, match="aliases"):
+        parse_settings("a: &a [1]\nb: [*a, *a]")
+
+
+def test_a_huge_document_is_refused() -> None:
+    with pytest.raises(ConfigError, match="larger"):
+        parse_settings(" " * (MAX_DOCUMENT_BYTES + 1))
+
+
+def test_the_homes_own_file_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "custody.yaml").write_text("ports: {kafka: 1}")
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    assert find_settings(home).ports.kafka == 1
+    (home.root / "custody.yaml").write_text("ports: {kafka: 2}")
+    assert find_settings(home).ports.kafka == 2
+
+
+def test_a_named_file_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CUSTODY_CONFIG", str(tmp_path / "absent.yaml"))
+    with pytest.raises(ConfigError, match=r"absent\.yaml"):
+        find_settings(Home(tmp_path))
+
+
+def test_the_json_schema_describes_every_key() -> None:
+    text = json.dumps(Settings.model_json_schema())
+    assert '"description"' in text
+
+    def undescribed(node: object, path: str) -> list[str]:
+        found: list[str] = []
+        if isinstance(node, dict):
+            for name, item in node.get("properties", {}).items():
+                if "description" not in item:
+                    found.append(f"{path}.{name}")
+            for key, item in node.get("$defs", {}).items():
+                found += undescribed(item, key)
+        return found
+
+    assert undescribed(Settings.model_json_schema(), "settings") == []
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda data: data.decode("latin-1")))
+@settings(max_examples=200, deadline=None)
+def test_hostile_text_is_settings_or_a_config_error(text: str) -> None:
+    try:
+        assert isinstance(parse_settings(text), Settings)
+    except ConfigError:
+        return
