@@ -89,30 +89,6 @@ def stop(child: subprocess.Popen[bytes], timeout_s: float = STOP_TIMEOUT_S, stop
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def stop_pid(pid: int, created_at: float, timeout_s: float = STOP_TIMEOUT_S) -> None:
-    """Stop a process that is not our child; `created_at` (seconds since the epoch) tells a reused pid."""
-    process = find_process(pid, created_at)
-    if process is None:
-        return
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.terminate()
-        try:
-            process.wait(timeout_s)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(timeout_s)
-
-
-def find_process(pid: int, created_at: float) -> psutil.Process | None:
-    """The live process with this pid, if it is the one that started at `created_at` (within a second)."""
-    try:
-        process = psutil.Process(pid)
-        is_same = abs(process.create_time() - created_at) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return None
-    return process if is_same else None
-
-
 def require_free_port(what: str, port: int, host: str = LOOPBACK) -> None:
     """Raise PortTaken, naming the port, what needs it and who has it, unless `host:port` can be bound now."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
