@@ -1,0 +1,118 @@
+"""The Faust application of a stage: its settings, and the two places where the driver is told to do otherwise.
+
+Faust's committed offsets are not trusted (it commits past failed and in-flight records). Instead `perform_seek`, which
+Faust calls last after each assignment and before any record flows, asks the stage where its own output ends. The
+producer is idempotent, for which Faust has no setting: without it, batches expire under a short request timeout while
+later ones go through, and a hole in the output stays.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from yarl import URL
+
+from schemas.config import Settings
+from schemas.runtime import Home
+from schemas.topics import MAX_RECORD_BYTES
+from schemas.wire import kafka
+
+REQUEST_TIMEOUT_S: Final = 40.0
+SEND_TIMEOUT_S: Final = 120.0
+BUFFERED_RECORDS: Final = 64
+"""Records that wait within Faust, per agent: bounds memory, since one record may hold a MiB."""
+
+
+class Seeker(Protocol):
+    """What the consumer asks of its stage."""
+
+    async def restore(self, partitions: set[int]) -> Mapping[int, int]:
+        """Make the own output durable, read it back, and say the next input offset of each partition."""
+
+
+class SeekingConsumer(driver.Consumer):  # type: ignore[misc]
+    """Seeks to what the stage's own output says."""
+
+    async def perform_seek(self) -> None:
+        """Position every assigned partition; runs after each assignment, before records flow."""
+        assigned = self.assignment()
+        positions = await self.app.seeker.restore({tp.partition for tp in assigned})
+        target = {TP(tp.topic, tp.partition): positions[tp.partition] for tp in assigned}
+        await self.seek_wait(target)
+        self._read_offset.update(target)
+        self._committed_offset.update(target)
+
+
+class IdempotentProducer(driver.Producer):  # type: ignore[misc]
+    """Acks from all replicas, no reordering, no duplicates by retries."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """The aiokafka driver with both changes."""
+
+    Consumer = SeekingConsumer
+    Producer = IdempotentProducer
+
+
+class StageApp(faust.App):  # type: ignore[misc]
+    """A Faust app that knows its stage."""
+
+    seeker: Seeker
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> Transport:
+        return Transport(self.conf.broker_producer, self)
+
+
+def make_app(settings: Settings, home: Home, component: str, instance: str = "0", compression: str = "lz4") -> StageApp:
+    """An app that logs in as `component`. `instance` names this worker among those of one component."""
+    brokers = [URL(f"kafka://{address.strip()}") for address in settings.bootstrap().split(",")]
+    credentials = faust.SASLCredentials(
+        username=component,
+        password=home.read_secret(f"kafka/{component}.password"),
+        mechanism="SCRAM-SHA-256",
+        ssl_context=kafka.ssl_context(settings),
+    )
+    return StageApp(
+        f"custody-{component}",
+        broker=brokers,
+        broker_credentials=credentials,
+        broker_client_id=f"custody-{component}",
+        datadir=str(_data_dir(home, component)),
+        store="memory://",
+        key_serializer="raw",
+        value_serializer="raw",
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        # Static membership: a killed worker is back with its partitions as soon as it rejoins.
+        consumer_group_instance_id=f"custody-{component}-{instance}",
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=MAX_RECORD_BYTES,
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=1.0,
+        broker_request_timeout=REQUEST_TIMEOUT_S,
+        broker_max_poll_records=BUFFERED_RECORDS,
+        stream_buffer_maxsize=BUFFERED_RECORDS,
+        stream_wait_empty=False,
+        producer_linger=0.0,
+        producer_max_batch_size=1 << 20,
+        producer_max_request_size=MAX_RECORD_BYTES,
+        producer_compression_type=compression or None,
+        producer_request_timeout=SEND_TIMEOUT_S,
+    )
+
+
+def _data_dir(home: Home, component: str) -> Path:
+    path = home.root / "faust" / component
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path

@@ -1,0 +1,116 @@
+"""The one derived batch that each raw record yields: its masked events, or none plus one `audit.gap`. Pure."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from processors.admission import MAX_CLAIM_CHARS, Opened, Refused
+from processors.redaction import Redactor
+from schemas.events import DeadLetter, Event, EventBatch, EventKind, Origin, SessionContext, SessionEvent
+from schemas.topics import MAX_RECORD_BYTES
+from schemas.wire import framing
+from schemas.wire.batching import text, zigzag
+
+MAX_DERIVED_BYTES: Final = MAX_RECORD_BYTES - 65_536
+STAGE: Final = "mask"
+DEAD: Final = frozenset({"undecodable", "forged", "misplaced", "unopenable", "too_large"})
+"""Reasons for which the sealed bytes are kept as a dead letter; a duplicate's are on the log already."""
+
+_PREFIX: Final = framing.prefix_of("EventBatch")
+
+
+def derive(opened: Opened, origin: Origin, redactor: Redactor, notes: list[Mapping[str, str]], at: int) -> bytes:
+    """The framed derived batch. `notes` are gaps found on the way; each becomes an `audit.gap` after the events.
+
+    Raises Refused when it does not fit a Kafka record.
+    """
+    fields = opened.fields
+    has_changed = redactor.redact(fields)
+    if has_changed or notes or opened.tail is None:
+        fields["origin"] = vars(origin)
+        fields["rule_version"] = redactor.rule_version
+        _append_notes(fields, origin, notes, at)
+        derived = _PREFIX + framing.encode_body("EventBatch", fields)
+    else:
+        # Nothing was masked: the events' bytes go on as they are, behind a new head.
+        derived = b"".join((_PREFIX, _head(opened, origin, redactor.rule_version), opened.plain[opened.tail :]))
+    if len(derived) > MAX_DERIVED_BYTES:
+        raise Refused("too_large", f"its masked batch has {len(derived)} bytes", opened.header)
+    return derived
+
+
+def derive_gap(refused: Refused, origin: Origin, redactor: Redactor, notes: list[Mapping[str, str]], at: int) -> bytes:
+    """The framed derived batch of a record that gives no events."""
+    facts = {"reason": refused.reason, "detail": refused.detail, **_claims(refused, redactor)}
+    batch = EventBatch("", "", -1, origin, redactor.rule_version)
+    if refused.reason in ("duplicate", "too_large") and refused.claimed is not None:
+        # Proven and counted: the same coordinates again, so that what reads this back counts it too.
+        batch.proxy_id, batch.proxy_epoch = refused.claimed.proxy_id, refused.claimed.proxy_epoch
+        batch.batch_seq = refused.claimed.batch_seq
+    batch.sessions.append(_own_session(origin, at))
+    for seq, attributes in enumerate([facts, *notes], 1):
+        batch.events.append(SessionEvent(0, _gap(seq, at, attributes, origin)))
+    return framing.encode(batch)
+
+
+def dead_letter(refused: Refused, origin: Origin, record: bytes, at: int) -> bytes:
+    """The framed dead letter of a refused record."""
+    is_kept = len(record) <= MAX_DERIVED_BYTES
+    reason = f"{refused.reason}: {refused.detail}" + ("" if is_kept else " (record too large to be kept)")
+    return framing.encode(DeadLetter(origin, STAGE, reason, record if is_kept else b"", at))
+
+
+def _head(opened: Opened, origin: Origin, rule_version: str) -> bytes:
+    header = opened.header
+    return b"".join(
+        (
+            b"\x02",  # origin: the union's second branch
+            text(origin.log_id),
+            zigzag(origin.partition),
+            zigzag(origin.offset),
+            text(header.proxy_id),
+            text(header.proxy_epoch),
+            zigzag(header.batch_seq),
+            text(rule_version),
+        )
+    )
+
+
+def _append_notes(fields: dict[str, Any], origin: Origin, notes: list[Mapping[str, str]], at: int) -> None:
+    if not notes:
+        return
+    session = len(fields["sessions"])
+    fields["sessions"].append(framing.to_avro(_own_session(origin, at)))
+    for seq, note in enumerate(notes, 1):
+        event = framing.event_fields(_gap(seq, at, note, origin))
+        fields["events"].append({"session": session, "event": event})
+
+
+def _own_session(origin: Origin, at: int) -> SessionContext:
+    """Mask's own events of one record are a session of their own."""
+    return SessionContext(
+        session_id=f"mask-{origin.log_id}-{origin.partition}-{origin.offset}",
+        principal="custody",
+        agent="custody-mask",
+        resource="custody",
+        protocol="custody",
+        opened_at=at,
+    )
+
+
+def _gap(seq: int, at: int, attributes: Mapping[str, str], origin: Origin) -> Event:
+    facts = {**attributes, "stage": STAGE, "raw.partition": str(origin.partition), "raw.offset": str(origin.offset)}
+    return Event(seq, at, EventKind.AUDIT_GAP.value, attributes=facts, opening=os.urandom(16))
+
+
+def _claims(refused: Refused, redactor: Redactor) -> dict[str, str]:
+    """What the header says; anybody may have written it, so it is cut and masked."""
+    claimed = refused.claimed
+    if claimed is None:
+        return {}
+    names = {"claimed.proxy_id": claimed.proxy_id, "claimed.proxy_epoch": claimed.proxy_epoch}
+    facts = {name: redactor.mask_text(value[:MAX_CLAIM_CHARS]) for name, value in names.items()}
+    facts["claimed.batch_seq"] = str(claimed.batch_seq)
+    if claimed.redrives is not None:
+        facts["claimed.redrives"] = f"{claimed.redrives.partition}/{claimed.redrives.offset}"
+    return facts

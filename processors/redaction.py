@@ -1,0 +1,230 @@
+"""Masking of one batch: every text that came from outside, wherever it stands, by one scan over all of them.
+
+Works on a batch's decoded Avro fields, in place. Who acted (principal, agent, delegation, resource) is identity given
+by Custody's own credentials and stays; so do ids and numbers. Pure.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from masking import names
+from masking.engine import Masker
+from masking.model import Finding, MaskedText, summarize
+from masking.payload import mask_payload
+from masking.structured import mask_headers, mask_json, mask_rows
+
+CONTEXT_TEXTS: Final = ("run_id", "client", "tls", "upstream")
+EVENT_TEXTS: Final = ("statement", "fingerprint", "status", "error", "operation")
+EVENT_MAPS: Final = ("attributes", "links")
+EVENT_LISTS: Final = ("parameters", "objects")
+STRUCTURED: Final = ("rows", "json", "text")
+_COOKIES: Final = frozenset({"cookie", "set-cookie"})
+
+Hits = Mapping[str, MaskedText]
+
+
+class Redactor:
+    """Masks batches with one masker."""
+
+    def __init__(self, masker: Masker) -> None:
+        self._masker = masker
+
+    @property
+    def rule_version(self) -> str:
+        return self._masker.rule_version
+
+    def redact(self, batch: dict[str, Any]) -> bool:
+        """Mask a batch's fields in place. False: nothing had to change."""
+        sessions, events = batch["sessions"], [item["event"] for item in batch["events"]]
+        texts: set[str] = set()
+        keys: set[str] = set()
+        for record in sessions:
+            _collect_context(record, texts, keys)
+        for event in events:
+            _collect_event(event, texts, keys)
+        payloads = [event for event in events if event["payload"] and self._may_change(event)]
+        hits = self._hits(texts)
+        named = frozenset(key for key in keys if _is_telling(key) or key in hits)
+        if not (hits or named or payloads):
+            return False
+        return self._apply(batch, hits, named, payloads)
+
+    def mask_text(self, text: str) -> str:
+        """One text, e.g. a claim of somebody unknown."""
+        return self._masker.mask_text(text).text
+
+    def _hits(self, texts: set[str]) -> Hits:
+        listed = list(texts)
+        outcomes = zip(listed, self._masker.mask_batch(listed), strict=True)
+        return {text: outcome for text, outcome in outcomes if outcome is not None and outcome.findings}
+
+    def _may_change(self, event: dict[str, Any]) -> bool:
+        if event["payload_type"] not in STRUCTURED or self._masker.has_candidates(event["payload"]):
+            return True
+        try:
+            event["payload"].decode()
+        except UnicodeDecodeError:
+            return True
+        return False
+
+    def _apply(self, batch: dict[str, Any], hits: Hits, named: frozenset[str], payloads: list[dict[str, Any]]) -> bool:
+        has_changed = False
+        findings_of = [self._mask_context(context, hits, named) for context in batch["sessions"]]
+        for item in batch["events"]:
+            event = item["event"]
+            findings = self._mask_event(event, hits, named)
+            if event["kind"] == "session.opened" and 0 <= item["session"] < len(findings_of):
+                findings += findings_of[item["session"]]
+            has_changed |= bool(findings)
+            event["masked"] += _entries(findings)
+        for event in payloads:
+            has_changed |= self._mask_payload(event)
+        return has_changed or any(findings_of)
+
+    def _mask_context(self, context: dict[str, Any], hits: Hits, named: frozenset[str]) -> list[Finding]:
+        findings: list[Finding] = []
+        for name in CONTEXT_TEXTS:
+            context[name] = _swap(context[name], hits, f"session.{name}", findings)
+        context["attributes"] = self._mask_map(context["attributes"], hits, named, "session.attributes", findings)
+        return findings
+
+    def _mask_event(self, event: dict[str, Any], hits: Hits, named: frozenset[str]) -> list[Finding]:
+        findings: list[Finding] = []
+        for name in EVENT_TEXTS:
+            if event[name] in hits:
+                event[name] = _swap(event[name], hits, name, findings)
+        for name in EVENT_LISTS:
+            values = event[name]
+            if any(value in hits for value in values):
+                event[name] = [_swap(value, hits, f"{name}[{i}]", findings) for i, value in enumerate(values)]
+        for name in EVENT_MAPS:
+            if event[name]:
+                event[name] = self._mask_map(event[name], hits, named, name, findings)
+        return findings
+
+    def _mask_map(
+        self, values: dict[str, str], hits: Hits, named: frozenset[str], place: str, findings: list[Finding]
+    ) -> dict[str, str]:
+        if named.isdisjoint(values) and not any(value in hits for value in values.values()):
+            return values
+        masked: dict[str, str] = {}
+        for key, value in values.items():
+            if key in named and _is_telling(key):
+                value = self._mask_named(key, value, f"{place}.{key}", findings)
+            masked[_swap(key, hits, place, findings)] = _swap(value, hits, f"{place}.{key}", findings)
+        return masked
+
+    def _mask_named(self, key: str, value: str, place: str, findings: list[Finding]) -> str:
+        ((_, text),), found = mask_headers(self._masker, [(_last_name(key), value)])
+        findings.extend(_placed(found, place))
+        return text
+
+    def _mask_payload(self, event: dict[str, Any]) -> bool:
+        before, kind = event["payload"], event["payload_type"]
+        text, findings = self._masked_content(before, kind)
+        if text is None:  # nothing of it may be kept but its count and keyed digest
+            event["payload"], event["payload_type"], event["is_truncated"] = b"", "binary", True
+            return True
+        event["payload"] = text.encode("utf-8", "replace")
+        if kind not in STRUCTURED:
+            event["payload_type"] = "text"
+        event["masked"] += _entries(_placed(findings, "payload"))
+        return bool(event["payload"] != before or kind != event["payload_type"])
+
+    def _masked_content(self, content: bytes, kind: str) -> tuple[str | None, Iterable[Finding]]:
+        if kind == "rows" and (table := _parse_rows(content)) is not None:
+            rows, findings = mask_rows(self._masker, table[0], table[1])
+            return orjson.dumps({"columns": table[0], "rows": rows}).decode(), findings
+        if kind == "rows":  # cut off, or not what its type says
+            masked = mask_json(self._masker, content, "rows")
+            return masked.data.decode("utf-8", "replace"), masked.findings
+        outcome = mask_payload(self._masker, content, "", kind)
+        return outcome.text, outcome.findings
+
+
+def _collect_context(context: dict[str, Any], texts: set[str], keys: set[str]) -> None:
+    texts.update(context[name] for name in CONTEXT_TEXTS)
+    texts.update(context["attributes"].values())
+    keys.update(context["attributes"])
+    texts.update(context["attributes"])
+
+
+def _collect_event(event: dict[str, Any], texts: set[str], keys: set[str]) -> None:
+    """The hot loop: spelled out."""
+    add = texts.add
+    add(event["statement"])
+    add(event["fingerprint"])
+    add(event["status"])
+    add(event["error"])
+    add(event["operation"])
+    if attributes := event["attributes"]:
+        texts.update(attributes.values())
+        texts.update(attributes)
+        keys.update(attributes)
+    if links := event["links"]:
+        texts.update(links.values())
+        texts.update(links)
+        keys.update(links)
+    if event["objects"]:
+        texts.update(event["objects"])
+    if event["parameters"]:
+        texts.update(value for value in event["parameters"] if value)
+
+
+def _swap(value: str | None, hits: Hits, place: str, findings: list[Finding]) -> Any:
+    outcome = hits.get(value) if value else None
+    if outcome is None:
+        return value
+    findings.extend(_placed(outcome.findings, place))
+    return outcome.text
+
+
+def _placed(findings: Iterable[Finding], place: str) -> Iterator[Finding]:
+    for finding in findings:
+        where = f"{place}:{finding.place}" if finding.place else place
+        yield Finding(finding.label, finding.token, finding.start, finding.end, where, finding.layers)
+
+
+def _entries(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    by_place: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_place.setdefault(finding.place, []).append(finding)
+    return [
+        {"label": label, "count": count, "token": token, "place": place}
+        for place, found in by_place.items()
+        for label, count, token in summarize(found)
+    ]
+
+
+def _last_name(key: str) -> str:
+    """`request.header.cookie` is the header `cookie`."""
+    return key.rpartition(".")[2]
+
+
+@lru_cache(maxsize=4096)
+def _is_telling(key: str) -> bool:
+    last = _last_name(key)
+    return last.lower() in _COOKIES or names.label_of(last) is not None
+
+
+def _parse_rows(content: bytes) -> tuple[list[str], list[list[str | None]]] | None:
+    """Columns and rows of a `rows` payload; None when it is anything else."""
+    try:
+        table = orjson.loads(content)
+        columns, rows = table["columns"], table["rows"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if table.keys() != {"columns", "rows"} or not isinstance(columns, list) or not isinstance(rows, list):
+        return None
+    if not all(isinstance(column, str) for column in columns) or not all(isinstance(row, list) for row in rows):
+        return None
+    return columns, [[_cell(value) for value in row] for row in rows]
+
+
+def _cell(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode()

@@ -1,0 +1,85 @@
+"""Ends a worker whose input waits while its progress stands still, the broker being up: stalls of the client are known.
+
+Also ends it when the input topic became another one (deleted and made again): its positions would mean other records.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from confluent_kafka import Consumer
+
+from processors.stage import Stage, die
+from schemas.errors import CustodyError
+from schemas.wire import kafka
+
+log = logging.getLogger(__name__)
+
+STALL_S: Final = 45.0
+CHECK_S: Final = 3.0
+
+
+@dataclass(slots=True)
+class StallClock:
+    """When each partition last moved or had nothing to do. Pure: time is passed in."""
+
+    stall_s: float = STALL_S
+    _seen: dict[int, tuple[int, float]] = field(default_factory=dict)
+
+    def observe(self, partition: int, settled: int, end: int, is_waiting: bool, now: float) -> bool:
+        """True when records up to `end` have waited for too long. A waiting partition has said so itself."""
+        known, since = self._seen.get(partition, (None, now))
+        if known != settled or end <= settled + 1 or is_waiting:
+            self._seen[partition] = (settled, now)
+            return False
+        self._seen[partition] = (settled, since)
+        return now - since > self.stall_s
+
+    def forget(self) -> None:
+        """The broker was away: what stood still then says nothing."""
+        self._seen.clear()
+
+
+class Watchdog:
+    """Watches one stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._clock = StallClock()
+
+    async def run(self) -> None:
+        """Until cancelled, or until the process ends."""
+        await self._stage.is_ready.wait()
+        consumer = Consumer(self._stage.reader_config)
+        try:
+            while True:
+                await asyncio.sleep(CHECK_S)
+                try:
+                    ends, source_id = await asyncio.to_thread(self._look, consumer)
+                except CustodyError as error:
+                    log.warning("watchdog: %s", error)
+                    self._clock.forget()
+                    continue
+                self._judge(ends, source_id)
+        finally:
+            await asyncio.to_thread(consumer.close)
+
+    def _look(self, consumer: Consumer) -> tuple[dict[int, int], str]:
+        stage = self._stage
+        source_id = kafka.topic_id(stage.reader_config, stage.source)
+        numbers = list(stage.partitions)
+        return {number: kafka.watermarks(consumer, stage.source, number)[1] for number in numbers}, source_id
+
+    def _judge(self, ends: dict[int, int], source_id: str) -> None:
+        stage = self._stage
+        if source_id != stage.source_id:
+            die(f"{stage.source} is another topic than at the start")
+        now = time.monotonic()
+        for number, end in ends.items():
+            part = stage.partitions.get(number)
+            if part is None:
+                continue
+            if self._clock.observe(number, part.settled, end, bool(part.waits_for), now):
+                die(f"{stage.source}[{number}] stands at {part.settled}, its end at {end}")
