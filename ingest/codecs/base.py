@@ -51,6 +51,7 @@ class Action:
     columns: list[str] = field(default_factory=list)
     row_values: list[list[str | None]] = field(default_factory=list)  # up to the row and byte limits
     is_truncated: bool = False
+    digest: object = None  # what the relay's digest factory gave, fed with the whole payload; None without payload
     token: object = None  # the relay's own handle; a codec never looks at it
 
 
