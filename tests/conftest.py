@@ -3,6 +3,7 @@
 # A module comes before those that import it: pytest rewrites the asserts of what is not imported yet.
 pytest_plugins = [
     "tests.support.kafka",
+    "tests.support.store",
     "tests.support.postgres",
     "tests.support.http_api",
     "tests.support.homes",

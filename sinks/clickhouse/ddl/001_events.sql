@@ -1,0 +1,70 @@
+-- One row an event. Read by session (replay), by time (partitions), by agent, principal or resource (skip indexes), by words.
+CREATE TABLE IF NOT EXISTS custody.events
+(
+    log_id           LowCardinality(String) COMMENT 'Origin: Kafka topic id of the raw log; a re-created topic is another log',
+    partition        UInt32 COMMENT 'Origin: partition of the raw record',
+    offset           UInt64 COMMENT 'Origin: offset of the raw record' CODEC(Delta(8), ZSTD(1)),
+    position         UInt32 COMMENT 'Index of the event in its batch, from 0' CODEC(Delta(4), ZSTD(1)),
+    proxy_id         LowCardinality(String) COMMENT 'Capture proxy that recorded the event',
+    proxy_epoch      LowCardinality(String) COMMENT 'Random id of one run of the proxy',
+    batch_seq        UInt64 COMMENT 'Number of the batch in its proxy epoch and partition' CODEC(Delta(8), ZSTD(1)),
+    rule_version     LowCardinality(String) COMMENT 'Version of the masking rules that made this row',
+
+    session_id       String COMMENT 'One connection or conversation under one principal',
+    principal        LowCardinality(String) COMMENT 'Human or service whose authority is used',
+    agent            LowCardinality(String) COMMENT 'Software that acts',
+    delegation       Array(Tuple(actor String, on_behalf_of String)) COMMENT 'Delegation chain, outermost first',
+    run_id           String COMMENT 'Run of the agent',
+    resource         LowCardinality(String) COMMENT 'Registered resource that is acted on',
+    protocol         LowCardinality(String) COMMENT 'Protocol that was captured',
+    source_ip        String COMMENT 'Address of the agent',
+    source_port      UInt16 COMMENT 'Port of the agent',
+    client           LowCardinality(String) COMMENT 'Client software as it names itself',
+    tls              LowCardinality(String) COMMENT 'TLS version and cipher of the agent side, or empty',
+    upstream         LowCardinality(String) COMMENT 'Address of the resource that was connected to',
+    opened_at        DateTime64(6, 'UTC') COMMENT 'Start of the session' CODEC(Delta(8), ZSTD(1)),
+    credential_id    String COMMENT 'Custody credential that was presented',
+    session_attributes Map(LowCardinality(String), String) COMMENT 'Further facts of the session',
+
+    seq              UInt64 COMMENT 'Number of the event in its session, from 1, without holes' CODEC(Delta(8), ZSTD(1)),
+    at               DateTime64(6, 'UTC') COMMENT 'When it happened' CODEC(Delta(8), ZSTD(1)),
+    kind             LowCardinality(String) COMMENT 'What happened, past tense: action.requested, action.completed, ...',
+    action_id        String COMMENT 'Joins request, decision, data and outcome of one action',
+    statement        String COMMENT 'What was asked, masked' CODEC(ZSTD(1)),
+    fingerprint      LowCardinality(String) COMMENT 'Shape of the statement without literals',
+    parameters       Array(Nullable(String)) COMMENT 'Bound values, masked' CODEC(ZSTD(1)),
+    operation        LowCardinality(String) COMMENT 'Class of the operation: read, write, ...',
+    objects          Array(String) COMMENT 'Tables, paths and the like that were touched',
+    verdict          LowCardinality(String) COMMENT 'none, allow, mask, hold or deny',
+    status           LowCardinality(String) COMMENT 'Outcome: SQLSTATE, HTTP status, ...',
+    error            String COMMENT 'Error text, masked' CODEC(ZSTD(1)),
+    rows             UInt64 COMMENT 'Rows returned or changed',
+    bytes            UInt64 COMMENT 'Bytes on the wire',
+    duration_us      UInt64 COMMENT 'Duration in microseconds',
+    attributes       Map(LowCardinality(String), String) COMMENT 'Further facts of the event, masked',
+    payload          String COMMENT 'Recorded content, masked and bounded' CODEC(ZSTD(3)),
+    payload_type     LowCardinality(String) COMMENT 'Media type of the payload',
+    payload_bytes    UInt64 COMMENT 'Size of the whole content, recorded or not',
+    payload_digest   String COMMENT 'Keyed digest of the whole content, hexadecimal',
+    is_truncated     Bool COMMENT 'Whether the payload is only a part of the content',
+    masked           Array(Tuple(label String, count UInt32, token String, place String)) COMMENT 'Values replaced by masking',
+    links            Map(LowCardinality(String), String) COMMENT 'Trace ids, tool call id, plan step',
+    retention_class  LowCardinality(String) COMMENT 'Class that says how long the row is kept',
+    opening          FixedString(16) COMMENT 'Opens the commitment of the row in the transparency log' CODEC(NONE),
+    canonical        String COMMENT 'Avro binary of StoredEvent: what the commitment covers' CODEC(ZSTD(1)),
+
+    INDEX idx_statement statement TYPE text(tokenizer = 'splitByNonAlpha', preprocessor = lower(statement)) GRANULARITY 100000000,
+    INDEX idx_action action_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_run run_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_agent agent TYPE set(64) GRANULARITY 4,
+    INDEX idx_principal principal TYPE set(64) GRANULARITY 4,
+    INDEX idx_resource resource TYPE set(64) GRANULARITY 4,
+    INDEX idx_at at TYPE minmax GRANULARITY 1,
+    INDEX idx_origin offset TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY (retention_class, toYYYYMMDD(at))
+ORDER BY (session_id, seq)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1,
+         min_rows_to_fsync_after_merge = 1
+COMMENT 'Every captured event; immutable';

@@ -1,0 +1,91 @@
+"""Applies the numbered DDL files with the `schema` login; what was applied is remembered in custody.migrations.
+
+A file that was applied may not change: its digest is compared. Every statement is idempotent (IF NOT EXISTS), so a
+run that was cut off is simply repeated.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+
+from schemas.errors import ConfigError
+
+DDL: Final = Path(__file__).with_name("ddl")
+_FILE: Final = re.compile(r"(\d{3})_[a-z_]+\.sql")
+_COMMENT: Final = re.compile(r"^\s*--.*$", re.MULTILINE)
+CREATE_DATABASE: Final = "CREATE DATABASE IF NOT EXISTS custody"
+CREATE_MIGRATIONS: Final = """
+CREATE TABLE IF NOT EXISTS custody.migrations
+(
+    number     UInt32 COMMENT 'Number of the file',
+    name       String COMMENT 'Name of the file',
+    digest     String COMMENT 'SHA-256 of its text, hexadecimal',
+    applied_at DateTime64(6, 'UTC') DEFAULT now64(6) COMMENT 'When it was applied'
+)
+ENGINE = MergeTree
+ORDER BY number
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+COMMENT 'DDL files that were applied'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One DDL file."""
+
+    number: int
+    name: str
+    text: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def statements(self) -> Iterator[str]:
+        """Its statements, which end with a semicolon at the end of a line."""
+        for part in re.split(r";[ \t]*(?:\n|$)", _COMMENT.sub("", self.text)):
+            if part.strip():
+                yield part.strip()
+
+
+def read_migrations(directory: Path = DDL) -> list[Migration]:
+    """The files in order. Raises ConfigError on a stray name, a number twice or a missing one."""
+    found: list[Migration] = []
+    for path in sorted(directory.glob("*.sql")):
+        match = _FILE.fullmatch(path.name)
+        if match is None or int(match.group(1)) != len(found) + 1:
+            raise ConfigError(f"{path.name}: DDL files are numbered 001_name.sql, 002_name.sql, … without holes")
+        found.append(Migration(int(match.group(1)), path.name, path.read_text("utf-8")))
+    return found
+
+
+def migrate(client: Client, directory: Path = DDL) -> list[str]:
+    """Bring the store up to date; returns the names of the files applied now.
+
+    Raises ConfigError when an applied file has changed, and clickhouse-connect's errors when the store refuses.
+    """
+    client.command(CREATE_DATABASE)
+    client.command(CREATE_MIGRATIONS)
+    rows = client.query("SELECT number, digest FROM custody.migrations").result_rows
+    applied = {int(number): str(digest) for number, digest in rows}
+    done: list[str] = []
+    for migration in read_migrations(directory):
+        if migration.number in applied:
+            _check_unchanged(migration, applied[migration.number])
+            continue
+        for statement in migration.statements():
+            client.command(statement)
+        row = [migration.number, migration.name, migration.digest]
+        client.insert("migrations", [row], column_names=["number", "name", "digest"], database="custody")
+        done.append(migration.name)
+    return done
+
+
+def _check_unchanged(migration: Migration, digest: str) -> None:
+    if migration.digest != digest:
+        raise ConfigError(f"{migration.name} was applied with other text: add a new file instead")
