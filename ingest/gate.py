@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
+from ingest.session import Session
 from policy.classify import Classified, classify
 from policy.decide import ActionFacts, PolicyEngine
-
-from ingest.session import Session
 from schemas.events import Verdict
 
-READ: Final = "read"
 UNKNOWN: Final = "unknown"
 
 
@@ -23,11 +21,8 @@ class Ruling:
     fingerprint: str
     reason: str
     attributes: dict[str, str]
-
-    @property
-    def is_write(self) -> bool:
-        """Whatever is not surely a read waits for its record before it is forwarded."""
-        return self.operation != READ
+    is_write: bool
+    """Whatever is not surely a read waits for its record before it is forwarded."""
 
     @property
     def is_refused(self) -> bool:
@@ -36,18 +31,30 @@ class Ruling:
 
 
 class Gate:
-    """Classification and decision for one dialect."""
+    """Classification and decision for one dialect. Rulings are remembered by (statement shape, who acts)."""
+
+    MAX_REMEMBERED = 4096
 
     def __init__(self, engine: PolicyEngine, dialect: str) -> None:
         self._engine = engine
         self._dialect = dialect
+        # The classified object is kept with its ruling, so its id stays its own.
+        self._remembered: dict[tuple[int, str, str], tuple[Classified, Ruling]] = {}
 
     def rule(self, session: Session, statement: str) -> Ruling:
-        """The ruling on a statement in a session. Pure: nothing is recorded or sent here."""
+        """The ruling on a statement in a session. Nothing is recorded or sent here."""
         classified = classify(self._dialect, statement)
-        return self._ruling(session, classified)
+        key = (id(classified), session.context.principal, session.context.agent)
+        known = self._remembered.get(key)
+        if known is not None:
+            return known[1]
+        ruling = self._decide(session, classified)
+        if len(self._remembered) >= self.MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[key] = (classified, ruling)
+        return ruling
 
-    def _ruling(self, session: Session, classified: Classified) -> Ruling:
+    def _decide(self, session: Session, classified: Classified) -> Ruling:
         context = session.context
         decision = self._engine.decide(
             ActionFacts(
@@ -57,6 +64,7 @@ class Gate:
                 protocol=context.protocol,
                 labels=session.resource.labels,
                 classified=classified,
+                retention_class=session.resource.retention_class,
             )
         )
         attributes = {}
@@ -66,9 +74,10 @@ class Gate:
             attributes["policy.reason"] = decision.reason
         return Ruling(
             decision.verdict.value,
-            UNKNOWN if classified.is_unknown else str(classified.operation),
-            [f"{item.access}:{item.name}" for item in classified.objects],
+            UNKNOWN if classified.is_unknown else classified.operation.value,
+            [str(item) for item in classified.objects],
             classified.fingerprint,
             decision.reason,
             attributes,
+            is_write=not classified.is_read,
         )
