@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from deploy.embedded.broker import ADMIN, Broker, BrokerSettings
 from deploy.embedded.postgres import PostgresServer, PostgresSettings
-from deploy.embedded.process import spawn, stop
+from deploy.embedded.process import StackError, spawn, stop
 from deploy.embedded.registration import register
 from deploy.embedded.secrets import DEMO_POSTGRES_LOGIN, read_kafka_passwords
 from deploy.embedded.topics import apply_topology, configure_topics
@@ -22,6 +23,7 @@ from schemas.runtime import ENV_HOME, Home, read_run_state
 ENV_PART: Final = "CUSTODY_PART"
 """Set in every process of the stack to its part's name, so that a pid found in a run file can be told for ours."""
 
+SETUP_TIMEOUT_S: Final = 60.0
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -49,10 +51,13 @@ def part_env(home: Home, name: str) -> dict[str, str]:
 
 
 class ModuleRunner:
-    """`python -m MODULE ARGUMENT…`, which says itself in run/<name>.json when it serves."""
+    """`python -m MODULE ARGUMENT…`, which says itself in run/<name>.json when it serves.
 
-    def __init__(self, home: Home, name: str, argv: tuple[str, ...]) -> None:
-        self.home, self.name, self.argv = home, name, argv
+    `setup` is another module that is run once each time it does.
+    """
+
+    def __init__(self, home: Home, name: str, argv: tuple[str, ...], setup: tuple[str, ...] = ()) -> None:
+        self.home, self.name, self.argv, self.setup = home, name, argv, setup
         self.child: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> subprocess.Popen[bytes]:
@@ -68,7 +73,21 @@ class ModuleRunner:
         return self.child is not None and state is not None and state.is_ready and state.pid == self.child.pid
 
     def settle(self) -> None:
-        pass
+        if not self.setup:
+            return
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", *self.setup],
+                env=part_env(self.home, f"{self.name}-setup"),
+                capture_output=True,
+                text=True,
+                timeout=SETUP_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise StackError(f"{self.setup[0]} took more than {SETUP_TIMEOUT_S:.0f} s") from None
+        if done.returncode:
+            raise StackError(f"{self.setup[0]}: {' '.join(done.stderr.strip().splitlines()[-1:])[:300]}")
 
     def stop(self) -> None:
         if self.child is not None:
@@ -96,7 +115,10 @@ class KafkaRunner(Broker):
         admin = AdminClient({**self.client_config(ADMIN), "log_level": 0})
         settings = self.all_settings
         topics = configure_topics(settings.kafka.partitions, settings.kafka.min_insync_replicas)
-        apply_topology(admin, self.settings.passwords, topics, settings.kafka.replication)
+        try:
+            apply_topology(admin, self.settings.passwords, topics, settings.kafka.replication)
+        except (KafkaException, TimeoutError) as error:
+            raise StackError(f"topics and ACLs could not be applied: {error}") from None
         register(settings, self.state_home)
 
 
@@ -134,15 +156,22 @@ def module_part(
     *argv: str,
     ports: tuple[str, ...] = (),
     needs: tuple[str, ...] = (),
+    setup: tuple[str, ...] = (),
     is_wanted: Callable[[Settings], bool] = lambda settings: True,
 ) -> Part:
     """A part that is `python -m ARGV…`."""
-    return Part(name, lambda settings, home: ModuleRunner(home, name, argv), ports, needs, is_wanted)
+    return Part(name, lambda settings, home: ModuleRunner(home, name, argv, setup), ports, needs, is_wanted)
 
 
 PARTS: Final = (
     Part("kafka", KafkaRunner, ("kafka", "kafka_controller"), is_wanted=lambda settings: not settings.kafka.bootstrap),
-    module_part("store", "deploy.embedded.store", ports=("store",), is_wanted=lambda settings: not settings.store.url),
+    module_part(
+        "store",
+        "deploy.embedded.store",
+        ports=("store",),
+        setup=("sinks.clickhouse.migrate",),
+        is_wanted=lambda settings: not settings.store.url,
+    ),
     Part("demo-postgres", PostgresRunner, ("demo_postgres",)),
     module_part("demo-http", "deploy.embedded.http_api", ports=("demo_http",)),
     module_part("proxy-tcp", "ingest.tcp", ports=("demo_postgres_proxy",), needs=("kafka",)),
@@ -154,7 +183,7 @@ PARTS: Final = (
     module_part(
         "sink-siem",
         "sinks.runner",
-        "siem",
+        "siem-syslog",
         needs=("kafka", "store"),
         is_wanted=lambda settings: bool(settings.siem.syslog.host),
     ),

@@ -24,6 +24,9 @@ UP_TIMEOUT_S: Final = 240.0
 DOWN_TIMEOUT_S: Final = 90.0
 POLL_S: Final = 0.05
 
+# The supervisor outlives this process; kept here, it is reaped when it ends earlier.
+_spawned: list[subprocess.Popen[bytes]] = []
+
 Say = Callable[[str], None]
 
 
@@ -77,6 +80,8 @@ def down(home: Home) -> bool:
             except psutil.TimeoutExpired:
                 process.kill()
                 process.wait(DOWN_TIMEOUT_S)
+    for child in _spawned:
+        child.poll()
     if home.run.is_dir():
         stop_orphans(home)
         for path in home.run.glob("*.json"):
@@ -161,7 +166,7 @@ def _spawn_supervisor(home: Home, parts: Sequence[str]) -> subprocess.Popen[byte
     chosen = [argument for name in parts for argument in ("--part", name)]
     with (home.logs / "supervisor.log").open("ab") as log:
         (home.logs / "supervisor.log").chmod(0o600)
-        return subprocess.Popen(
+        child = subprocess.Popen(
             [sys.executable, "-P", "-m", supervisor.__name__, str(home.root), *chosen],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -170,6 +175,8 @@ def _spawn_supervisor(home: Home, parts: Sequence[str]) -> subprocess.Popen[byte
             start_new_session=True,
             umask=0o077,
         )
+    _spawned.append(child)
+    return child
 
 
 def _is_supervised(home: Home) -> bool:

@@ -149,7 +149,7 @@ class Supervisor:
         forget_run_state(self.home, slot.part.name)
         try:
             child = slot.runner.launch()
-        except CustodyError as error:
+        except (CustodyError, OSError) as error:
             # Before the stack is up another owner of the port has to be named, not waited for.
             if isinstance(error, PortTaken) and not self.is_up:
                 raise

@@ -6,14 +6,20 @@ run that was cut off is simply repeated.
 
 import hashlib
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
+import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.errors import ConfigError
+from schemas.config import find_settings
+from schemas.errors import ConfigError, CustodyError
+from schemas.runtime import Home, find_home
 
 DDL: Final = Path(__file__).with_name("ddl")
 _FILE: Final = re.compile(r"(\d{3})_[a-z_]+\.sql")
@@ -89,3 +95,30 @@ def migrate(client: Client, directory: Path = DDL) -> list[str]:
 def _check_unchanged(migration: Migration, digest: str) -> None:
     if migration.digest != digest:
         raise ConfigError(f"{migration.name} was applied with other text: add a new file instead")
+
+
+def main() -> int:
+    """`python -m sinks.clickhouse.migrate`: the store of $CUSTODY_HOME brought up to date. Exit code 2 when not."""
+    home = Home(find_home())
+    try:
+        address = urlsplit(find_settings(home).store_url())
+        client = clickhouse_connect.get_client(
+            host=address.hostname or "",
+            port=address.port or 0,
+            secure=address.scheme == "https",
+            username="schema",
+            password=home.read_secret("store/schema.password"),
+            autogenerate_session_id=False,
+        )
+        try:
+            migrate(client)
+        finally:
+            client.close()
+    except (CustodyError, ClickHouseError) as error:
+        print(str(error).splitlines()[0][:500], file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
