@@ -1,0 +1,98 @@
+"""What policy speaks of: operations, objects, facts of an action, decisions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from schemas.events import Verdict
+
+
+class Operation(StrEnum):
+    """What an action does at worst, from the least to the most dangerous."""
+
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
+    DDL = "ddl"
+    GRANT = "grant"
+    EXECUTE = "execute"
+    ADMIN = "admin"
+
+    @property
+    def rank(self) -> int:
+        return _RANKS[self]
+
+
+_RANKS = {operation: rank for rank, operation in enumerate(Operation)}
+
+
+@dataclass(slots=True, frozen=True)
+class ObjectAccess:
+    """An object that an action touches: a table, a function (name ends in `()`), a path."""
+
+    name: str
+    access: Operation
+
+    def __str__(self) -> str:
+        return f"{self.access.value} {self.name}"
+
+
+@dataclass(slots=True, frozen=True)
+class Classified:
+    """What a statement does. `is_unknown`: it was not understood, and `operation` is the most dangerous one.
+
+    `has_where`: a WHERE, and no UPDATE or DELETE without one; `lacks_where`: some UPDATE or DELETE has none.
+    `is_transaction`: nothing but transaction control. `fingerprint` is the shape without literals, empty when unknown.
+    """
+
+    operation: Operation
+    objects: tuple[ObjectAccess, ...] = ()
+    fingerprint: str = ""
+    is_multi: bool = False
+    has_where: bool = False
+    lacks_where: bool = False
+    is_transaction: bool = False
+    is_unknown: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        """Surely only a read; everything else must be treated as a write."""
+        return self.operation is Operation.READ and not self.is_unknown
+
+
+@dataclass(slots=True, frozen=True)
+class ActionFacts:
+    """All that a decision may rest on."""
+
+    agent: str
+    principal: str
+    resource: str
+    protocol: str
+    classified: Classified
+    labels: Mapping[str, str] = field(default_factory=dict)  # of the resource
+    retention_class: str = ""  # of the resource
+
+
+@dataclass(slots=True, frozen=True)
+class Obligation:
+    """What a verdict demands besides: `record` (complete, request …), `retain` (a class), `mask` (labels)."""
+
+    kind: str
+    value: str
+
+
+@dataclass(slots=True, frozen=True)
+class Decision:
+    """The answer of policy. `policy_ids` name the rules that decided, `reason` is for people and the record."""
+
+    verdict: Verdict
+    policy_ids: tuple[str, ...]
+    reason: str
+    obligations: tuple[Obligation, ...] = ()
+
+
+class PolicyEngine(Protocol):
+    """What the gate asks. Pure: the same facts give the same decision."""
+
+    def decide(self, action: ActionFacts) -> Decision: ...

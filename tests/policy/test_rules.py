@@ -1,0 +1,34 @@
+import pytest
+
+from policy.model import Operation
+from policy.rules import check_rules, parse_rules
+from schemas.errors import ConfigError
+from schemas.events import Verdict
+
+
+def test_rules_from_yaml():
+    rules = parse_rules("rules:\n- id: a\n  hold: {operations: [delete], resources: ['prod-*']}\n  reason: careful\n")
+    assert rules.rules[0].verdict is Verdict.HOLD
+    assert rules.rules[0].match.operations == (Operation.DELETE,)
+    assert parse_rules("").rules == ()
+
+
+def test_all_faults_are_named_at_once():
+    with pytest.raises(ConfigError) as error:
+        check_rules({"rules": [{"id": "A b", "deny": {}}, {"id": "b", "deny": {"operations": ["fly"]}}], "colour": 1})
+    message = str(error.value)
+    assert all(part in message for part in ("rules.0.id", "rules.1.deny.operations.0", "colour"))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [[{"id": "a"}], [{"id": "a", "deny": {}, "allow": {}}], [{"id": "a", "deny": {}}, {"id": "a", "allow": {}}]],
+)
+def test_one_verdict_a_rule_and_one_rule_an_id(rules):
+    with pytest.raises(ConfigError):
+        check_rules({"rules": rules})
+
+
+def test_a_document_that_is_no_mapping_is_refused():
+    with pytest.raises(ConfigError):
+        parse_rules("[1, 2]")
