@@ -1,0 +1,246 @@
+"""The input of every sink: each origin batch of custody.sessions.v1 once, in order per partition.
+
+Partitions are assigned by hand and nothing is committed to Kafka: where to begin follows from the sink's own progress.
+A thread reads ahead and decodes, bounded in bytes, so that a sink waiting for its peer does not wait for Kafka too.
+
+A gap or another log stops that partition with an alarm, for good: what is missing has to be explained by a person.
+The other partitions go on, since stopping them would put more of the record at risk. An absent broker stops nothing:
+the reader says so and waits. Sessions of which Kafka's retention removed something unread show up as a gap.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from schemas.errors import LogGap, RecordError, Unreachable
+from schemas.topics import SESSIONS
+from schemas.wire.framing import Registry
+from schemas.wire.kafka import TIMEOUT_S, partition_count, watermarks
+from sinks.columns import DecodedBatch, decode_batch, decode_origin
+from sinks.origins import Begin, Found, Position, find_start, is_next
+
+MAX_PENDING_BYTES: Final = 32 << 20
+"""Wire bytes of batches read ahead; decoded they take about four times as much. Reading pauses beyond it."""
+QUEUE_KBYTES: Final = 32_768  # what librdkafka fetches ahead of that
+FETCH_RECORDS: Final = 256
+FETCH_WAIT_S: Final = 0.1
+GROWTH_INTERVAL_S: Final = 5.0
+BACKOFF_S: Final = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One origin's events. `at` is the record's offset in the sessions topic, `size` its bytes there."""
+
+    log_id: str
+    partition: int
+    offset: int
+    at: int
+    size: int
+    decoded: DecodedBatch
+
+
+class SessionsReader:
+    """Gives `Batch`es from `positions` on. `start`, then `poll` from one thread, then `close`."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        positions: Mapping[int, Position],
+        *,
+        begin: Begin = Begin.COMPLETE,
+        registry: Registry | None = None,
+        max_pending_bytes: int = MAX_PENDING_BYTES,
+        growth_interval_s: float = GROWTH_INTERVAL_S,
+    ) -> None:
+        self.alarms: dict[int, str] = {}
+        self.waiting = ""
+        self._config = {**config, "queued.max.messages.kbytes": QUEUE_KBYTES}
+        self._last: dict[int, Position] = dict(positions)
+        self._begin = begin
+        self._registry = registry
+        self._max_pending_bytes = max_pending_bytes
+        self._growth_interval_s = growth_interval_s
+        self._assigned: set[int] = set()
+        self._read_to: dict[int, int] = {}
+        self._pending: deque[Batch] = deque()
+        self._pending_bytes = 0
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="sessions-reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read ahead."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading; what was read ahead is dropped."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def poll(self, max_events: int, wait_s: float) -> list[Batch]:
+        """Batches of together about `max_events` events (always whole, at least one); empty after `wait_s`."""
+        with self._changed:
+            if not self._pending:
+                self._changed.wait_for(lambda: self._pending or self._stopping, wait_s)
+            taken: list[Batch] = []
+            events = 0
+            while self._pending and (not taken or events + len(self._pending[0].decoded) <= max_events):
+                batch = self._pending.popleft()
+                taken.append(batch)
+                events += len(batch.decoded)
+                self._pending_bytes -= batch.size
+            self._changed.notify_all()
+            return taken
+
+    def is_past(self, ends: Mapping[int, int]) -> bool:
+        """Whether every record of the sessions topic before these offsets was taken by `poll` or skipped."""
+        with self._changed:
+            unread = {batch.partition: batch.at for batch in reversed(self._pending)}
+            return all(
+                min(self._read_to.get(partition, 0), unread.get(partition, end)) >= end
+                for partition, end in ends.items()
+                if end
+            )
+
+    # Everything below runs in the reader's own thread.
+
+    def _run(self) -> None:
+        consumer = Consumer(self._config)
+        grow_at = 0.0
+        try:
+            while not self._stopping:
+                try:
+                    if time.monotonic() >= grow_at:
+                        self._assign_new(consumer)
+                        grow_at = time.monotonic() + self._growth_interval_s
+                    self._read_some(consumer)
+                    self.waiting = ""
+                except (Unreachable, KafkaException) as error:
+                    self._wait_for_broker(error)
+        except Exception:
+            _log.exception("the sessions reader failed")
+            self.alarms[-1] = "the reader failed: see the log"
+        finally:
+            consumer.close()
+
+    def _wait_for_broker(self, error: Exception) -> None:
+        if not self.waiting:
+            _log.warning("waiting for kafka: %s", error)
+        self.waiting = f"kafka: {error}"
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, BACKOFF_S)
+
+    def _assign_new(self, consumer: Consumer) -> None:
+        """Take up partitions that are not read yet: all of them at first, later those by which the topic grew."""
+        for partition in range(partition_count(consumer, SESSIONS)):
+            if partition not in self._assigned:
+                start = self._locate(partition)
+                consumer.incremental_assign([TopicPartition(SESSIONS, partition, start)])
+                self._assigned.add(partition)
+                with self._changed:
+                    self._read_to[partition] = start
+                _log.info("reading sessions[%d] from offset %d after %s", partition, start, self._last.get(partition))
+
+    def _locate(self, partition: int) -> int:
+        """Where to begin, found by origin alone. Raises Unreachable."""
+        peeker = Consumer({**self._config, "auto.offset.reset": "earliest", "enable.partition.eof": True})
+        try:
+            low, high = watermarks(peeker, SESSIONS, partition)
+            last = self._last.get(partition)
+            if last is None or low == high:
+                return low
+            return find_start(lambda offset: self._peek(peeker, partition, offset), low, high, last)
+        except RecordError:
+            return low  # the unreadable record is met again, and judged, where it stands
+        finally:
+            peeker.close()
+
+    def _peek(self, peeker: Consumer, partition: int, offset: int) -> Found | None:
+        peeker.assign([TopicPartition(SESSIONS, partition, offset)])
+        message = peeker.poll(TIMEOUT_S)
+        if message is None:
+            raise Unreachable(f"sessions[{partition}]: no answer in {TIMEOUT_S} s")
+        if message.error() is not None:
+            if message.error().code() == KafkaError._PARTITION_EOF:
+                return None
+            raise Unreachable(f"sessions[{partition}]: {message.error().str()}")
+        log_id, _, origin = decode_origin(message.value() or b"", self._registry)
+        return Found(message.offset(), log_id, origin)
+
+    def _read_some(self, consumer: Consumer) -> None:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._stopping or self._pending_bytes < self._max_pending_bytes, self._growth_interval_s
+            )
+            if self._stopping or self._pending_bytes >= self._max_pending_bytes:
+                return
+        for message in consumer.consume(FETCH_RECORDS, FETCH_WAIT_S):
+            if message.error() is not None:
+                self._handle_error(consumer, message)
+            elif message.partition() not in self.alarms:
+                self._take(consumer, message)
+
+    def _handle_error(self, consumer: Consumer, message: Message) -> None:
+        """An offset that is no longer there is looked for again, by origin; anything else is waited for."""
+        error = message.error()
+        partition = message.partition()
+        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            _log.warning("sessions[%s]: %s; looking for the next origin again", partition, error.str())
+            consumer.incremental_unassign([TopicPartition(SESSIONS, partition)])
+            self._assigned.discard(partition)
+            self._assign_new(consumer)
+        elif error.code() != KafkaError._PARTITION_EOF:
+            raise Unreachable(f"sessions: {error.str()}")
+
+    def _take(self, consumer: Consumer, message: Message) -> None:
+        partition = message.partition()
+        try:
+            batch = self._judge(message)
+        except (LogGap, RecordError) as error:
+            self._stop_partition(consumer, partition, message.offset(), error)
+            return
+        with self._changed:
+            if batch is not None:
+                self._last[partition] = Position(batch.log_id, batch.offset)
+                self._pending.append(batch)
+                self._pending_bytes += batch.size
+                self._changed.notify_all()
+            self._read_to[partition] = message.offset() + 1
+
+    def _judge(self, message: Message) -> Batch | None:
+        """The message as a batch, or None for a repeat. Raises LogGap, RecordError."""
+        data = message.value() or b""
+        partition = message.partition()
+        log_id, raw_partition, offset = decode_origin(data, self._registry)
+        if raw_partition != partition:
+            raise LogGap(f"sessions[{partition}] holds a batch of raw partition {raw_partition}")
+        last = self._last.get(partition) or self._sibling()
+        if not is_next(partition, last, log_id, offset, self._begin):
+            return None
+        if last is None and offset:
+            _log.warning("sessions[%d] begins at origin %d: nothing before it is forwarded", partition, offset)
+        return Batch(log_id, partition, offset, message.offset(), len(data), decode_batch(data, self._registry))
+
+    def _sibling(self) -> Position | None:
+        """A partition without progress still has to be of the log the others are of."""
+        if self._begin is Begin.EARLIEST:
+            return None
+        return next((Position(position.log_id, -1) for position in self._last.values()), None)
+
+    def _stop_partition(self, consumer: Consumer, partition: int, at: int, error: Exception) -> None:
+        reason = f"{error} (offset {at})"
+        _log.error("alarm: sessions[%d] stopped: %s", partition, reason)
+        self.alarms[partition] = reason
+        consumer.pause([TopicPartition(SESSIONS, partition)])
