@@ -6,6 +6,7 @@ bound first, then the process seals itself off, then the engine starts, then run
 
 import asyncio
 import contextlib
+import faulthandler
 import logging
 import os
 import shutil
@@ -109,6 +110,7 @@ async def serve(front: Front, listener: socket.socket, state: StateFile, means: 
 
 def main() -> int:
     """Process entry; exit code 2 with one line when it cannot start."""
+    faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     os.umask(0o077)
     home = Home(find_home())

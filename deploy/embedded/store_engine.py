@@ -33,6 +33,7 @@ class EngineLimits:
     """Bounds of every query. A query beyond one ends with a clear error."""
 
     read_threads: int = 3
+    check_threads: int = 2
     write_threads: int = 2
     max_waiting: int = 64
     max_result_bytes: int = 256 << 20
@@ -130,7 +131,11 @@ class Lane:
 
 
 class Engine:
-    """The lanes over one data directory: `read` (readonly handles), `write`, `admin` (retention and schema)."""
+    """The lanes over one data directory.
+
+    `read` serves the reader and `check` what the other roles read, both with readonly handles; `write` takes the
+    writer's INSERTs, `admin` what retention and schema do.
+    """
 
     def __init__(self, directory: Path, limits: EngineLimits) -> None:
         path = str(directory)
@@ -146,9 +151,11 @@ class Engine:
             "max_memory_usage": limits.max_memory_bytes,
             "max_result_bytes": limits.max_result_bytes,
             "result_overflow_mode": "throw",
-            "readonly": 1,
         }
-        self.read = Lane(path, "read", limits.read_threads, limits.max_waiting, read)
+        self.read = Lane(path, "read", limits.read_threads, limits.max_waiting, read | {"readonly": 1})
+        # readonly=2 differs in what system.settings says: clients with a login that may write ask there whether they
+        # may send insert_deduplication_token or log_comment.
+        self.check = Lane(path, "check", limits.check_threads, limits.max_waiting, read | {"readonly": 2})
         self.write = Lane(path, "write", limits.write_threads, limits.max_waiting, write)
         self.admin = Lane(path, "admin", 1, limits.max_waiting, write)
         self.version = self._keeper.query("SELECT version()", "TSVRaw").bytes().decode().strip()
@@ -163,6 +170,6 @@ class Engine:
         return keeper
 
     def close(self) -> None:
-        for lane in (self.read, self.write, self.admin):
+        for lane in (self.read, self.check, self.write, self.admin):
             lane.close()
         self._keeper.close()

@@ -168,7 +168,10 @@ class Exchange:
     def _lane(self, statement: Statement) -> Lane:
         if not statement.is_read and self.request.method == "GET":
             raise QueryError(164, "READONLY", "Cannot execute query in readonly mode: GET only reads")
-        return self.front.engine.read if statement.is_read else self.front.engine.admin
+        return self._read_lane() if statement.is_read else self.front.engine.admin
+
+    def _read_lane(self) -> Lane:
+        return self.front.engine.read if self.role is Role.READER else self.front.engine.check
 
     async def _insert(self, text: bytes, reader: BodyReader) -> web.StreamResponse:
         """The head is ours to write; the data goes to a file and from there into the engine."""
