@@ -1,0 +1,100 @@
+"""The `custody` command. Each command is a line in COMMANDS and a file; nothing heavy is imported before it runs."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from console.output import fail, internal_failure
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command lives (`module:attribute`) and what `--help` says of it."""
+
+    target: str
+    help: str
+
+
+COMMANDS: Final = {
+    "up": Entry("console.commands.stack:up", "Start the embedded stack; what runs already stays."),
+    "down": Entry("console.commands.stack:down", "Stop the embedded stack; its data stays."),
+    "status": Entry("console.commands.stack:status", "Show each part, its health and its lag."),
+    "doctor": Entry("console.commands.doctor:doctor", "Check this machine and the home directory."),
+    "resource": Entry("console.commands.resource:resource", "Add, list, test and remove resources."),
+    "apply": Entry("console.commands.apply:apply", "Bring control to what a file says."),
+    "connect": Entry("console.commands.connect:connect", "A ready URL for a resource, with a fresh credential."),
+    "agent": Entry("console.commands.agent:agent", "Issue, list and revoke agent credentials."),
+    "query": Entry("console.commands.query:query", "Run SQL on the record, read-only."),
+    "sessions": Entry("console.commands.sessions:sessions", "List sessions."),
+    "replay": Entry("console.commands.replay:replay", "Show a session again, step by step."),
+    "tail": Entry("console.commands.tail:tail", "Show events as they arrive."),
+    "alerts": Entry("console.commands.alerts:alerts", "List detections."),
+    "mask": Entry("console.commands.mask:mask", "Mask text on standard input."),
+    "policy": Entry("console.commands.policy:policy", "Look at statements as policy does."),
+    "verify": Entry("console.commands.verify:verify", "Check the record: integrity, completeness, coverage."),
+    "config": Entry("console.commands.config:config", "Show settings, their schema and their reference page."),
+    "demo": Entry("console.commands.demo:demo", "Run a sample agent through the proxies and check its trail."),
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is called, and lists all of them without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.target.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="custody", message="custody %(version)s")
+def cli() -> None:
+    """Custody, the flight recorder for AI agents.
+
+    The home directory is $CUSTODY_HOME, else ./.custody. Exit codes: 0 fine, 1 a violation was found, 2 could not
+    decide (bad input, unreachable).
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code. Every error becomes one line on standard error."""
+    try:
+        code: Any = cli.main(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        return fail(error.format_message())
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe had enough; the interpreter must not try to flush again.
+        sys.stdout = None
+        return 0
+    except Exception as error:
+        return internal_failure(error)
+
+
+def main() -> None:
+    """The `custody` entry point."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

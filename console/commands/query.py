@@ -1,0 +1,55 @@
+"""`custody query SQL`: the reader's login, so nothing can be written, dropped or read outside the record."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import click
+
+from console.output import print_table
+from schemas.errors import ConfigError
+
+MAX_TABLE_BYTES: Final = 32 << 20
+
+
+@click.command()
+@click.argument("sql")
+@click.option("--json", "format", flag_value="JSONEachRow", help="JSON Lines.")
+@click.option("--csv", "format", flag_value="CSVWithNames", help="CSV with a header.")
+def query(sql: str, format: str | None) -> None:
+    """Run one SQL statement on the record, read-only; - reads it from standard input. Tables: docs/query.md."""
+    from console.control import find_place
+    from console.store import open_store
+
+    statement = (sys.stdin.read() if sql == "-" else sql).strip().rstrip(";")
+    if not statement:
+        raise ConfigError("no SQL was given")
+    with open_store(find_place()) as store:
+        if format is not None:
+            for piece in store.stream(statement, format):
+                sys.stdout.buffer.write(piece)
+            return
+        print_answer(b"".join(bounded(store.stream(statement, "JSONCompact"))))
+
+
+def bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pieces, up to what a table may hold. Raises ConfigError beyond."""
+    total = 0
+    for piece in pieces:
+        total += len(piece)
+        if total > MAX_TABLE_BYTES:
+            raise ConfigError("the answer is too large for a table: add LIMIT, or use --json or --csv")
+        yield piece
+
+
+def print_answer(body: bytes) -> None:
+    """A JSONCompact answer as a table; text of another format as it is."""
+    try:
+        document = json.loads(body)
+        columns, rows = [column["name"] for column in document["meta"]], document["data"]
+    except (ValueError, KeyError, TypeError):
+        sys.stdout.buffer.write(body)
+        return
+    print_table(columns, rows)
+    click.echo(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")

@@ -1,0 +1,121 @@
+"""`custody resource`: what agents may act on."""
+
+import click
+
+from console import control, registry
+from console.commands.apply import report
+from console.output import print_json, print_table
+from schemas.errors import ConfigError
+from schemas.events import ControlKind
+from schemas.resources import Document, parse_document
+
+PROTOCOLS = ("postgres", "http", "tcp")
+
+
+@click.group()
+def resource() -> None:
+    """Add, list, test and remove resources."""
+
+
+@resource.command("add")
+@click.argument("name")
+@click.option("--protocol", type=click.Choice(PROTOCOLS), required=True, help="How its bytes are understood.")
+@click.option("--listen", type=click.IntRange(0, 65535), required=True, help="Port of the proxy for it.")
+@click.option("--upstream", required=True, metavar="HOST:PORT", help="Where it really is.")
+@click.option("--user", default="", help="User the proxy logs in as.")
+@click.option("--database", default="", help="PostgreSQL: database when the agent names none.")
+@click.option("--secret", default="", metavar="env:NAME|file:NAME", help="Where the upstream's secret is.")
+@click.option("--tls", type=click.Choice(["off", "require", "verify"]), default="off", help="TLS to the upstream.")
+@click.option("--principal", default="", help="tcp only: whose authority is used.")
+@click.option("--record", type=click.Choice(["complete", "request", "best_effort"]), default="complete")
+@click.option("--on-audit-failure", type=click.Choice(["block", "spool"]), default="block")
+@click.option("--retention-class", default="standard", help="Retention class of its events.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Free label; may be repeated.")
+@click.option("--json", "as_json", is_flag=True)
+def add(name: str, listen: int, upstream: str, labels: tuple[str, ...], as_json: bool, **options: str) -> None:
+    """Register a resource, or change it. More settings (limits, on_opaque, …): `custody apply -f`."""
+    document = make_document(name, listen, upstream, labels, options)
+    place = control.find_place()
+    with control.open_view(place) as view:
+        registry.check_ports(control.resources_of(view) | {name: document.resources[0]})
+        changes = control.plan(registry.resource_entries(document.resources), view)
+        control.write_changes(place, changes, view)
+    report(changes, as_json)
+
+
+def make_document(name: str, listen: int, upstream: str, labels: tuple[str, ...], options: dict[str, str]) -> Document:
+    """One resource out of the command line's values. Raises ConfigError with all faults."""
+    host, _, port = upstream.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ConfigError(f"--upstream must be HOST:PORT, not {upstream!r}")
+    pairs = [label.partition("=") for label in labels]
+    if any(not equals for _, equals, _ in pairs):
+        raise ConfigError("--label must be KEY=VALUE")
+    behind = {key: options.pop(key) for key in ("user", "database", "secret", "tls")}
+    fields = options | {
+        "name": name,
+        "listen": listen,
+        "upstream": behind | {"host": host.strip("[]"), "port": int(port)},
+        "labels": {key: value for key, _, value in pairs},
+    }
+    return parse_document({"resources": [fields]}, "resource")
+
+
+@resource.command("list")
+@click.option("--json", "as_json", is_flag=True)
+def list_(as_json: bool) -> None:
+    """List the registered resources."""
+    place = control.find_place()
+    with control.open_view(place) as view:
+        found = control.resources_of(view)
+    if as_json:
+        print_json([entry.model_dump() for entry in found.values()])
+        return
+    rows = (
+        (
+            entry.name,
+            entry.protocol,
+            entry.listen,
+            f"{entry.upstream.host}:{entry.upstream.port}",
+            entry.record,
+            entry.on_audit_failure,
+            entry.retention_class,
+            " ".join(f"{key}={value}" for key, value in sorted(entry.labels.items())),
+        )
+        for entry in found.values()
+    )
+    columns = ("name", "protocol", "listen", "upstream", "record", "on_audit_failure", "retention_class", "labels")
+    print_table(columns, rows)
+
+
+@resource.command("remove")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True)
+def remove(name: str, as_json: bool) -> None:
+    """Remove a resource: its listener closes. What was recorded stays."""
+    place = control.find_place()
+    with control.open_view(place) as view:
+        control.require_resource(view, name)
+        changes = control.plan({(ControlKind.RESOURCE, name): None}, view)
+        control.write_changes(place, changes, view)
+    report(changes, as_json)
+
+
+@resource.command("test")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def test(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Check that the upstream answers, its secret is there, and the proxy listens."""
+    from console.probes import probe_resource
+
+    place = control.find_place()
+    with control.open_view(place) as view:
+        entry = control.require_resource(view, name)
+    results = probe_resource(place, entry)
+    if as_json:
+        print_json([{"check": result.name, "ok": result.is_ok, "detail": result.detail} for result in results])
+    else:
+        for result in results:
+            click.echo(f"{'ok  ' if result.is_ok else 'FAIL'} {result.name}: {result.detail}")
+    ctx.exit(0 if all(result.is_ok for result in results) else 2)

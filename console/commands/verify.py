@@ -1,0 +1,102 @@
+"""`custody verify`: three verdicts on the record, and what each rests on."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from console.output import print_json
+from console.verification import Chain, Facts, SessionChain, Verdict, judge, verdicts_exit_code
+
+if TYPE_CHECKING:
+    from console.store import Store
+
+MAX_GAPS: Final = 1000
+MARKS: Final = {"holds": "ok  ", "violated": "BAD ", "undecided": "?   ", "not yet provable": "-   "}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def verify(ctx: click.Context, as_json: bool) -> None:
+    """Check the record: integrity, completeness, coverage.
+
+    Everything up to the store's progress is checked; what is still on its way is not. Exit code 1 when something is
+    missing, twice or does not add up; 2 when nothing could be decided.
+    """
+    from console.control import find_place
+    from console.store import open_store
+
+    with open_store(find_place()) as store:
+        verdicts = judge(gather(store))
+    if as_json:
+        print_json([asdict(verdict) for verdict in verdicts])
+    else:
+        click.echo("\n".join(line for verdict in verdicts for line in render(verdict)))
+    ctx.exit(verdicts_exit_code(verdicts))
+
+
+def render(verdict: Verdict) -> list[str]:
+    """A verdict and its findings as lines."""
+    first = f"{MARKS[verdict.outcome]}{verdict.name}: {verdict.outcome} ({verdict.summary})"
+    return [first, *(f"       {finding}" for finding in verdict.findings)]
+
+
+def gather(store: "Store") -> Facts:
+    """What the store says, up to its progress. Raises QueryFailed, Unreachable."""
+    from console import queries
+
+    partitions: list[Chain] = []
+    epochs: list[Chain] = []
+    odd: list[SessionChain] = []
+    duplicates: dict[str, int] = {}
+    sessions = events = 0
+    for row in store.rows(queries.PROGRESS, {"sink": queries.SINK}):
+        where = {"log_id": row["log_id"], "partition": row["partition"], "upto": row["offset"]}
+        name = f"partition {row['partition']} of log {row['log_id']}"
+        chain = store.one(queries.ORIGIN_CHAIN, where)
+        # The end is what the sink says it stored, so a missing tail is a hole too.
+        partitions.append(Chain(f"{name}: origins", chain["origins"], chain["first"], row["offset"]))
+        duplicates[name] = chain["stored"] - chain["distinct_events"]
+        epochs += [epoch_chain(name, found) for found in store.rows(queries.EPOCH_CHAINS, where)]
+        odd += [session_chain(found) for found in store.rows(queries.SESSION_CHAINS, where)]
+        counts = store.one(queries.SESSION_COUNT, where)
+        sessions, events = sessions + counts["sessions"], events + counts["stored"]
+    return Facts(
+        tuple(partitions),
+        duplicates,
+        tuple(epochs),
+        sessions,
+        events,
+        tuple(odd),
+        live_epochs(store.rows(queries.EPOCHS)),
+        tuple(store.rows(queries.GAPS, {"limit": MAX_GAPS})),
+        int(store.one(queries.EXPIRED)["orders"]),
+        tuple(store.rows(queries.COVERAGE)),
+    )
+
+
+def epoch_chain(partition: str, row: dict[str, Any]) -> Chain:
+    """The batches of one run of a proxy in one partition."""
+    name = f"{row['proxy_id']} run {row['proxy_epoch'][:8]}, {partition}: batches"
+    return Chain(name, row["batches"], row["first"], row["last"])
+
+
+def session_chain(row: dict[str, Any]) -> SessionChain:
+    """A session that is not plainly whole."""
+    return SessionChain(
+        row["session_id"],
+        row["epoch"],
+        *(int(row[name]) for name in ("stored", "distinct_seqs", "first", "last", "closings", "closed_events")),
+    )
+
+
+def live_epochs(rows: list[dict[str, Any]]) -> frozenset[str]:
+    """Each proxy's newest run, unless it said that it stopped."""
+    newest: dict[str, tuple[str, bool]] = {}
+    for row in rows:
+        if row["kind"] == "proxy.started":
+            newest[row["proxy_id"]] = (row["epoch"], True)
+        elif row["proxy_id"] in newest:
+            newest[row["proxy_id"]] = (newest[row["proxy_id"]][0], False)
+    return frozenset(epoch for epoch, is_live in newest.values() if is_live)

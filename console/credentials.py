@@ -1,0 +1,108 @@
+"""Agent credentials: made here, written to control, their secret computed from the mint key and stored nowhere."""
+
+import getpass
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+from urllib.parse import quote
+
+from schemas.config import Settings
+from schemas.errors import ConfigError
+from schemas.resources import Credential, Delegate, Resource
+from schemas.runtime import Home, now_us
+from schemas.wire.mint import mint_secret
+
+MAX_LIFETIME: Final = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A credential and its secret."""
+
+    credential: Credential
+    secret: str = field(repr=False)
+
+
+def default_principal() -> str:
+    """The operating system's user, at this machine."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = "unknown"
+    return f"{name}@local"
+
+
+def make_credential_id(agent: str) -> str:
+    """`<agent>-<random>`: a log-in name that says whose it is, within what PostgreSQL and HTTP take."""
+    slug = re.sub(r"[^a-z0-9]+", "-", agent.lower()).strip("-")[:24].rstrip("-")
+    return f"{slug or 'agent'}-{secrets.token_hex(6)}"
+
+
+def issue(
+    home: Home,
+    *,
+    principal: str,
+    agent: str,
+    resources: list[str],
+    ttl: timedelta,
+    run_id: str = "",
+    delegation: Sequence[Delegate] = (),
+) -> Issued:
+    """A credential that is not yet in control. Raises ConfigError."""
+    if ttl > MAX_LIFETIME:
+        raise ConfigError(f"a credential lives for at most {MAX_LIFETIME.days} days")
+    credential = Credential(
+        id=make_credential_id(agent),
+        principal=principal,
+        agent=agent,
+        run_id=run_id,
+        delegation=list(delegation),
+        resources=resources,
+        expires_at=now_us() + int(ttl.total_seconds() * 1_000_000),
+    )
+    return Issued(credential, mint_secret(home.read_key("mint.key"), credential.id, credential.expires_at))
+
+
+def make_url(resource: Resource, issued: Issued, host: str, port: int, settings: Settings) -> str:
+    """One URL that a client of the resource's protocol takes as it is; a tcp resource carries no login."""
+    login = f"{quote(issued.credential.id, safe='')}:{quote(issued.secret, safe='')}"
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    has_tls = bool(settings.capture.tls_certificate)
+    if resource.protocol == "postgres":
+        database = quote(resource.upstream.database or resource.upstream.user or "postgres", safe="")
+        return f"postgresql://{login}@{address}/{database}{'?sslmode=require' if has_tls else ''}"
+    if resource.protocol == "http":
+        return f"{'https' if has_tls else 'http'}://{login}@{address}"
+    return f"tcp://{address}"
+
+
+def make_environment(
+    resource: Resource, issued: Issued, url: str, proxy: tuple[str, int], home: Home, settings: Settings
+) -> dict[str, str]:
+    """Variables by which clients find the proxy and trust its certificates."""
+    authority = str(home.ca / "custody-ca.pem")
+    trust = {
+        name: authority for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE")
+    }
+    if resource.protocol == "postgres":
+        certificate = settings.capture.tls_certificate
+        return {"DATABASE_URL": url} | ({"PGSSLROOTCERT": certificate} if certificate else {})
+    if resource.protocol != "http":
+        return {}
+    host, port = proxy
+    through = f"http://{quote(issued.credential.id, safe='')}:{quote(issued.secret, safe='')}@{host}:{port}"
+    proxies = {name: through for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")}
+    # An exception list of the caller's would let requests past the proxy.
+    return proxies | {"NO_PROXY": "", "no_proxy": ""} | trust
+
+
+def as_exports(variables: Mapping[str, str]) -> list[str]:
+    """`export NAME='value'` lines for a POSIX shell."""
+    return [f"export {name}='{_quote(value)}'" for name, value in variables.items()]
+
+
+def _quote(value: str) -> str:
+    return value.replace("'", "'\\''")

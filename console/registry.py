@@ -1,0 +1,32 @@
+"""What control should hold by custody.yaml and by a file to apply. Component keys are the stack's own matter."""
+
+from console.control import Wanted
+from schemas.config import Settings, load_yaml
+from schemas.errors import ConfigError
+from schemas.events import ControlKind
+from schemas.resources import Document, Resource, parse_document
+
+
+def settings_entries(settings: Settings) -> Wanted:
+    """What custody.yaml says that belongs to control: the retention classes."""
+    classes = settings.retention.classes.items()
+    return {(ControlKind.RETENTION_CLASS, name): ages.model_dump(mode="json") for name, ages in classes}
+
+
+def resource_entries(resources: list[Resource]) -> Wanted:
+    """Resources as control holds them."""
+    return {(ControlKind.RESOURCE, resource.name): resource.model_dump(mode="json") for resource in resources}
+
+
+def read_document(text: str, name: str) -> Document:
+    """A file for `custody apply -f`. Raises ConfigError with all faults."""
+    return parse_document(load_yaml(text, name), name)
+
+
+def check_ports(resources: dict[str, Resource]) -> None:
+    """Raises ConfigError when two resources would listen on one port."""
+    taken: dict[int, str] = {}
+    for name, resource in resources.items():
+        if resource.listen and resource.listen in taken:
+            raise ConfigError(f"{name} and {taken[resource.listen]} both listen on port {resource.listen}")
+        taken[resource.listen] = name

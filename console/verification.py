@@ -1,0 +1,179 @@
+"""What can be checked of the record: facts in, three verdicts out. Pure; `console/commands/verify.py` gets the facts.
+
+Integrity (was it altered), completeness (is anything missing) and coverage (how much was understood) are never one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+
+class Outcome(StrEnum):
+    """What a verdict says."""
+
+    HOLDS = "holds"
+    VIOLATED = "violated"
+    UNDECIDED = "undecided"
+    UNPROVABLE = "not yet provable"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One verdict, why, and what was found."""
+
+    name: str
+    outcome: Outcome
+    summary: str
+    findings: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Numbers that must follow one another: `count` different ones between `first` and `last`."""
+
+    name: str
+    count: int
+    first: int
+    last: int
+
+    @property
+    def missing(self) -> int:
+        """Numbers between first and last that are not there."""
+        return self.last - self.first + 1 - self.count
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChain:
+    """A session that is not plainly whole, as it is stored."""
+
+    session_id: str
+    epoch: str
+    stored: int
+    distinct_seqs: int
+    first: int
+    last: int
+    closings: int
+    closed_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the store says. `live_epochs` are the runs of proxies that have not ended, each proxy's newest."""
+
+    partitions: tuple[Chain, ...] = ()
+    duplicates: Mapping[str, int] = field(default_factory=dict)
+    epochs: tuple[Chain, ...] = ()
+    sessions: int = 0
+    events: int = 0
+    odd_sessions: tuple[SessionChain, ...] = ()
+    live_epochs: frozenset[str] = frozenset()
+    gaps: tuple[Mapping[str, Any], ...] = ()
+    expired_orders: int = 0
+    ledgers: tuple[Mapping[str, Any], ...] = ()
+
+
+MAX_FINDINGS: Final = 50
+
+
+def judge(facts: Facts) -> list[Verdict]:
+    """The three verdicts, in order."""
+    return [judge_integrity(), judge_completeness(facts), judge_coverage(facts)]
+
+
+def judge_integrity() -> Verdict:
+    """Nothing outside the store commits to its rows yet, so an alteration could not be shown."""
+    return Verdict("integrity", Outcome.UNPROVABLE, "no transparency log commits to these rows")
+
+
+def judge_completeness(facts: Facts) -> Verdict:
+    """Holes, repeats, and sessions that do not add up."""
+    violations = [*_chain_faults(facts), *_repeats(facts)]
+    open_ = lost = 0
+    for session in facts.odd_sessions:
+        fault = session_fault(session, facts)
+        if fault:
+            violations.append(f"session {session.session_id}: {fault}")
+        elif session.closings == 0:
+            is_live = session.epoch in facts.live_epochs
+            open_, lost = open_ + is_live, lost + (not is_live)
+    lost_events = sum(int(gap.get("attributes", {}).get("lost_events", 0) or 0) for gap in facts.gaps)
+    counts = {
+        "sessions": facts.sessions,
+        "events": facts.events,
+        "open": open_,
+        "lost": lost,
+        "gaps": len(facts.gaps),
+        "lost_events": lost_events,
+    }
+    summary = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    if violations:
+        return Verdict("completeness", Outcome.VIOLATED, summary, tuple(violations[:MAX_FINDINGS]), counts)
+    if not facts.events:
+        return Verdict("completeness", Outcome.UNDECIDED, "nothing is stored", (), counts)
+    notes = tuple(describe_gap(gap) for gap in facts.gaps[:MAX_FINDINGS])
+    return Verdict("completeness", Outcome.HOLDS, summary, notes, counts)
+
+
+def judge_coverage(facts: Facts) -> Verdict:
+    """How many bytes of closed sessions were understood; opaque ones are kept or counted, and said."""
+    total = sum(_ledger(row, "from_agent") + _ledger(row, "from_upstream") for row in facts.ledgers)
+    opaque = sum(_ledger(row, "opaque_agent") + _ledger(row, "opaque_upstream") for row in facts.ledgers)
+    if not total:
+        return Verdict("coverage", Outcome.UNDECIDED, "no closed session carried bytes")
+    share = (total - opaque) / total * 100
+    notes = tuple(
+        f"{row['resource']} ({row['protocol']}): {_ledger(row, 'opaque_agent') + _ledger(row, 'opaque_upstream')} of "
+        f"{_ledger(row, 'from_agent') + _ledger(row, 'from_upstream')} bytes opaque in {row['sessions']} sessions"
+        for row in facts.ledgers
+    )
+    counts = {"bytes": total, "opaque_bytes": opaque}
+    return Verdict("coverage", Outcome.HOLDS, f"{share:.2f} % of {total} bytes understood", notes, counts)
+
+
+def session_fault(session: SessionChain, facts: Facts) -> str:
+    """What is wrong with a session; "" when it is only open, or lost with its proxy."""
+    if session.stored != session.distinct_seqs:
+        return f"{session.stored - session.distinct_seqs} events are stored twice"
+    missing = session.last - session.distinct_seqs
+    if missing:
+        return f"{missing} of {session.last} events are missing" if not facts.expired_orders else ""
+    if session.closings > 1:
+        return f"closed {session.closings} times"
+    if session.closings and session.closed_events != session.stored:
+        return f"closed with {session.closed_events} events, {session.stored} are stored"
+    return ""
+
+
+def describe_gap(gap: Mapping[str, Any]) -> str:
+    """One line on an audit.gap."""
+    attributes = " ".join(f"{key}={value}" for key, value in sorted(gap.get("attributes", {}).items()))
+    return f"gap recorded: {gap.get('proxy_id', '')} partition {gap.get('partition', '')} {attributes}".rstrip()
+
+
+def verdicts_exit_code(verdicts: Iterable[Verdict]) -> int:
+    """1 for a violation; 2 when completeness could not be decided; else 0."""
+    outcomes = {verdict.name: verdict.outcome for verdict in verdicts}
+    if Outcome.VIOLATED in outcomes.values():
+        return 1
+    return 2 if outcomes["completeness"] is Outcome.UNDECIDED else 0
+
+
+def _chain_faults(facts: Facts) -> Iterable[str]:
+    for chain in (*facts.partitions, *facts.epochs):
+        if chain.missing:
+            yield f"{chain.name}: {chain.missing} of {chain.last - chain.first + 1} are missing"
+        # Retention takes the oldest first: what it took and said so is no hole.
+        if chain.first > 0 and not facts.expired_orders:
+            yield f"{chain.name}: begins at {chain.first}, and nothing was expired"
+
+
+def _repeats(facts: Facts) -> Iterable[str]:
+    for name, count in facts.duplicates.items():
+        if count:
+            yield f"{name}: {count} events are stored twice"
+
+
+def _ledger(row: Mapping[str, Any], name: str) -> int:
+    return int(row.get(name, 0) or 0)

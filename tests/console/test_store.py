@@ -1,0 +1,56 @@
+"""Against a real store: the reader's login, and its errors in the store's own words."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console import control
+from console.store import QueryFailed, Store, message_of, open_store
+from schemas.errors import Unreachable
+from tests.console.conftest import point_at
+from tests.support.homes import write_settings
+from tests.support.store import Store as Server
+
+
+@pytest.fixture
+def reader(shared_store: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    point_at(shared_store, tmp_path, monkeypatch)
+    with open_store(control.find_place()) as store:
+        yield store
+
+
+def test_rows_and_parameters(reader: Store) -> None:
+    nasty = "'; DROP TABLE custody.events; --"
+    assert reader.rows("SELECT {x:String} AS x, {y:UInt64} + 1 AS y", {"x": nasty, "y": 41}) == [{"x": nasty, "y": 42}]
+    assert reader.one("SELECT 1 AS a WHERE 0") == {}
+
+
+def test_an_answer_is_streamed(reader: Store) -> None:
+    body = b"".join(reader.stream("SELECT number FROM numbers(100000)", "CSV"))
+    assert body.split() == [str(number).encode() for number in range(100_000)]
+
+
+@pytest.mark.parametrize("sql", ["DROP TABLE custody.events", "INSERT INTO custody.progress (sink) VALUES ('x')"])
+def test_nothing_can_be_changed(reader: Store, sql: str) -> None:
+    with pytest.raises(QueryFailed, match=r"Code: 497"):
+        reader.rows(sql)
+
+
+def test_errors_are_one_line_of_the_store(reader: Store) -> None:
+    with pytest.raises(QueryFailed) as caught:
+        reader.rows("SELECT nothing FROM custody.events")
+    assert str(caught.value).startswith("Code: 47. DB::Exception: ")
+    with pytest.raises(QueryFailed, match="Code"):
+        list(reader.stream("SELECT broken(", "CSV"))
+
+
+def test_no_store_is_said_in_one_line(shared_store: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = point_at(shared_store, tmp_path, monkeypatch)
+    write_settings(record.home, store={"url": "http://127.0.0.1:1"})
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"), open_store(control.find_place()):
+        pass
+
+
+def test_a_message_without_a_code_stays() -> None:
+    assert message_of(ValueError("odd\n thing")) == "odd thing"
