@@ -13,12 +13,13 @@ from masking import layers, names
 from masking.catalog import load_detectors
 from masking.model import Detector, Finding, MaskedBytes, MaskedText, Tokens
 from masking.prefilter import EDGE, Gate, build_prefilter
-from masking.spans import Masked, Span, blank, mark, normalize, resolve, splice, touches_word
+from masking.spans import TOKEN, Masked, Span, blank, mark, normalize, resolve, splice, touches_word
 
 CONTEXT_BYTES: Final = 64  # how near a context word must stand
 _UNCHANGED_JOIN: Final = EDGE.decode()
 _ENCODING: Final = "utf-8"
 _ERRORS: Final = "surrogatepass"
+_QUOTED_NAME: Final = Gate((), rb"""(?i)(?:%s)[0-9]{0,3}\\{0,4}["'`]""" % names.NAMES.encode())
 _MAX_ROUNDS: Final = 3
 _LAYER_PRIORITY: Final = 1
 _NAME_PRIORITY: Final = 2
@@ -47,7 +48,8 @@ class Masker:
         self._first_view = len(gates)
         gates += [layer.gate for layer in layers.VIEWS]
         self._wrapped = len(gates)
-        self._prefilter = build_prefilter([*gates, layers.WRAPPED_GATE], engine)
+        self._quoted_name = self._wrapped + 1
+        self._prefilter = build_prefilter([*gates, layers.WRAPPED_GATE, _QUOTED_NAME], engine)
 
     def mask_text(self, text: str, place: str = "") -> MaskedText:
         """Mask one text. Without a hit the very same text comes back."""
@@ -94,7 +96,7 @@ class Masker:
         return self._build(text, data, spans, place) or MaskedText(text)
 
     def has_candidates(self, data: bytes) -> bool:
-        """False: nothing in these bytes can possibly be masked by content or by a name within them."""
+        """False: nothing in these bytes can be masked, be it by content, by a JSON key or by a column name."""
         return bool(self._prefilter.candidates(data))
 
     def find_spans(self, data: bytes) -> list[Span]:
@@ -152,7 +154,7 @@ class Masker:
         for gate in gates:
             if gate < self._first_view:
                 spans.extend(_detect(self._detectors[gate], data))
-            elif depth < layers.MAX_DEPTH:
+            elif gate <= self._wrapped and depth < layers.MAX_DEPTH:
                 look = self._look_through_wrapped if gate == self._wrapped else self._look_through_view
                 spans.extend(look(data, gate, depth))
         return spans
@@ -232,7 +234,7 @@ def _detect(detector: Detector, data: bytes) -> Iterator[Span]:
 
 
 def _has_context(detector: Detector, data: bytes, start: int, end: int) -> bool:
-    around = data[max(0, start - CONTEXT_BYTES) : end + CONTEXT_BYTES // 2].lower()
+    around = TOKEN.sub(b"", data[max(0, start - CONTEXT_BYTES) : end + CONTEXT_BYTES // 2]).lower()
     return any(word in around for word in detector.context)
 
 

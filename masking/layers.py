@@ -104,6 +104,7 @@ WRAPPED_GATE: Final = Gate(
     rb"|[^A-Za-z0-9+/_-][A-Za-z0-9+/]{15}[A-Za-z0-9+/]*[^A-Za-z0-9+/_-]",
 )
 _RUN: Final = compile_bytes(rb"(?:[A-Za-z0-9+/_-]{60,}\r?\n)*[A-Za-z0-9+/_-]{14,}={0,2}")
+_PAD: Final = ord("=")
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _HEX: Final = re.compile(rb"(?:0?[xX])?((?:[0-9a-fA-F]{2}){10,})")
 _CONTROLS: Final = bytes(set(range(32)) - {9, 10, 13}) + b"\x7f"
@@ -123,7 +124,13 @@ def find_wrapped(data: bytes) -> Iterator[Wrapped]:
     """Runs that decode to text (or to gzip of text)."""
     for match in _RUN.finditer(data):
         start, end = match.span()
+        if end - start < 20 and data[end - 1] != _PAD and not _is_long_word(data[start:end]):
+            continue  # the gate alone would not have led here
         yield from _unwrap(data, start, end, is_part=False)
+
+
+def _is_long_word(run: bytes) -> bool:
+    return len(run) >= 15 and b"-" not in run and b"_" not in run
 
 
 def _unwrap(data: bytes, start: int, end: int, *, is_part: bool) -> Iterator[Wrapped]:

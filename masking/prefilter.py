@@ -47,45 +47,49 @@ class HyperscanPrefilter:
     def __init__(self, gates: Sequence[Gate]) -> None:
         import hyperscan as hs
 
-        expressions, self._numbers = _expressions(gates)
-        self._texts = hs.Database(mode=hs.HS_MODE_BLOCK)
-        self._joined = hs.Database(mode=hs.HS_MODE_BLOCK)
-        numbers = list(range(len(expressions)))
-        for database, flag in ((self._texts, hs.HS_FLAG_SINGLEMATCH), (self._joined, 0)):
-            database.compile(expressions=expressions, ids=numbers, elements=len(numbers), flags=[flag] * len(numbers))
+        expressions, self._owners = _expressions(gates)
+        self._gates = gates
+        self._database = hs.Database(mode=hs.HS_MODE_BLOCK)
+        self._database.compile(expressions=expressions, ids=list(range(len(expressions))), elements=len(expressions))
         self._scan_terminated = hs.ScanTerminated
+        self._fallback: KeywordPrefilter | None = None
 
     def candidates(self, data: bytes) -> Sequence[int]:
-        found: list[int] = []
-        self._texts.scan(EDGE + data + EDGE, match_event_handler=_collect, context=found)
-        return sorted({self._numbers[number] for number in found}) if found else ()
+        located = self._locate(EDGE + data + EDGE)
+        if located is None:
+            if self._fallback is None:  # so many hits that calling back for each costs more than the slower engine
+                self._fallback = KeywordPrefilter(self._gates)
+            return self._fallback.candidates(data)
+        return sorted({gate for number, _ in located for gate in self._owners[number]}) if located else ()
 
     def locate(self, joined: bytes) -> list[tuple[int, int]] | None:
+        located = self._locate(joined)
+        if not located:
+            return located
+        return [(gate, end) for number, end in located for gate in self._owners[number]]
+
+    def _locate(self, data: bytes) -> list[tuple[int, int]] | None:
         found: list[tuple[int, int]] = []
         try:
-            self._joined.scan(joined, match_event_handler=_collect_ends, context=found)
+            self._database.scan(data, match_event_handler=_collect, context=found)
         except self._scan_terminated:
             return None
-        return [(self._numbers[number], end) for number, end in found]
+        return found
 
 
-def _collect(number: int, _start: int, _end: int, _flags: int, found: Any) -> None:
-    found.append(number)
-
-
-def _collect_ends(number: int, _start: int, end: int, _flags: int, found: Any) -> bool | None:
+def _collect(number: int, _start: int, end: int, _flags: int, found: Any) -> bool | None:
     found.append((number, end))
     return True if len(found) > MAX_LOCATED else None
 
 
-def _expressions(gates: Sequence[Gate]) -> tuple[list[bytes], list[int]]:
-    """One expression a keyword or pattern, and the gate number each belongs to."""
-    pairs: list[tuple[bytes, int]] = []
+def _expressions(gates: Sequence[Gate]) -> tuple[list[bytes], list[list[int]]]:
+    """Each different keyword or pattern once, and the gates it belongs to."""
+    owners: dict[bytes, list[int]] = {}
     for number, gate in enumerate(gates):
-        pairs.extend((b"(?i)" + _literal(word), number) for word in gate.keywords)
-        if gate.pattern:
-            pairs.append((gate.pattern, number))
-    return [expression for expression, _ in pairs], [number for _, number in pairs]
+        for expression in [*(b"(?i)" + _literal(word) for word in gate.keywords), gate.pattern]:
+            if expression:
+                owners.setdefault(expression, []).append(number)
+    return list(owners), list(owners.values())
 
 
 def _literal(word: bytes) -> bytes:

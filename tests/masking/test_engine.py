@@ -140,7 +140,7 @@ FRAGMENTS = st.sampled_from(
 TEXTS = st.lists(FRAGMENTS | st.text(max_size=12), max_size=12).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(TEXTS)
 def test_masking_is_idempotent_and_both_engines_agree(text):
     masked = masker().mask_text(text)
