@@ -27,9 +27,12 @@ STATEFUL_STAGES: Final = (
 )
 """Process, component, the topic it reads. Its progress is in `custody-<component>-state`, at most seconds old."""
 
-SINKS: Final = ("sink-clickhouse", "sink-siem")
+SINKS: Final = {"sink-clickhouse": "clickhouse", "sink-siem": "siem-syslog"}
+"""Process, and the name its progress rows carry."""
+
 PROGRESS_SQL: Final = (
-    "SELECT sink, partition, max(offset) AS offset FROM custody.progress GROUP BY sink, partition FORMAT JSONEachRow"
+    "SELECT sink, log_id, partition, max(offset) AS stored FROM custody.progress"
+    " GROUP BY sink, log_id, partition FORMAT JSONEachRow"
 )
 
 
@@ -113,9 +116,12 @@ def measure_sinks(settings: Settings, home: Home, heads: dict[int, Origin]) -> d
     except CustodyError as error:
         return {name: Lag(None, f"lag unknown: {error}") for name in SINKS}
     lags = {}
-    for name in SINKS:
-        stored = {int(row["partition"]): int(row["offset"]) for row in rows if row["sink"] == name}
-        lags[name] = Lag(sum(max(0, head.offset - stored.get(partition, -1)) for partition, head in heads.items()))
+    for process, sink in SINKS.items():
+        stored = {
+            (str(row["log_id"]), int(row["partition"])): int(row["stored"]) for row in rows if row["sink"] == sink
+        }
+        behind = (head.offset - stored.get((head.log_id, partition), -1) for partition, head in heads.items())
+        lags[process] = Lag(sum(max(0, records) for records in behind))
     return lags
 
 
