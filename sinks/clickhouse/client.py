@@ -1,0 +1,101 @@
+"""A login of the store, as sinks use it: columnar inserts, small queries, one error for "not now"."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.datatypes import registry
+from clickhouse_connect.datatypes.base import ClickHouseType
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, ProgrammingError
+
+from schemas.config import Settings
+from schemas.errors import ConfigError, Unreachable
+from schemas.runtime import Home
+
+DATABASE: Final = "custody"
+CONNECT_TIMEOUT_S: Final = 5
+ANSWER_TIMEOUT_S: Final = 300  # an INSERT that takes long is still better than one in doubt
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Table = Mapping[str, Sequence[Any]]
+"""Column name -> values, all of the same length."""
+
+
+class StoreClient:
+    """Connects at its first use. For one thread. Everything raises Unreachable when the store does not do its part."""
+
+    def __init__(self, settings: Settings, home: Home, role: str) -> None:
+        self._url = urlsplit(settings.store_url())
+        self._role = role
+        self._password = home.read_secret(f"store/{role}.password")
+        self._client: Client | None = None
+        self._types: dict[str, dict[str, ClickHouseType]] = {}
+
+    def query(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+        """Rows of a SELECT with {name:Type} parameters."""
+        return self._do(lambda client: [tuple(row) for row in client.query(sql, parameters=params).result_rows])
+
+    def command(self, sql: str) -> None:
+        """A statement without a result."""
+        self._do(lambda client: client.command(sql))
+
+    def insert(self, table: str, columns: Table, token: str = "") -> None:
+        """Append rows; the store drops them where it has stored a block of the same token and partition before."""
+        types = self._types.get(table) or self._read_types(table)
+        if missing := columns.keys() - types.keys():
+            raise ConfigError(f"custody.{table} has no column {', '.join(sorted(missing))}: apply the schema first")
+        settings = {"insert_deduplication_token": token} if token else None
+        names = list(columns)
+        self._do(
+            lambda client: client.insert(
+                table,
+                list(columns.values()),
+                column_names=names,
+                column_types=[types[name] for name in names],
+                column_oriented=True,
+                settings=settings,
+            )
+        )
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _read_types(self, table: str) -> dict[str, ClickHouseType]:
+        sql = "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}"
+        rows = self.query(sql, database=DATABASE, table=table)
+        if not rows:
+            raise Unreachable(f"the store has no table {DATABASE}.{table} yet")
+        self._types[table] = {name: registry.get_from_name(type_) for name, type_ in rows}
+        return self._types[table]
+
+    def _do[T](self, act: Callable[[Client], T]) -> T:
+        try:
+            if self._client is None:
+                self._client = self._connect()
+            return act(self._client)
+        except (DataError, ProgrammingError):
+            raise  # a defect of the caller's: waiting does not help
+        except (ClickHouseError, OSError) as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise Unreachable(f"store: {lines[0][:200]}") from None
+
+    def _connect(self) -> Client:
+        is_local = (self._url.hostname or "") in LOOPBACK
+        return clickhouse_connect.get_client(
+            host=self._url.hostname or "",
+            port=self._url.port or (8443 if self._url.scheme == "https" else 8123),
+            secure=self._url.scheme == "https",
+            username=self._role,
+            password=self._password,
+            database=DATABASE,
+            # On loopback compression costs more than it saves.
+            compress=False if is_local else "lz4",
+            connect_timeout=CONNECT_TIMEOUT_S,
+            send_receive_timeout=ANSWER_TIMEOUT_S,
+            autogenerate_session_id=False,
+            dedicated_pool=True,
+        )

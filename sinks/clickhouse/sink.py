@@ -1,0 +1,133 @@
+"""The ClickHouse sink: sessions, detections and retention into the store, and EXPIRE orders carried out on it."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaException, Message, Producer
+
+from schemas.config import Settings
+from schemas.errors import Unreachable
+from schemas.events import RetentionAction
+from schemas.runtime import Home
+from schemas.topics import DETECTIONS, RETENTION, SESSIONS
+from schemas.wire import framing
+from schemas.wire.kafka import partition_count, producer_config, reader_config, watermarks
+from sinks.clickhouse.client import StoreClient
+from sinks.clickhouse.expiry import Expiry
+from sinks.clickhouse.ranges import RangeWriter
+from sinks.clickhouse.writer import EventWriter, make_detection_writer, make_retention_writer
+from sinks.contract import InputView, Positions
+from sinks.origins import Begin
+from sinks.reader import Batch
+from sinks.records import Record
+
+NAME: Final = "clickhouse"
+COMPONENT: Final = "sink-clickhouse"
+ANSWER_TIMEOUT_S: Final = 10.0
+
+
+class ClickHouseSink:
+    """See sinks/contract.py."""
+
+    name = NAME
+    component = COMPONENT
+    begin = Begin.COMPLETE
+    side_topics = (DETECTIONS, RETENTION)
+
+    def __init__(self, settings: Settings, home: Home) -> None:
+        self.max_events = settings.store.insert_rows
+        self.interval_s = settings.store.insert_interval_ms / 1000
+        self._producer_config = producer_config(settings, home, COMPONENT) | {"message.timeout.ms": 8000}
+        self._reader_config = reader_config(settings, home, COMPONENT)
+        self._producer: Producer | None = None
+        self._store = StoreClient(settings, home, "writer")
+        self._retention_store = StoreClient(settings, home, "retention")
+        self._events = EventWriter(self._store)
+        self._detections = make_detection_writer(self._store)
+        self._actions = make_retention_writer(self._store)
+        self._sessions_log = RangeWriter(self._store, NAME, self._events.store_rows, self._events.find_ends)
+        self._side_logs = {
+            DETECTIONS: RangeWriter(self._store, f"{NAME}.detections", self._detections.store_rows),
+            RETENTION: RangeWriter(self._store, f"{NAME}.retention", self._actions.store_rows),
+        }
+        self._expiry = Expiry(
+            self._store, self._retention_store, settings.retention, self._publish, self._read_session_ends
+        )
+
+    def load_progress(self) -> Positions:
+        positions = {SESSIONS: self._sessions_log.load()}
+        positions |= {topic: log.load() for topic, log in self._side_logs.items()}
+        self._expiry.load()
+        return positions
+
+    def write(self, batches: Sequence[Batch]) -> None:
+        self._sessions_log.write(batches)
+
+    def write_records(self, topic: str, records: Sequence[Record]) -> None:
+        self._side_logs[topic].write(records)
+        if topic == RETENTION:
+            for _, action in self._actions.read(records):
+                self._expiry.note(action)
+
+    def work(self, view: InputView) -> None:
+        logs = [self._sessions_log, *self._side_logs.values()]
+        for log in logs:
+            log.work()
+        if view.is_idle or self._expiry.orders:
+            for log in logs:
+                log.save()
+        if self._expiry.orders and all(log.is_settled for log in logs) and view.is_at_end(RETENTION):
+            self._expiry.work(view.is_past)
+
+    def describe(self) -> dict[str, object]:
+        return {
+            "progress": {
+                str(partition): position.offset for partition, position in self._sessions_log.progress.items()
+            },
+            "rows": self._events.rows,
+            "rows_found_stored": self._events.spared,
+            "detections": self._detections.rows,
+            "retention_orders_open": len(self._expiry.orders),
+            "unreadable_records": self._detections.unreadable + self._actions.unreadable,
+        }
+
+    def close(self) -> None:
+        for log in (self._sessions_log, *self._side_logs.values()):
+            with contextlib.suppress(Unreachable):
+                log.save()
+        self._store.close()
+        self._retention_store.close()
+
+    def _publish(self, answer: RetentionAction) -> None:
+        """Make the answer durable on the retention topic. Raises Unreachable; then it is sent again, with one id."""
+        failures: list[str] = []
+
+        def note(error: object, _message: Message) -> None:
+            if error is not None:
+                failures.append(str(error))
+
+        if self._producer is None:
+            self._producer = Producer(self._producer_config)
+        try:
+            self._producer.produce(RETENTION, framing.encode(answer), partition=0, on_delivery=note)
+            left = self._producer.flush(ANSWER_TIMEOUT_S)
+        except (KafkaException, BufferError) as error:
+            raise Unreachable(f"{RETENTION}: {error}") from None
+        if left or failures:
+            self._producer = None
+            raise Unreachable(f"{RETENTION}: the answer was not taken: {' '.join(failures)}")
+
+    def _read_session_ends(self) -> Mapping[int, int]:
+        """Where each partition of the sessions topic ends now. Raises Unreachable."""
+        consumer = Consumer(self._reader_config)
+        try:
+            count = partition_count(consumer, SESSIONS)
+            return {partition: watermarks(consumer, SESSIONS, partition)[1] for partition in range(count)}
+        finally:
+            consumer.close()
+
+
+def make_clickhouse_sink(settings: Settings, home: Home) -> ClickHouseSink:
+    """The sink of a home. Raises ConfigError without the store's logins."""
+    return ClickHouseSink(settings, home)
