@@ -129,7 +129,9 @@ def payload_type(content_type: bytes) -> str:
     kind = content_type.partition(b";")[0].strip().lower()
     if kind.endswith((b"/json", b"+json")):
         return "json"
-    is_text = kind.startswith(b"text/") or kind.endswith((b"+xml", b"/xml", b"/javascript", b"/x-ndjson", b"-urlencoded"))
+    is_text = kind.startswith(b"text/") or kind.endswith(
+        (b"+xml", b"/xml", b"/javascript", b"/x-ndjson", b"-urlencoded")
+    )
     return "text" if is_text else "binary"
 
 

@@ -1,0 +1,453 @@
+"""The answer's half of the gate: held answers, streamed answers, local answers, and broken ones."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from mitmproxy import http
+from mitmproxy.connection import Connection
+from mitmproxy.net.http.http1 import expected_http_body_size
+from mitmproxy.net.http.validate import validate_headers
+from mitmproxy.proxy import commands, events
+from mitmproxy.proxy.context import Context
+from mitmproxy.websocket import WebSocketData
+
+from ingest.http import heads
+from ingest.http.connection import AbortHook, AgentConnection, AwaitHook
+from ingest.http.engine import (
+    DropStream,
+    ErrorCode,
+    HttpStream,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestProtocolError,
+    RequestTrailers,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+    ResponseTrailers,
+    SendHttp,
+)
+from ingest.http.exchange import PROGRESS_BYTES, Exchange, Tally
+from ingest.http.http2 import ConsumedData
+from ingest.http.websocket import CapturedWebsocket
+from schemas.errors import AuditUnavailable
+from schemas.events import EventKind
+
+HELD_BYTES: Final = 65_536
+FLUSH_S: Final = 0.25
+"""A stream's bytes have a record of their progress after this time at the latest."""
+
+_REQUEST_EVENTS: Final = (RequestHeaders, RequestData, RequestTrailers, RequestEndOfMessage)
+
+
+class AnswerStream(HttpStream):
+    """What CapturedStream does once the request is on its way."""
+
+    def __init__(self, context: Context, stream_id: int, agent: AgentConnection) -> None:
+        super().__init__(context, stream_id)
+        self.agent = agent
+        self.exchange: Exchange
+        self.response: http.Response
+        self.answer: Tally
+        self.asked_host = ""
+        self.is_request_over = False
+        self.is_upstream_asked = False
+        self.is_answer_begun = False
+        self.is_websocket = False
+        self._answer_size: int | None = 0
+        self._answer_fields: heads.Fields = ()
+        self._held_piece = b""
+        self._boundary = b""
+        self._is_wakeup_due = False
+
+    def _handle_event(self, event: events.Event) -> Any:
+        if isinstance(event, _REQUEST_EVENTS):
+            yield from self.client_state(event)
+            if self.context.client.alpn == b"h2" and isinstance(event, RequestData):
+                yield SendHttp(ConsumedData(self.stream_id, len(event.data)), self.context.client)
+        elif isinstance(event, (RequestProtocolError, ResponseProtocolError)):
+            yield from self.handle_protocol_error(event)
+        elif isinstance(event, events.Start):
+            self.client_state = self.state_wait_for_request_headers
+        elif isinstance(event, events.Wakeup):
+            self._flush_progress()
+        else:
+            yield from self.server_state(event)
+            if self.context.server.alpn == b"h2" and isinstance(event, ResponseData):
+                yield SendHttp(ConsumedData(self.stream_id, len(event.data)), self.context.server)
+
+    @property
+    def known_exchange(self) -> Exchange | None:
+        """The exchange; None before anybody logged in."""
+        return self.__dict__.get("exchange")
+
+    @property
+    def parent(self) -> Any:
+        """The CapturedHttpLayer of this stream."""
+        return self.context.layers[self.context.layers.index(self) - 1]
+
+    # -- waiting
+
+    def wait_for(self, ticket: int, pausing: Connection | None = None) -> Any:
+        """Wait until a ticket is released. False when the audit log does not answer."""
+        session = self.exchange.session
+        if session.is_released(ticket):
+            return True
+        return (yield from self._await(lambda: session.wait(ticket), pausing))
+
+    def _await(self, run: Callable[[], Any], pausing: Connection | None) -> Any:
+        wait = AwaitHook(run)
+        handler = self.agent.handler
+        # Several HTTP/2 streams share a connection: there the window of the stream holds its peer back instead.
+        held_back = pausing if pausing is not None and pausing.alpn != b"h2" else None
+        if held_back is not None:
+            handler.pause(held_back)
+        yield wait
+        if held_back is not None:
+            handler.resume(held_back)
+        return wait.error is None
+
+    def keep_pace(self, kind: EventKind, tally: Tally, fields: heads.Fields, size: int, source: Connection) -> Any:
+        """Record progress, and wait when the stream would run too far past its durable record. False: cannot."""
+        session = self.exchange.session
+        try:
+            if tally.total - tally.recorded >= PROGRESS_BYTES:
+                self.exchange.progress(kind, tally, fields)
+            tally.settle(session)
+            limit = self.agent.service.max_unrecorded_bytes
+            while tally.total - tally.durable > limit:
+                if not tally.oldest_ticket:
+                    if tally.total == tally.recorded:
+                        break
+                    self.exchange.progress(kind, tally, fields)
+                if not (yield from self.wait_for(tally.oldest_ticket, source)):
+                    return False
+                tally.settle(session)
+        except AuditUnavailable:
+            return False
+        return True
+
+    def ease(self, sink: Connection, source: Connection) -> Any:
+        """Wait while a slow HTTP/2 peer leaves too much in our send buffer."""
+        layer = self.parent.http2.get(sink)
+        if layer is not None and layer.is_backed_up(self.stream_id):
+            yield from self._await(lambda: layer.wait_drained(self.stream_id), source)
+
+    def is_abandoned(self) -> bool:
+        """Whether the agent went away while this stream waited."""
+        return any(isinstance(event, RequestProtocolError) for event in self._paused_event_queue)
+
+    # -- the upstream's answer
+
+    def state_wait_for_response_headers(self, event: ResponseHeaders) -> Any:
+        """Informational answers pass at once; of the final one the size decides whether it is held or streamed."""
+        response = event.response
+        if 100 <= response.status_code < 200 and response.status_code != 101:
+            if response.status_code != 100 and self.flow.request.http_version != "HTTP/1.0":
+                yield SendHttp(ResponseHeaders(self.stream_id, response), self.context.client)
+            return
+        self.flow.response = self.response = response
+        if not self._is_acceptable(response):
+            yield commands.CloseConnection(self.context.server)
+            yield from self.lose_upstream(_upstream_fault(self.stream_id, "the upstream's answer is malformed"))
+            return
+        self._answer_fields = response.headers.fields
+        self._restore_location(response)
+        size = 0 if event.end_stream else expected_http_body_size(self.flow.request, response)
+        self._answer_size = size if size is not None and size >= 0 else None
+        if self._answer_size is not None and self._answer_size <= HELD_BYTES:
+            self.server_state = self.state_consume_response_body
+            return
+        yield from self._begin_answer(response)
+
+    def _is_acceptable(self, response: http.Response) -> bool:
+        try:
+            validate_headers(response)
+        except ValueError:
+            return False
+        return response.status_code != 101 or self.is_websocket
+
+    def _restore_location(self, response: http.Response) -> None:
+        """A redirect to the upstream's own address would lead the agent around its listener."""
+        if not (self.agent.fixed and self.asked_host):
+            return
+        upstream = self.agent.service.resources.get(self.agent.fixed)
+        for name in ("location", "content-location"):
+            value = response.headers.get(name)
+            if value is None or upstream is None or "://" not in value:
+                continue
+            scheme, _, rest = value.partition("://")
+            place, slash, path = rest.partition("/")
+            target = heads.split_authority(place, 443 if scheme == "https" else 80)
+            if target == (upstream.upstream.host.lower(), upstream.upstream.port):
+                own = "https" if self.context.client.tls else "http"
+                response.headers[name] = f"{own}://{self.asked_host}{slash}{path}"
+
+    def state_consume_response_body(self, event: events.Event) -> Any:
+        """Collect a small answer; at its end record it, and release it whole when that is durable."""
+        if isinstance(event, ResponseData):
+            self.response_body_buf += event.data
+        elif isinstance(event, ResponseTrailers):
+            self.response.trailers = event.trailers
+        elif isinstance(event, ResponseEndOfMessage):
+            body = bytes(self.response_body_buf)
+            self.response_body_buf.clear()
+            yield from self._release_held(body)
+
+    def _release_held(self, body: bytes) -> Any:
+        response, exchange = self.response, self.exchange
+        if response.status_code == 101:
+            yield from self._switch_to_websocket()
+            return
+        trailers = response.trailers.fields if response.trailers else ()
+        if not (yield from self._record_outcome(body, trailers)):
+            yield from self._refuse_outcome()
+            return
+        is_empty = not (body or trailers)
+        self.is_answer_begun = True
+        yield SendHttp(ResponseHeaders(self.stream_id, response, is_empty), self.context.client)
+        if body:
+            yield SendHttp(ResponseData(self.stream_id, body), self.context.client)
+            exchange.session.ledger.to_agent += len(body)
+        yield from self._finish_answer()
+
+    def _record_outcome(self, body: bytes | None, trailers: Sequence[heads.Field] = ()) -> Any:
+        """Record the outcome and wait as the resource says. False when it cannot be made durable."""
+        response, exchange = self.response, self.exchange
+        try:
+            ticket = exchange.completed(response.status_code, self._answer_fields, body, trailers=trailers)
+        except AuditUnavailable:
+            return False
+        self.agent.exchanges.discard(exchange)
+        is_complete = exchange.session.resource.record == "complete"
+        return (yield from self.wait_for(ticket if is_complete else exchange.request_ticket))
+
+    def _refuse_outcome(self) -> Any:
+        """The upstream acted, and that cannot be recorded: never success. A read may be asked again, so it is told."""
+        if self.exchange.is_write or self.is_answer_begun:
+            yield from self.break_off("the audit log does not answer")
+        else:
+            yield from self.answer_locally(
+                503, "audit_unavailable", "the audit log does not answer; the answer is withheld"
+            )
+
+    def _begin_answer(self, response: http.Response) -> Any:
+        exchange = self.exchange
+        exchange.answer = self.answer = Tally(exchange.session)
+        self.server_state = self.state_stream_response_body
+        if not (yield from self.wait_for(exchange.request_ticket, self.context.server)):
+            yield from self._refuse_outcome()
+            return
+        kind = response.headers.get("content-type", "").encode("utf-8", "surrogateescape")
+        is_coded = "content-encoding" in response.headers
+        if self._answer_size is None and not is_coded and heads.payload_type(kind) != "binary":
+            self._boundary = b"\n\n" if kind.startswith(b"text/event-stream") else b"\n"
+        request = self.flow.request
+        if self._answer_size is None and not response.is_http2 and "transfer-encoding" not in response.headers:
+            # Ended by closing: give the agent an end mark that cannot be mistaken.
+            if request.http_version == "HTTP/1.1":
+                response.headers["transfer-encoding"] = "chunked"
+        elif self._answer_size is None and response.is_http2 and request.http_version == "HTTP/1.1":
+            response.headers["transfer-encoding"] = "chunked"
+        self.is_answer_begun = True
+        yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=False), self.context.client)
+
+    def state_stream_response_body(self, event: events.Event) -> Any:
+        """Pieces pass as they come; the end mark, or the last piece of a known length, waits for the outcome."""
+        if isinstance(event, ResponseData):
+            yield from self._pass_answer(event.data)
+        elif isinstance(event, ResponseTrailers):
+            self.response.trailers = event.trailers
+        elif isinstance(event, ResponseEndOfMessage):
+            response = self.response
+            trailers = response.trailers.fields if response.trailers else ()
+            if not (yield from self._record_outcome(None, trailers)):
+                yield from self.break_off("the audit log does not answer")
+                return
+            if self._held_piece:
+                yield SendHttp(ResponseData(self.stream_id, self._held_piece), self.context.client)
+                self.exchange.session.ledger.to_agent += len(self._held_piece)
+            yield from self._finish_answer()
+
+    def _pass_answer(self, data: bytes) -> Any:
+        exchange = self.exchange
+        tally, ledger = self.answer, exchange.session.ledger
+        tally.add(data)
+        ledger.from_upstream += len(data)
+        if self._answer_size is not None and tally.total >= self._answer_size:
+            self._held_piece = data
+            return
+        if not (
+            yield from self.keep_pace(
+                EventKind.DATA_RECEIVED, tally, self._answer_fields, len(data), self.context.server
+            )
+        ):
+            yield from self.break_off("the audit log does not answer")
+            return
+        yield SendHttp(ResponseData(self.stream_id, data), self.context.client)
+        ledger.to_agent += len(data)
+        if not self._is_wakeup_due and tally.total > tally.recorded and self._answer_size is None:
+            self._is_wakeup_due = True
+            yield commands.RequestWakeup(FLUSH_S)
+        yield from self.ease(self.context.client, self.context.server)
+
+    def _flush_progress(self) -> None:
+        self._is_wakeup_due = False
+        exchange = self.known_exchange
+        if exchange is None or exchange.is_done or exchange.answer is None:
+            return
+        if exchange.answer.total > exchange.answer.recorded:
+            try:
+                exchange.progress(EventKind.DATA_RECEIVED, exchange.answer, self._answer_fields, self._boundary)
+            except AuditUnavailable:
+                return  # the next piece that would run too far stops the stream
+
+    def _finish_answer(self) -> Any:
+        self.response.timestamp_end = time.time()
+        if self.response.trailers:
+            yield SendHttp(ResponseTrailers(self.stream_id, self.response.trailers), self.context.client)
+        self.server_state = self.state_done
+        if self.client_state == self.state_done:
+            yield from self.flow_done()
+            return
+        # An answer before the request's end (413, say): the rest of the upload is of no use to anybody.
+        self.client_state = self.state_discard
+        yield SendHttp(RequestProtocolError(self.stream_id, "answered early", ErrorCode.CANCEL), self.context.server)
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+    def flow_done(self) -> Any:
+        """Both halves are over."""
+        self.flow.live = False
+        yield DropStream(self.stream_id)
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+    def _switch_to_websocket(self) -> Any:
+        response, exchange = self.response, self.exchange
+        if not (yield from self.wait_for(exchange.request_ticket)):
+            yield from self._refuse_outcome()
+            return
+        self.is_answer_begun = True
+        yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=True), self.context.client)
+        self.server_state = self.state_done
+        self.flow.websocket = WebSocketData()
+        self.child_layer = CapturedWebsocket(self.context, self.flow, exchange, self.agent)
+        self._handle_event = self.passthrough  # type: ignore[method-assign]
+        yield from self.child_layer.handle_event(events.Start())
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+    # -- endings that are not the upstream's
+
+    def answer_locally(
+        self, status: int, code: str, message: str, extra: Sequence[heads.Field] = (), *, is_last: bool = False
+    ) -> Any:
+        """Custody's own answer, as JSON. Whatever the agent still sends of this request is dropped."""
+        exchange = self.known_exchange
+        if exchange is not None and not exchange.is_done:
+            try:
+                exchange.completed(status, error=message)
+            except AuditUnavailable:
+                exchange.is_done = True
+        if exchange is not None:
+            self.agent.exchanges.discard(exchange)
+        body = json.dumps({"error": message, "code": code}).encode() + b"\n"
+        fields = [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body)), *extra]
+        if is_last or not self.is_request_over:
+            fields.append((b"Connection", b"close"))
+        if self.flow.request.method == "HEAD":
+            body = b""
+        response = http.Response(
+            b"HTTP/1.1", status, _REASONS.get(status, b"Refused"), http.Headers(fields), body, None, 0, 0
+        )
+        self.flow.response = self.response = response
+        self.server_state = self.state_errored
+        self.is_answer_begun = True
+        yield SendHttp(ResponseHeaders(self.stream_id, response, not body), self.context.client)
+        if body:
+            yield SendHttp(ResponseData(self.stream_id, body), self.context.client)
+        is_over = self.is_request_over
+        self.client_state = self.state_done if is_over else self.state_discard
+        if is_over:
+            yield DropStream(self.stream_id)
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+    def state_discard(self, event: events.Event) -> Any:
+        """The answer is out; the rest of the request means nothing."""
+        if isinstance(event, RequestEndOfMessage):
+            self.client_state = self.state_done
+            yield DropStream(self.stream_id)
+
+    def break_off(self, reason: str) -> Any:
+        """End both sides so that nobody can take it for success."""
+        exchange = self.known_exchange
+        if exchange is not None and not exchange.is_done:
+            try:
+                exchange.completed(499, error=reason, body=None if exchange.answer else b"")
+            except AuditUnavailable:
+                exchange.is_done = True
+        if exchange is not None:
+            self.agent.exchanges.discard(exchange)
+        self.client_state = self.server_state = self.state_errored
+        self.flow.live = False
+        if self.context.server in self.parent.connections:
+            yield SendHttp(RequestProtocolError(self.stream_id, reason, ErrorCode.CANCEL), self.context.server)
+        if self.context.client.alpn != b"h2":
+            yield AbortHook(self.context.client)
+        yield SendHttp(ResponseProtocolError(self.stream_id, reason, ErrorCode.KILL), self.context.client)
+        yield DropStream(self.stream_id)
+
+    def lose_agent(self, event: RequestProtocolError) -> Any:
+        """The agent broke off: so does what it asked for."""
+        if self.client_state == self.state_errored or self.server_state in (self.state_done, self.state_errored):
+            yield DropStream(self.stream_id)
+            return
+        exchange = self.known_exchange
+        if exchange is not None:
+            self.agent.close_reason = "agent_disconnected"
+            try:
+                exchange.completed(499, error="the agent broke off", body=None if exchange.answer else b"")
+            except AuditUnavailable:
+                exchange.is_done = True
+            self.agent.exchanges.discard(exchange)
+        if self.context.server in self.parent.connections:
+            yield SendHttp(event, self.context.server)
+        self.client_state = self.server_state = self.state_errored
+        self.flow.live = False
+        yield DropStream(self.stream_id)
+
+    def lose_upstream(self, event: ResponseProtocolError) -> Any:
+        """The upstream broke off, or cannot be reached."""
+        if self.client_state == self.state_errored or self.server_state in (self.state_done, self.state_errored):
+            yield DropStream(self.stream_id)
+            return
+        if self.is_answer_begun:
+            yield from self.break_off("the upstream broke off")
+            return
+        is_reached = event.code is not ErrorCode.CONNECT_FAILED
+        message = "the upstream broke off" if is_reached else "the upstream cannot be reached"
+        exchange = self.known_exchange
+        try:
+            ticket = exchange.completed(502, error=message) if exchange is not None else 0
+        except AuditUnavailable:
+            ticket = -1
+        if ticket < 0 or (exchange is not None and not (yield from self.wait_for(ticket))):
+            yield from self._refuse_outcome()
+            return
+        yield from self.answer_locally(502, "upstream_failed", message)
+
+
+def _upstream_fault(stream_id: int, message: str) -> ResponseProtocolError:
+    return ResponseProtocolError(stream_id, message, ErrorCode.RESPONSE_VALIDATION_FAILED)
+
+
+_REASONS: Final = {
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    403: b"Forbidden",
+    407: b"Proxy Authentication Required",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+}

@@ -1,0 +1,277 @@
+"""One client connection: mitmproxy's handler of its sockets, and what it is to Custody (who, which sessions)."""
+
+import asyncio
+import collections
+import contextlib
+import logging
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from mitmproxy import connection
+from mitmproxy.proxy import commands, server, server_hooks
+from mitmproxy.proxy.mode_specs import ProxyMode
+
+from ingest.http.heads import Claim
+from ingest.identity import Identity, LoginRefused
+from ingest.proxy import new_session_id
+from ingest.session import Session
+from schemas.errors import AuditUnavailable, CustodyError
+from schemas.events import ControlKind, SessionContext
+from schemas.resources import Resource
+from schemas.runtime import now_us
+
+if TYPE_CHECKING:
+    from ingest.http.exchange import Exchange
+    from ingest.http.service import HttpService
+
+log = logging.getLogger(__name__)
+
+MAX_REFUSALS: Final = 5
+"""Failed logins after which a connection is closed."""
+
+UPSTREAM_CONNECTIONS: Final = 128
+"""Connections to one upstream for one client connection (HTTP/2 streams to an HTTP/1 upstream need one each)."""
+
+WRITE_HIGH_WATER: Final = 65_536
+FIRST_REQUEST_S: Final = 60
+"""A connection that has not logged in by then is closed."""
+
+RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+REGULAR: Final = ProxyMode.parse("regular")
+
+
+@dataclass
+class AwaitHook(commands.StartHook):
+    """A layer waits for `run`; afterwards `error` says what went wrong, if anything."""
+
+    name = "custody_await"
+    run: Callable[[], Awaitable[None]]
+    error: Exception | None = None
+
+
+@dataclass
+class AbortHook(commands.StartHook):
+    """Reset a connection, so that its peer cannot take the end for a proper one."""
+
+    name = "custody_abort"
+    target: connection.Connection
+
+
+@dataclass(slots=True)
+class Live:
+    """A logged-in session of this connection."""
+
+    session: Session
+    identity: Identity
+    claim: Claim
+    secret: bytes = field(repr=False)
+
+
+class AgentConnection:
+    """Who is on a client connection, and the sessions it has: one for each credential and resource."""
+
+    def __init__(self, service: "HttpService", client: connection.Client, resource: Resource | None) -> None:
+        self.service = service
+        self.client = client
+        self.fixed = resource.name if resource else ""
+        self.tunnel: tuple[str, Claim] | None = None
+        self.close_reason = "agent_closed"
+        self.exchanges: set[Exchange] = set()
+        self.upstreams: dict[tuple[str, int], Resource] = {}
+        self.refusals = 0
+        self.is_closed = False
+        self.handler: AgentHandler
+        self._lives: dict[tuple[str, str], Live] = {}
+
+    def find(self, claim: Claim, resource: Resource) -> Live | None:
+        """The session for a request when this claim was checked before and still holds."""
+        live = self._lives.get((claim.credential_id, resource.name))
+        if (
+            live is None
+            or live.claim != claim
+            or not self.service.proxy.identities.is_session_allowed(live.identity.credential.id)
+        ):
+            return None
+        return live if live.session.resource is resource else None
+
+    async def login(self, claim: Claim, resource: Resource) -> Live:
+        """Check a claim and open its session. Raises LoginRefused, AuditUnavailable."""
+        identity = await self.service.proxy.identities.login(
+            claim.credential_id, claim.secret, self._login_resource(claim, resource)
+        )
+        if self.is_closed:
+            raise LoginRefused("the connection is closed")
+        live = self.find(claim, resource)  # another stream of this connection may have been first
+        if live is not None:
+            return live
+        context = self._context(resource)
+        identity.apply_to(context)
+        live = Live(self._open(context, resource), identity, claim, claim.secret.encode("latin-1"))
+        before = self._lives.pop((claim.credential_id, resource.name), None)
+        if before is not None:
+            before.session.close("resource_changed")
+        self._lives[claim.credential_id, resource.name] = live
+        self.service.set_idle_timeout(self.client.id, resource.limits.idle_timeout_s)
+        return live
+
+    def refuse(self, reason: str, resource: Resource, credential_id: str = "", detail: str = "") -> None:
+        """Record a connection attempt that was turned away, as a session of nobody."""
+        self.refusals += 1
+        context = self._context(resource)
+        context.principal, context.agent = "unauthenticated", "unknown"
+        context.credential_id = credential_id[:63]
+        try:
+            self._open(context, resource).close(reason, detail=detail)
+        except AuditUnavailable:
+            log.error("a refused request could not be recorded: %s", reason)
+
+    def uses(self, credential_id: str) -> bool:
+        """Whether a session of this connection logged in with this credential."""
+        return any(key[0] == credential_id for key in self._lives)
+
+    def has_expired(self) -> bool:
+        """Whether a session's credential no longer holds."""
+        return any(
+            not self.service.proxy.identities.is_session_allowed(live.identity.credential.id)
+            for live in self._lives.values()
+        )
+
+    def close(self) -> None:
+        """Record how everything of this connection ended."""
+        self.is_closed = True
+        for exchange in tuple(self.exchanges):
+            try:
+                exchange.completed(
+                    499, error=f"{self.close_reason} before the end", body=None if exchange.answer else b""
+                )
+            except AuditUnavailable:
+                log.error("the end of an action could not be recorded")
+        self.exchanges.clear()
+        for live in self._lives.values():
+            try:
+                live.session.close(self.close_reason)
+            except AuditUnavailable:
+                log.error("the end of a session could not be recorded")
+
+    def _login_resource(self, claim: Claim, resource: Resource) -> Resource:
+        """Nobody has a credential for what is not registered: there it proves only who asks."""
+        payload = self.service.proxy.view.get(ControlKind.CREDENTIAL, claim.credential_id)
+        if resource is not self.service.unregistered or not payload or not payload.get("resources"):
+            return resource
+        return resource.model_copy(update={"name": payload["resources"][0]})
+
+    def _open(self, context: SessionContext, resource: Resource) -> Session:
+        return self.service.proxy.recorder.open_session(context, resource)
+
+    def _context(self, resource: Resource) -> SessionContext:
+        peer = self.client.peername
+        upstream = resource.upstream
+        return SessionContext(
+            session_id=new_session_id(),
+            principal="",
+            agent="",
+            resource=resource.name,
+            protocol="http",
+            source_ip=peer[0],
+            source_port=peer[1],
+            tls=self.client.tls_version or "",
+            upstream=f"{upstream.host}:{upstream.port}",
+            opened_at=now_us(),
+            retention_class=resource.retention_class,
+        )
+
+
+class AgentHandler(server.LiveConnectionHandler):
+    """mitmproxy's connection handler with awaits of layers, pauses of single connections and bounded connects."""
+
+    def __init__(self, service: "HttpService", reader: Any, writer: Any, resource: Resource | None) -> None:
+        super().__init__(reader, writer, service.options, REGULAR)
+        self.service = service
+        self.agent = AgentConnection(service, self.client, resource)
+        self.agent.handler = self
+        self.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(UPSTREAM_CONNECTIONS))
+        self.timeout_watchdog.timeout = FIRST_REQUEST_S
+        self._paused: set[connection.Connection] = set()
+        self._resumed = asyncio.Event()
+
+    async def handle_hook(self, hook: commands.StartHook) -> None:
+        """Layers' own waits first: they are on the way of every request."""
+        if isinstance(hook, AwaitHook):
+            try:
+                await hook.run()
+            except CustodyError as error:
+                hook.error = error
+            except Exception as error:
+                log.exception("a wait of the HTTP proxy failed")
+                hook.error = error
+            return
+        if isinstance(hook, AbortHook):
+            self._abort(hook.target)
+            return
+        if isinstance(hook, server_hooks.ServerConnectHook):
+            self._limit_connect(hook.data.server)
+        await self.service.master.addons.trigger_event(hook)
+
+    def pause(self, connection_: connection.Connection) -> None:
+        """Stop reading from a connection: its stream cannot take more now."""
+        self._paused.add(connection_)
+
+    def resume(self, connection_: connection.Connection) -> None:
+        """Read on."""
+        self._paused.discard(connection_)
+        self._resumed.set()
+
+    async def drain_writers(self) -> None:
+        """Back-pressure: full write buffers stop all reading, a pause stops that connection's."""
+        if any(_buffered(io) > WRITE_HIGH_WATER for io in self.transports.values()):
+            await super().drain_writers()  # type: ignore[no-untyped-call]
+        if self._paused:
+            task = asyncio.current_task()
+            mine = next((c for c, io in self.transports.items() if io.handler is task), None)
+            while mine in self._paused:
+                self._resumed.clear()
+                await self._resumed.wait()
+
+    async def on_timeout(self) -> None:
+        """Nothing moved for too long."""
+        self.agent.close_reason = "idle_timeout"
+        await super().on_timeout()
+
+    def end(self, reason: str) -> None:
+        """Close the agent's connection from our side."""
+        self.agent.close_reason = reason
+        io = self.transports.get(self.client)
+        if io is not None and io.handler is not None:
+            io.handler.cancel(reason)
+
+    def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
+        """mitmproxy's messages may quote content: only that something crashed is kept, and where."""
+        if level >= logging.ERROR:
+            log.log(level, "the HTTP engine failed on a connection", exc_info=exc_info)
+
+    def _abort(self, connection_: connection.Connection) -> None:
+        io = self.transports.get(connection_)
+        if io is not None and isinstance(io.writer, asyncio.StreamWriter):
+            with contextlib.suppress(OSError):
+                raw = io.writer.get_extra_info("socket")
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            io.writer.transport.abort()
+
+    def _limit_connect(self, upstream: connection.Server) -> None:
+        resource = self.agent.upstreams.get((upstream.address or ("", 0))[:2])
+        limit = resource.limits.connect_timeout_s if resource else 10.0
+
+        def give_up() -> None:
+            io = self.transports.get(upstream)
+            if io is not None and io.handler is not None and upstream.timestamp_tcp_setup is None:
+                io.handler.cancel("the upstream does not answer")
+
+        asyncio.get_running_loop().call_later(limit, give_up)
+
+
+def _buffered(io: server.ConnectionIO) -> int:
+    return io.writer.transport.get_write_buffer_size() if io.writer is not None else 0  # type: ignore[union-attr]

@@ -1,0 +1,256 @@
+"""The HTTP proxy: mitmproxy's engine in our loop, one listener per registered resource and the regular proxy."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from mitmproxy import options
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import ConnectionState
+from mitmproxy.master import Master
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy import layer
+from mitmproxy.proxy.layers import ClientTLSLayer
+
+from ingest.gate import Gate
+from ingest.http.connection import AgentConnection, AgentHandler
+from ingest.http.engine import HTTPMode
+from ingest.http.layers import CapturedHttpLayer, install
+from ingest.http.tls import InterceptionTls, ensure_ca, listener_context
+from ingest.proxy import Proxy
+from schemas.errors import ConfigError, CustodyError
+from schemas.resources import Resource, Upstream, resolve_secret
+
+log = logging.getLogger(__name__)
+
+REGULAR: Final = "http_proxy"
+CHECK_S: Final = 1.0
+BACKLOG: Final = 512
+
+
+@dataclass(slots=True)
+class _Listener:
+    """An open port and the resource it stands for ("" for the regular proxy)."""
+
+    server: asyncio.Server
+    port: int
+    resource: Resource | None
+    handlers: set[AgentHandler] = field(default_factory=set)
+
+
+class Options:
+    """The options that mitmproxy's core reads; only its proxyserver addon would declare them."""
+
+    def load(self, loader: Any) -> None:
+        Proxyserver.load(self, loader)  # type: ignore[arg-type]
+
+
+class LayerChooser:
+    """What follows an accepted CONNECT: TLS to intercept, or plain HTTP."""
+
+    def __init__(self, service: "HttpService") -> None:
+        self._service = service
+
+    def next_layer(self, data: layer.NextLayer) -> None:
+        """mitmproxy asks with the first bytes of the tunnel."""
+        agent = self._service.agents.get(data.context.client.id)
+        first = data.data_client()
+        if agent is None or not first:
+            return
+        is_inner = any(isinstance(item, ClientTLSLayer) for item in data.context.layers)
+        if not is_inner and first[0] == 0x16:
+            if len(first) >= 3 and starts_like_tls_record(first):
+                data.layer = ClientTLSLayer(data.context)
+                return
+            if len(first) < 3:
+                return
+        data.layer = CapturedHttpLayer(data.context, HTTPMode.transparent, agent)
+
+
+class HttpService:
+    """Serves until closed. Create on a running loop, after the proxy has started."""
+
+    def __init__(self, proxy: Proxy, gate: Gate) -> None:
+        self.proxy = proxy
+        self.gate = gate
+        self.resources: dict[str, Resource] = {}
+        self.by_address: dict[tuple[str, int], Resource] = {}
+        self.agents: dict[str, AgentConnection] = {}
+        self.handlers: dict[str, AgentHandler] = {}
+        self.max_unrecorded_bytes = proxy.settings.capture.max_unrecorded_bytes
+        self.unregistered = Resource(
+            name="unregistered", protocol="http", listen=0, upstream=Upstream(host="unregistered", port=1)
+        )
+        self.on_ports: Callable[[dict[str, int]], None] = lambda ports: None
+        self._secrets: dict[str, str] = {}
+        self._listeners: dict[str, _Listener] = {}
+        self._tls: ssl.SSLContext | None = None
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._connections: set[asyncio.Task[None]] = set()
+        self.options = options.Options()
+        self.master = Master(self.options, asyncio.get_running_loop(), with_termlog=False)
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Listener name (resource, or http_proxy) to port."""
+        return {name: listener.port for name, listener in self._listeners.items()}
+
+    async def start(self) -> None:
+        """Make the CA, open every listener, follow control. Raises ConfigError when a port is taken."""
+        install()
+        store = await asyncio.to_thread(ensure_ca, self.proxy.home)
+        self._tls = listener_context(self.proxy.settings.capture)
+        self.master.addons.add(Options(), LayerChooser(self), InterceptionTls(self, store))
+        self.options.update(connection_strategy="lazy", keep_host_header=True, http2_ping_keepalive=0)
+        self.proxy.on_resource = lambda name: self._changed.set()
+        self.proxy.on_revocation = self._end_revoked
+        await self._open(REGULAR, None, self.proxy.settings.ports.http_proxy)
+        await self._apply(is_start=True)
+        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._watch_expiry())]
+
+    async def close(self, timeout_s: float = 5.0) -> None:
+        """Stop listening, close every connection, and wait until their ends are recorded."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for name in tuple(self._listeners):
+            self._close_listener(name, "proxy_stopped")
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=timeout_s)
+        for task in tuple(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self.master.done()
+
+    def upstream_secret(self, resource: Resource) -> str:
+        """What the upstream wants to see, read once. "" when it cannot be had: then the upstream refuses."""
+        reference = resource.upstream.secret
+        if reference and reference not in self._secrets:
+            try:
+                self._secrets[reference] = resolve_secret(reference, self.proxy.home)
+            except ConfigError as error:
+                log.error("resource %s: %s", resource.name, error)
+                return ""
+        return self._secrets.get(reference, "")
+
+    def set_idle_timeout(self, client_id: str, timeout_s: float) -> None:
+        """How long the connection may be still."""
+        handler = self.handlers.get(client_id)
+        if handler is not None:
+            handler.timeout_watchdog.timeout = timeout_s  # type: ignore[assignment]
+
+    # -- listeners
+
+    async def _follow(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            self._secrets.clear()
+            try:
+                await self._apply()
+            except CustodyError as error:
+                log.error("%s", error)
+
+    async def _apply(self, *, is_start: bool = False) -> None:
+        """Make the listeners those of the registered resources."""
+        wanted = self.proxy.resources("http")
+        for name in tuple(self._listeners):
+            if name == REGULAR:
+                continue
+            known = wanted.get(name)
+            if known is None or (known.listen != self._listeners[name].port and known.listen != 0):
+                self._close_listener(name, "resource_removed" if known is None else "resource_changed")
+        current = {name: self.resources[name] if self.resources.get(name) == r else r for name, r in wanted.items()}
+        self.resources = current
+        self.by_address = {(r.upstream.host.lower(), r.upstream.port): r for r in reversed(current.values())}
+        for name, resource in current.items():
+            if name in self._listeners:
+                continue
+            try:
+                await self._open(name, resource, resource.listen)
+            except ConfigError as error:
+                log.error("%s", error)
+        self.on_ports(self.ports)
+
+    async def _open(self, name: str, resource: Resource | None, port: int) -> None:
+        bind = self.proxy.settings.capture.bind
+        if bind not in ("127.0.0.1", "::1", "localhost") and self._tls is None:
+            raise ConfigError(f"capture.bind {bind} needs capture.tls_certificate: only loopback goes without TLS")
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._serve(listener, reader, writer)
+
+        try:
+            server = await asyncio.start_server(accept, bind, port, ssl=self._tls_context(name), backlog=BACKLOG)
+        except OSError as error:
+            raise ConfigError(f"port {port} of {name} cannot be opened: {error.strerror}") from None
+        listener = _Listener(server, server.sockets[0].getsockname()[1], resource)
+        self._listeners[name] = listener
+
+    def _tls_context(self, name: str) -> ssl.SSLContext | None:
+        context = listener_context(self.proxy.settings.capture)
+        if context is not None:
+            context.set_alpn_protocols(["http/1.1"] if name == REGULAR else ["h2", "http/1.1"])
+        return context
+
+    def _close_listener(self, name: str, reason: str) -> None:
+        listener = self._listeners.pop(name)
+        listener.server.close()
+        for handler in tuple(listener.handlers):
+            handler.end(reason)
+
+    # -- connections
+
+    async def _serve(self, listener: _Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            return
+        handler = AgentHandler(self, reader, writer, listener.resource)
+        client = handler.client
+        _note_tls(handler, writer)
+        context = handler.layer.context
+        mode = HTTPMode.transparent if listener.resource else HTTPMode.regular
+        handler.layer = CapturedHttpLayer(context, mode, handler.agent)
+        self._connections.add(task)
+        listener.handlers.add(handler)
+        self.agents[client.id], self.handlers[client.id] = handler.agent, handler
+        try:
+            await handler.handle_client()
+        finally:
+            handler.agent.close()
+            self._connections.discard(task)
+            listener.handlers.discard(handler)
+            self.agents.pop(client.id, None)
+            self.handlers.pop(client.id, None)
+            with contextlib.suppress(OSError):
+                writer.close()
+
+    async def _watch_expiry(self) -> None:
+        """A live session ends with its credential."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            for handler in tuple(self.handlers.values()):
+                if handler.agent.has_expired():
+                    handler.end("credential_ended")
+
+    def _end_revoked(self, credential_id: str) -> None:
+        for handler in tuple(self.handlers.values()):
+            if handler.agent.uses(credential_id) and handler.agent.has_expired():
+                handler.end("credential_revoked")
+
+
+def _note_tls(handler: AgentHandler, writer: asyncio.StreamWriter) -> None:
+    """Tell mitmproxy of the TLS that the listener has already taken off."""
+    tls = writer.get_extra_info("ssl_object")
+    if tls is None:
+        return
+    client = handler.client
+    client.tls = True
+    client.tls_version = tls.version()
+    client.alpn = (tls.selected_alpn_protocol() or "").encode() or None
+    client.state = ConnectionState.OPEN

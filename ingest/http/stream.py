@@ -1,0 +1,434 @@
+"""The gate of one HTTP request: mitmproxy's stream layer with the record in front of every release.
+
+The request's half is here, the answer's in answer.py.
+"""
+
+from collections.abc import Generator
+from typing import Any, Final
+
+from mitmproxy import http
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+
+from ingest.gate import Ruling
+from ingest.http import heads
+from ingest.http.answer import AnswerStream
+from ingest.http.connection import MAX_REFUSALS, AgentConnection, AwaitHook, Live
+from ingest.http.engine import (
+    HTTPMode,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestProtocolError,
+    RequestTrailers,
+    ResponseHeaders,
+    ResponseProtocolError,
+    SendHttp,
+    validate_request,
+)
+from ingest.http.exchange import MASKED_CREDENTIAL, Exchange, Tally
+from ingest.identity import LoginRefused
+from schemas.errors import AuditUnavailable
+from schemas.events import EventKind, Verdict
+from schemas.resources import Resource
+
+HELD_BYTES: Final = 65_536
+"""Bodies of known length up to this are held whole, so that request and body are one record."""
+
+Commands = Generator[commands.Command, Any]
+Check = Generator[commands.Command, Any, bool]
+
+HOLD_REASON: Final = "held actions need an approval"
+
+CHALLENGES: Final = {
+    401: ((b"WWW-Authenticate", b'Bearer realm="custody"'), (b"WWW-Authenticate", b'Basic realm="custody"')),
+    407: ((b"Proxy-Authenticate", b'Basic realm="custody"'), (b"Proxy-Authenticate", b'Bearer realm="custody"')),
+}
+
+
+class CapturedStream(AnswerStream):
+    """One request of an agent: who it is, what it may, the record of it, and its way upstream."""
+
+    def __init__(self, context: Context, stream_id: int, agent: AgentConnection) -> None:
+        super().__init__(context, stream_id, agent)
+        self._fields: heads.Fields = ()
+        self._size: int | None = 0
+        self.is_known = False
+        self.live: Live
+        self.resource: Resource
+        self.upload: Tally
+        self._last_piece = b""
+
+    # -- the head
+
+    def state_wait_for_request_headers(self, event: RequestHeaders) -> Commands:
+        """A request's head: find the resource, check the credential, then hold or stream the body."""
+        request = event.request
+        self.flow = http.HTTPFlow(self.context.client, self.context.server)
+        self.flow.request = request
+        self.flow.live = True
+        self.is_request_over = event.end_stream
+        fault = validate_request(self.mode, request, True)
+        if fault or (request.method == "CONNECT" and self.mode is not HTTPMode.regular):
+            yield from self.turn_away(400, "bad_request", "the request is malformed")
+            return
+        if not (yield from self._identify(request)):
+            return
+        if request.method == "CONNECT":
+            yield from self._open_tunnel(request)
+            return
+        self.exchange = Exchange(self.live.session, request.method)
+        self.agent.exchanges.add(self.exchange)
+        self._fields = request.headers.fields
+        self._size = _request_size(request, event.end_stream)
+        if (yield from self._refuse_leak()):
+            return
+        if request.headers.get("expect", "").lower() == "100-continue":
+            yield SendHttp(
+                ResponseHeaders(
+                    self.stream_id, http.Response(b"HTTP/1.1", 100, b"Continue", http.Headers(), None, None, 0, 0)
+                ),
+                self.context.client,
+            )
+        if self._size is not None and self._size <= HELD_BYTES:
+            self.client_state = self.state_consume_request_body
+        else:
+            yield from self._begin_upload()
+
+    def _identify(self, request: http.Request) -> Check:
+        resource = self._find_resource(request)
+        claim = self._find_claim(request)
+        challenge = 401 if self.agent.fixed or self.agent.tunnel else 407
+        if claim is None:
+            yield from self.turn_away(
+                challenge, "login_refused", "a Custody credential is needed", resource, detail="no credential"
+            )
+            return False
+        known = resource or self.agent.service.unregistered
+        live = self.agent.find(claim, known)
+        if live is None:
+            found: list[Live] = []
+
+            async def login() -> None:
+                found.append(await self.agent.login(claim, known))
+
+            wait = AwaitHook(login)
+            yield wait
+            if isinstance(wait.error, LoginRefused):
+                yield from self.turn_away(
+                    challenge,
+                    "login_refused",
+                    "the credential is not accepted",
+                    known,
+                    claim.credential_id,
+                    str(wait.error),
+                )
+                return False
+            if wait.error is not None or not found:
+                yield from self.answer_locally(
+                    503, "audit_unavailable", "the audit log does not answer; nothing was done"
+                )
+                return False
+            live = found[0]
+        self.live, self.resource, self.is_known = live, known, True
+        if live.session.is_audit_lost:
+            yield from self.answer_locally(503, "audit_unavailable", "the audit log does not answer; nothing was done")
+            return False
+        if resource is None:
+            yield from self._refuse_destination(request)
+            return False
+        return True
+
+    def _find_resource(self, request: http.Request) -> Resource | None:
+        service, agent = self.agent.service, self.agent
+        if agent.fixed:
+            return service.resources.get(agent.fixed)
+        if agent.tunnel:
+            resource = service.resources.get(agent.tunnel[0])
+            named = heads.split_authority(request.authority or request.host_header or "", 0)
+            return resource if resource and (named is None or named[0] == resource.upstream.host.lower()) else None
+        return service.by_address.get((request.host.lower(), request.port))
+
+    def _find_claim(self, request: http.Request) -> heads.Claim | None:
+        """The credential shown, taken out of the request for good."""
+        if self.agent.tunnel:
+            return self.agent.tunnel[1]
+        fields = request.headers.fields
+        names = (b"proxy-authorization", b"authorization") if self.agent.fixed else (b"proxy-authorization",)
+        for name in names:
+            value = heads.first_value(fields, name)
+            claim = heads.read_claim(value) if value is not None else None
+            if claim is not None:
+                request.headers = http.Headers(heads.without(fields, frozenset({name, b"proxy-authorization"})))
+                return claim
+        return None
+
+    def _refuse_destination(self, request: http.Request) -> Commands:
+        """An action on something that is not registered: recorded and refused."""
+        reason = "the destination is not a registered resource"
+        self.exchange = Exchange(self.live.session, request.method)
+        self.agent.exchanges.add(self.exchange)
+        self._fields = request.headers.fields
+        refusal = _denial(reason, "connect", f"{request.host}:{request.port}")
+        yield from self._refuse_judged(refusal, b"")
+
+    def _open_tunnel(self, request: http.Request) -> Commands:
+        self.agent.tunnel = (self.resource.name, self.live.claim)
+        self.client_state = self.state_done
+        self.aim(self.resource)
+        self.child_layer = layer.NextLayer(self.context)
+        yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
+
+    def _refuse_leak(self) -> Check:
+        """The Custody credential anywhere but in its own header would reach the record and the upstream."""
+        secret, request = self.live.secret, self.flow.request
+        if secret not in request.data.path and not heads.carries(self._fields, secret):
+            return False
+        yield from self._refuse_judged(_denial("the Custody credential stands outside its header"), b"", 400)
+        return True
+
+    # -- bodies that are held
+
+    def state_consume_request_body(self, event: events.Event) -> Commands:
+        """Collect a small body; at its end record, then forward."""
+        if isinstance(event, RequestData):
+            self.request_body_buf += event.data
+        elif isinstance(event, RequestTrailers):
+            self.flow.request.trailers = event.trailers
+        elif isinstance(event, RequestEndOfMessage):
+            body = bytes(self.request_body_buf)
+            self.request_body_buf.clear()
+            self.is_request_over = True
+            self.client_state = self.state_done
+            yield from self._forward_held(body)
+
+    def _forward_held(self, body: bytes) -> Commands:
+        if body and self.live.secret in body:
+            refusal = _denial("the Custody credential stands in the content")
+            yield from self._refuse_judged(refusal, body.replace(self.live.secret, b""), 400)
+            return
+        ruling = self._rule()
+        if ruling.is_refused:
+            yield from self._refuse_judged(ruling, body)
+            return
+        if not (yield from self._record_request(ruling, body)):
+            return
+        if not (yield from self._reach_upstream()):
+            return
+        request = self.flow.request
+        is_empty = not (body or request.trailers)
+        yield SendHttp(RequestHeaders(self.stream_id, request, is_empty), self.context.server)
+        if body:
+            yield SendHttp(RequestData(self.stream_id, body), self.context.server)
+            self.exchange.session.ledger.to_upstream += len(body)
+        yield from self._end_request()
+
+    def _rule(self) -> Ruling:
+        request = self.flow.request
+        target = self._statement()
+        override = request.headers.get("x-http-method-override")
+        if override:  # some frameworks obey it: the more dangerous of the two counts
+            target += ("&" if "?" in target else "?") + "_method=" + override
+        return self.agent.service.gate.rule(self.live.session, target)
+
+    def _record_request(self, ruling: Ruling, body: bytes | None) -> Check:
+        """Record the request; a write waits for it. False when it must not go on (the agent has its answer)."""
+        exchange, request = self.exchange, self.flow.request
+        try:
+            ticket = exchange.requested(self._statement(), request.http_version, self._recorded_fields(), ruling, body)
+        except AuditUnavailable:
+            yield from self.answer_locally(503, "audit_unavailable", "the audit log does not answer; nothing was done")
+            return False
+        if exchange.is_write and not (yield from self.wait_for(ticket)):
+            yield from self.answer_locally(503, "audit_unavailable", "the audit log does not answer; nothing was done")
+            return False
+        return True
+
+    def _refuse_judged(self, ruling: Ruling, body: bytes, status: int = 403) -> Commands:
+        exchange = self.exchange
+        message = HOLD_REASON if ruling.verdict == Verdict.HOLD else ruling.reason or "denied by policy"
+        try:
+            exchange.requested(self._statement(), self.flow.request.http_version, self._recorded_fields(), ruling, body)
+            exchange.decided(ruling)
+            ticket = exchange.completed(status, error=message, verdict=ruling.verdict)
+        except AuditUnavailable:
+            ticket = -1
+        if ticket < 0 or not (yield from self.wait_for(ticket)):
+            yield from self.answer_locally(503, "audit_unavailable", "the audit log does not answer; nothing was done")
+            return
+        yield from self.answer_locally(status, "denied", message)
+
+    def _statement(self) -> str:
+        request, upstream = self.flow.request, self.resource.upstream
+        is_registered = self.resource is not self.agent.service.unregistered
+        scheme = "http" if is_registered and upstream.tls == "off" else "https"
+        if not is_registered:
+            scheme, place = request.scheme or "https", f"{request.host}:{request.port}"
+        else:
+            place = heads.authority(upstream.host, upstream.port, scheme == "https")
+        return self._clean(f"{request.method} {scheme}://{place}{request.path}")
+
+    def _clean(self, text: str) -> str:
+        return text.replace(self.live.secret.decode("latin-1"), MASKED_CREDENTIAL) if self.is_known else text
+
+    def _recorded_fields(self) -> heads.Fields:
+        secret = self.live.secret if self.is_known else b""
+        if secret and heads.carries(self._fields, secret):
+            return tuple((name, value.replace(secret, MASKED_CREDENTIAL.encode())) for name, value in self._fields)
+        return self._fields
+
+    # -- bodies that stream
+
+    def _begin_upload(self) -> Commands:
+        """Head on record, then forwarded; the body follows as it comes."""
+        ruling = self._rule()
+        if ruling.is_refused:
+            yield from self._refuse_judged(ruling, b"")
+            return
+        self.upload = Tally(self.exchange.session)
+        self.client_state = self.state_stream_request_body
+        if not (yield from self._record_request(ruling, None)):
+            return
+        if not (yield from self.wait_for(self.exchange.request_ticket)):
+            yield from self.answer_locally(503, "audit_unavailable", "the audit log does not answer; nothing was done")
+            return
+        if not (yield from self._reach_upstream()):
+            return
+        request = self.flow.request
+        if self._size is None and self.context.server.alpn != b"h2" and "transfer-encoding" not in request.headers:
+            request.headers["transfer-encoding"] = "chunked"
+        yield SendHttp(RequestHeaders(self.stream_id, request, end_stream=False), self.context.server)
+
+    def state_stream_request_body(self, event: events.Event) -> Commands:
+        """Forward pieces as they come, but the last, which waits for the record of the whole."""
+        if isinstance(event, RequestData):
+            yield from self._pass_upload(event.data)
+        elif isinstance(event, RequestTrailers):
+            self.flow.request.trailers = event.trailers
+        elif isinstance(event, RequestEndOfMessage):
+            self.is_request_over = True
+            yield from self._finish_upload()
+
+    def _pass_upload(self, data: bytes) -> Commands:
+        tally, session = self.upload, self.exchange.session
+        if self.live.secret in data:
+            yield from self.break_off("the Custody credential stands in the content")
+            return
+        tally.add(data)
+        session.ledger.from_agent += len(data)
+        if self._size is not None and tally.total >= self._size:
+            self._last_piece = data
+            return
+        if not (yield from self.keep_pace(EventKind.DATA_SENT, tally, self._fields, len(data), self.context.client)):
+            yield from self.break_off("the audit log does not answer")
+            return
+        yield SendHttp(RequestData(self.stream_id, data), self.context.server)
+        session.ledger.to_upstream += len(data)
+        yield from self.ease(self.context.server, self.context.client)
+
+    def _finish_upload(self) -> Commands:
+        exchange, tally = self.exchange, self.upload
+        try:
+            ticket = exchange.progress(EventKind.DATA_SENT, tally, self._fields, is_whole=True)
+        except AuditUnavailable:
+            ticket = -1
+        if ticket < 0 or not (yield from self.wait_for(ticket)):
+            yield from self.break_off("the audit log does not answer")
+            return
+        if self._last_piece:
+            yield SendHttp(RequestData(self.stream_id, self._last_piece), self.context.server)
+            exchange.session.ledger.to_upstream += len(self._last_piece)
+            self._last_piece = b""
+        self.client_state = self.state_done
+        yield from self._end_request()
+
+    # -- upstream
+
+    def _reach_upstream(self) -> Check:
+        """Put the resource's own credential and address on the request, and connect."""
+        request, upstream = self.flow.request, self.resource.upstream
+        self.aim(self.resource)
+        is_tls = upstream.tls != "off"
+        fields = heads.forwarded(request.headers.fields)
+        secret = self.agent.service.upstream_secret(self.resource)
+        if secret:
+            value = f"{upstream.scheme} {secret}" if upstream.scheme else secret
+            fields = heads.replaced(fields, upstream.header.encode(), value.encode())
+        name = heads.authority(upstream.host, upstream.port, is_tls)
+        self.asked_host = request.authority or request.host_header or ""
+        if self.agent.fixed and self.asked_host and heads.first_value(fields, b"x-forwarded-host") is None:
+            fields += ((b"X-Forwarded-Host", self.asked_host.encode("utf-8", "surrogateescape")),)
+        if request.is_http2:
+            request.authority = name
+            fields = heads.without(fields, frozenset({b"host"}))
+        else:
+            request.authority = ""
+            fields = heads.replaced(fields, b"Host", name.encode())
+        self.is_websocket = _is_websocket(request)
+        dropped = {b"expect"} if self.is_websocket else {b"expect", b"upgrade", b"http2-settings"}
+        request.headers = http.Headers(heads.without(fields, frozenset(dropped)))
+        request.data.host, request.data.port = upstream.host, upstream.port
+        request.scheme = "https" if is_tls else "http"
+        if self.is_abandoned():
+            return False
+        self.server_state = self.state_wait_for_response_headers
+        return (yield from self.make_server_connection())
+
+    def aim(self, resource: Resource) -> None:
+        """Let the connection that will be opened be the resource's."""
+        upstream = resource.upstream
+        self.agent.upstreams[upstream.host, upstream.port] = resource
+        if not self.context.server.connected:
+            self.context.server.address = (upstream.host, upstream.port)
+            self.context.server.tls = upstream.tls != "off"
+            self.context.server.sni = upstream.host
+
+    def _end_request(self) -> Commands:
+        self.is_upstream_asked = True
+        if self.flow.request.trailers:
+            yield SendHttp(RequestTrailers(self.stream_id, self.flow.request.trailers), self.context.server)
+        yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
+        if self.server_state == self.state_done:
+            yield from self.flow_done()
+
+    def turn_away(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        resource: Resource | None = None,
+        credential_id: str = "",
+        detail: str = "",
+    ) -> Commands:
+        """Refuse somebody who is not logged in; recorded as a session of nobody."""
+        agent = self.agent
+        known = resource or agent.service.resources.get(agent.fixed) or agent.service.unregistered
+        agent.refuse(code, known, credential_id, detail)
+        is_last = agent.refusals >= MAX_REFUSALS or status == 400
+        yield from self.answer_locally(status, code, message, CHALLENGES.get(status, ()), is_last=is_last)
+
+    def handle_protocol_error(self, event: RequestProtocolError | ResponseProtocolError) -> Commands:
+        """The agent or the upstream broke off."""
+        if isinstance(event, RequestProtocolError):
+            yield from self.lose_agent(event)
+        else:
+            yield from self.lose_upstream(event)
+
+
+def _request_size(request: http.Request, is_over: bool) -> int | None:
+    """Bytes of the body; None when only its end will tell. Validation has looked at the header before."""
+    if is_over:
+        return 0
+    length = request.headers.get("content-length")
+    if length is not None and "transfer-encoding" not in request.headers:
+        return int(length)
+    return None
+
+
+def _is_websocket(request: http.Request) -> bool:
+    return request.headers.get("upgrade", "").lower() == "websocket" and not request.is_http2
+
+
+def _denial(reason: str, operation: str = "", *objects: str) -> Ruling:
+    """A refusal that is not policy's but the proxy's own."""
+    return Ruling(Verdict.DENY.value, operation, list(objects), "", reason, {}, is_write=True)
