@@ -91,6 +91,8 @@ class PostgresCodec:
 
     def refuse(self, action: Action, code: str, message: str) -> None:
         """Only between an action's Requested and the next step; ValueError at any other time."""
+        if self._is_closed:
+            return
         if self._requests.pending is not action:
             raise ValueError("only the action just requested can be refused")
         self._requests.refuse(code, message)
@@ -145,9 +147,9 @@ class PostgresCodec:
                 yield self._close("agent closed")
 
     def _leave_rest(self, source: Side) -> Iterator[Step]:
-        """Bytes of a message that never became whole."""
+        """Bytes of a message that never became whole, and what was held back."""
         half = self._requests if source is Side.AGENT else self._answers
-        rest = half.take_rest() if half.backlog else b""
+        rest = half.take_rest()
         out, half.out = half.out, []
         yield from out
         if rest:

@@ -11,6 +11,7 @@ from ingest.codecs.base import Action
 
 Q, P, B, D, C, E, F, S, H, X = (ord(c) for c in "QPBDCEFSHX")
 COPY_DATA, COPY_DONE, COPY_FAIL = (ord(c) for c in "dcf")
+DATA_ROW: Final = ord("D")
 MAYBE_SYNC: Final = ord("?")  # a Sync sent during a copy: ignored there, answered when the copy has failed before
 
 NOT_EXECUTED: Final = "not executed: an earlier message of the pipeline failed"

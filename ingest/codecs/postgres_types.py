@@ -271,9 +271,11 @@ def _array(raw: bytes) -> str:
     start = 12 + 8 * dimensions
     total = 1
     for size, _ in shape:
-        if size <= 0:
+        if size < 0:
             raise ValueError("malformed array")
         total *= size
+    if not total:
+        return "{}"
     if total * 4 > len(raw) - start:
         raise ValueError("malformed array")
     decode = _SCALARS.get(oid)
@@ -297,7 +299,7 @@ def _array(raw: bytes) -> str:
 
 def _vector(raw: bytes) -> str:
     """int2vector and oidvector: an array written with blanks."""
-    return _array(raw).partition("=")[2].strip("{}").replace(",", " ") if raw[:4] != b"\0\0\0\0" else ""
+    return _array(raw).partition("=")[2].strip("{}").replace(",", " ")
 
 
 _DECODERS: Final[dict[int, Decode]] = {**_SCALARS, **dict.fromkeys(_ARRAYS, _array), 22: _vector, 30: _vector}

@@ -2,8 +2,8 @@
 
     python tests/captures/postgres/record.py HOST PORT USER DATABASE     (password in PGPASSWORD)
 
-Writes one .jsonl per conversation: a line per read, `[side, base64]`, from the end of the start-up on. The bytes are those of
-the two sockets, so a capture holds what client and server really said, in the order in which they said it.
+Writes one .jsonl per conversation: a line per read, `[side, base64]`, from the end of the start-up on. The bytes are
+those of the two sockets, so a capture holds what client and server really said, in the order in which they said it.
 """
 
 import asyncio
