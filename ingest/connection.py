@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ingest.gate import Gate
 from ingest.leg import Leg
-from ingest.proxy import Proxy, new_session_id
+from ingest.proxy import Proxy
 from ingest.relay import Relay
 from schemas.errors import Unreachable
 from schemas.events import SessionContext
@@ -30,7 +30,7 @@ class Service:
         address, port = agent.peer
         upstream = self.resource.upstream
         return SessionContext(
-            session_id=new_session_id(),
+            session_id="",  # drawn when it is opened
             principal=self.resource.principal or "unknown",
             agent="unknown",
             resource=self.resource.name,

@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import logging
-import uuid
 from collections.abc import Callable
 
 from pydantic import ValidationError
@@ -25,11 +24,6 @@ from schemas.wire.sealing import Sealer
 log = logging.getLogger(__name__)
 
 COMPONENT = "proxy"
-
-
-def new_session_id() -> str:
-    """A session id: random, so that sessions spread over the partitions."""
-    return uuid.uuid4().hex
 
 
 class Proxy:

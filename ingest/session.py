@@ -169,7 +169,11 @@ class Recorder:
     openings: _Openings = field(default_factory=_Openings)
 
     def open_session(self, context: SessionContext, resource: Resource) -> Session:
-        """Start a session and record session.opened. Raises AuditUnavailable when the resource blocks."""
+        """Start a session and record session.opened; an empty session_id is drawn here.
+
+        Raises AuditUnavailable when the log does not answer and the resource blocks on that.
+        """
+        context.session_id = context.session_id or self.publisher.new_session_id()
         session = Session(self, context, resource)
         if session.is_audit_lost:
             raise AuditUnavailable("the audit log does not answer")

@@ -54,6 +54,9 @@ class Store(Model):
     url: str = Field("", description="http(s)://host:port of ClickHouse; empty: the embedded store")
     insert_rows: int = Field(50_000, ge=1, description="most rows in one INSERT")
     insert_interval_ms: int = Field(200, ge=0, description="longest wait to fill an INSERT")
+    max_insert_bytes: int = Field(512 << 20, ge=1 << 20, description="embedded store: largest INSERT, unpacked")
+    max_result_bytes: int = Field(256 << 20, ge=1 << 20, description="embedded store: largest result of a query")
+    max_query_s: int = Field(60, ge=1, description="embedded store: longest time a query may take")
 
 
 class Capture(Model):

@@ -11,8 +11,8 @@ from typing import Any, Final
 import fastavro
 from fastavro.schema import parse_schema
 
-from schemas.events import Event, SessionContext
-from schemas.wire import framing
+from schemas.events import Event, Masked, SessionContext, Verdict
+from schemas.wire import avro, framing
 
 _SHAPE: Final = {item["name"]: item["type"] for item in framing.load_avsc("EventBatch")["fields"]}
 
@@ -22,29 +22,20 @@ def _standalone(schema: dict[str, Any], name: str) -> Any:
     return parse_schema({**schema, "namespace": f"custody.v1.{name}"})
 
 
-_CONTEXT: Final = _standalone(_SHAPE["sessions"]["items"], "context")
-_EVENT: Final = _standalone(
+EVENT_SCHEMA: Final = _standalone(
     next(item for item in _SHAPE["events"]["items"]["fields"] if item["name"] == "event")["type"], "event"
 )
+_CONTEXT: Final = _standalone(_SHAPE["sessions"]["items"], "context")
+_VERDICTS: Final[dict[str, bytes]] = {verdict: bytes((index << 1,)) for index, verdict in enumerate(Verdict)}
 
 
-def zigzag(value: int) -> bytes:
-    """An Avro int or long."""
-    value = (value << 1) ^ (value >> 63)
-    if value < 0x80:
-        return bytes((value,))
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def text(value: str) -> bytes:
-    """An Avro string."""
-    data = value.encode()
-    return zigzag(len(data)) + data
+def _masked(items: list[Masked]) -> bytes:
+    return avro.array(
+        [
+            avro.text(item.label) + avro.zigzag(item.count) + avro.text(item.token) + avro.text(item.place)
+            for item in items
+        ]
+    )
 
 
 def encode_context(context: SessionContext) -> bytes:
@@ -55,16 +46,38 @@ def encode_context(context: SessionContext) -> bytes:
 
 
 def encode_event(event: Event) -> bytes:
-    """The Avro bytes of an event."""
-    buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, _EVENT, framing.event_fields(event))
-    return buffer.getvalue()
+    """The Avro bytes of an event, field by field as the schema orders them.
 
-
-def _array(items: list[bytes]) -> bytes:
-    if not items:
-        return b"\x00"
-    return b"".join((zigzag(len(items)), *items, b"\x00"))
+    Spelled out because it runs twice for each action of an agent: about twice as fast as the general writer.
+    """
+    return b"".join(
+        (
+            avro.zigzag(event.seq),
+            avro.zigzag(event.at),
+            avro.word(event.kind),
+            avro.text(event.action_id),
+            avro.text(event.statement) if event.statement else avro.EMPTY,
+            avro.string(event.fingerprint),
+            avro.nullable_strings(event.parameters) if event.parameters else avro.EMPTY,
+            avro.string(event.operation),
+            avro.strings(event.objects) if event.objects else avro.EMPTY,
+            _VERDICTS[event.verdict],
+            avro.string(event.status),
+            avro.text(event.error),
+            avro.zigzag(event.rows),
+            avro.zigzag(event.bytes),
+            avro.zigzag(event.duration_us),
+            avro.mapping(event.attributes),
+            avro.blob(event.payload),
+            avro.string(event.payload_type),
+            avro.zigzag(event.payload_bytes),
+            avro.blob(event.payload_digest),
+            b"\x01" if event.is_truncated else avro.EMPTY,
+            _masked(event.masked) if event.masked else avro.EMPTY,
+            avro.mapping(event.links),
+            avro.blob(event.opening),
+        )
+    )
 
 
 @dataclass(slots=True)
@@ -86,7 +99,7 @@ class BatchBuilder:
             index = self._indices[session_id] = len(self._contexts)
             self._contexts.append(context)
             self.size += len(context)
-        self._events.append(zigzag(index) + event)
+        self._events.append(avro.zigzag(index) + event)
         self.size += len(event) + 2
 
     def build(self, proxy_id: str, proxy_epoch: str, batch_seq: int) -> bytes:
@@ -94,11 +107,11 @@ class BatchBuilder:
         return b"".join(
             (
                 b"\x00",
-                text(proxy_id),
-                text(proxy_epoch),
-                zigzag(batch_seq),
+                avro.text(proxy_id),
+                avro.text(proxy_epoch),
+                avro.zigzag(batch_seq),
                 b"\x00",
-                _array(self._contexts),
-                _array(self._events),
+                avro.array(self._contexts),
+                avro.array(self._events),
             )
         )

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +24,6 @@ from confluent_kafka import KafkaException, Producer, murmur2
 from schemas import topics
 from schemas.config import Capture
 from schemas.errors import AuditUnavailable
-from schemas.events import SealedBatch
 from schemas.runtime import now_us
 from schemas.wire import framing
 from schemas.wire.batching import BatchBuilder
@@ -121,6 +121,19 @@ class Publisher:
                 partition.spooled_tickets.extend([0] * self._spool.count(partition.number))
                 self._schedule(partition)
 
+    def new_session_id(self) -> str:
+        """A random session id whose partition is this process's home.
+
+        A session's partition is murmur2 of its id, so ids are drawn until one lands at home (a few draws): what a
+        process records travels in one stream of batches, as large as they can be. Processes differ in their homes.
+        """
+        count = len(self._partitions)
+        home = int(self._sealer.epoch[:8], 16) % count
+        while True:
+            session_id = uuid.uuid4().hex
+            if murmur2(session_id.encode(), count) == home:
+                return session_id
+
     def partition_for(self, session_id: str) -> Partition:
         """The partition of a new session: fixed at its open, outliving partition growth."""
         number: int = murmur2(session_id.encode(), len(self._partitions))
@@ -205,10 +218,7 @@ class Publisher:
         seq = partition.next_seq
         partition.next_seq += 1
         plain = builder.build(self._sealer.proxy_id, self._sealer.epoch, seq)
-        return self._encode(self._sealer.seal(plain, partition.number, seq, now_us())), ticket
-
-    def _encode(self, sealed: SealedBatch) -> bytes:
-        return self._wrap + framing.encode_body("SealedBatch", framing.to_avro(sealed))
+        return self._wrap + self._sealer.seal_body(plain, partition.number, seq, now_us()), ticket
 
     def _produce(self, partition: Partition, flight: _Flight) -> None:
         generation = self._generation

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from schemas.errors import ForgedError, KeyMissing, SealError
 from schemas.events import Origin, SealedBatch, SealedHeader
-from schemas.wire import framing
+from schemas.wire import avro, framing
 
 SUITE: Final = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 DOMAIN: Final = b"custody.sealed-batch.v1\x00"
@@ -58,14 +58,26 @@ class Sealer:
     def seal(
         self, plain: bytes, partition: int, batch_seq: int, created_at: int, redrives: Origin | None = None
     ) -> SealedBatch:
-        """Seal one batch's Avro bytes. A (partition, batch_seq) must never be sealed twice with different bytes."""
+        """Seal one batch's Avro bytes. A (partition, batch_seq) must never be sealed twice: it is the nonce."""
         header = SealedHeader(
             self.proxy_id, self.epoch, partition, batch_seq, created_at, self._key_id, self._wrapped, redrives
         )
+        _, ciphertext, signature = self._seal(plain, header)
+        return SealedBatch(header, ciphertext, signature)
+
+    def seal_body(self, plain: bytes, partition: int, batch_seq: int, created_at: int) -> bytes:
+        """Like `seal`, as the bare Avro bytes of the SealedBatch: its header's bytes are at hand already."""
+        header = SealedHeader(
+            self.proxy_id, self.epoch, partition, batch_seq, created_at, self._key_id, self._wrapped, None
+        )
+        associated, ciphertext, signature = self._seal(plain, header)
+        return b"".join((associated, avro.blob(ciphertext), avro.blob(signature)))
+
+    def _seal(self, plain: bytes, header: SealedHeader) -> tuple[bytes, bytes, bytes]:
         associated = _header_bytes(header)
         compressed = self._compressor.compress(plain)
-        ciphertext = self._aead.encrypt(_nonce(partition, batch_seq), compressed, associated)
-        return SealedBatch(header, ciphertext, self._signing_key.sign(DOMAIN + associated + ciphertext))
+        ciphertext = self._aead.encrypt(_nonce(header.partition, header.batch_seq), compressed, associated)
+        return associated, ciphertext, self._signing_key.sign(DOMAIN + associated + ciphertext)
 
 
 def verify(batch: SealedBatch, proxy_key: Ed25519PublicKey) -> None:

@@ -1,11 +1,8 @@
 """What is built piece by piece is what the schema says."""
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from schemas.events import Event, EventBatch, EventKind, Hop, Masked, SessionContext, SessionEvent
 from schemas.wire import framing
-from schemas.wire.batching import BatchBuilder, encode_context, encode_event, zigzag
+from schemas.wire.batching import BatchBuilder, encode_context, encode_event
 
 
 def test_a_built_batch_decodes_as_the_schema_says() -> None:
@@ -19,11 +16,3 @@ def test_a_built_batch_decodes_as_the_schema_says() -> None:
     expected = [SessionEvent(number % 2, event) for number, event in enumerate(events)]
     assert decoded == EventBatch("p", "e", 5, sessions=contexts, events=expected)
     assert len(builder) == 300
-
-
-@given(st.integers(0, 2**62))
-@settings(max_examples=100)
-def test_zigzag_is_avros(value: int) -> None:
-    batch = EventBatch("", "", value)
-    assert framing.decode_body("EventBatch", BatchBuilder().build("", "", value))["batch_seq"] == batch.batch_seq
-    assert len(zigzag(value)) <= 9

@@ -107,6 +107,18 @@ async def test_a_session_keeps_its_partition(home: Home) -> None:
     await publisher.close(1)
 
 
+async def test_new_sessions_share_the_home_of_their_process(home: Home) -> None:
+    publishers = [make_publisher(home) for _ in range(8)]
+    homes = set()
+    for publisher in publishers:
+        await publisher.start()
+        numbers = {publisher.partition_for(publisher.new_session_id()).number for _ in range(20)}
+        assert len(numbers) == 1
+        homes |= numbers
+        await publisher.close(1)
+    assert len(homes) > 1
+
+
 async def test_a_stalled_broker_is_noticed_and_service_resumes(own_home: Home, own_kafka: Kafka) -> None:
     publisher = make_publisher(own_home)
     await publisher.start()

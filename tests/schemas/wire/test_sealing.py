@@ -34,6 +34,14 @@ def test_what_is_sealed_opens_and_does_not_show() -> None:
     assert b"4111" not in framing.encode(sealed)
 
 
+def test_the_bare_body_is_the_records() -> None:
+    body = Sealer("proxy-tcp", SIGN, UNSEAL.public_key()).seal_body(PLAIN, 3, 4, 5)
+    sealed = framing.decode(framing.prefix_of("SealedBatch") + body)
+    assert isinstance(sealed, SealedBatch)
+    verify(sealed, SIGN.public_key())
+    assert make_unsealer().unseal(sealed) == PLAIN
+
+
 def test_every_batch_has_a_nonce_of_its_own() -> None:
     sealer = Sealer("proxy-tcp", SIGN, UNSEAL.public_key())
     batches = [sealer.seal(PLAIN, partition, seq, 1) for partition in range(2) for seq in range(3)]

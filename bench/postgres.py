@@ -1,0 +1,87 @@
+"""pgbench -S directly, through pgbouncer (session mode), and through Custody ungated and gated, in one run.
+
+Entries: postgres.{direct,pgbouncer,ungated,gated}.{simple,prepared}.{1,4,16}, transactions per second, median of several
+rounds; the ratio is against pgbouncer. All legs share two cores with the server, the broker and the load.
+"""
+
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench.results import record
+from bench.servers import Bouncer, bench_home, run_bouncer
+from schemas.runtime import write_private
+from tests.support.kafka import run_kafka
+from tests.support.postgres import Postgres, run_postgres
+from tests.support.proxies import issue_credential, run_proxy
+
+CLIENTS = (1, 4, 16)
+PROTOCOLS = ("simple", "prepared")
+
+
+def pgbench(url: str, protocol: str, clients: int, seconds: int) -> float:
+    """Transactions per second of one select-only run."""
+    command = ["pgbench", "-S", "-n", "-M", protocol, "-c", str(clients), "-j", "1", "-T", str(seconds), url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
+    found = re.search(r"tps = ([\d.]+) \(without", done.stdout)
+    assert found, done.stdout + done.stderr
+    return float(found[1])
+
+
+def main(rounds: int = 3, seconds: int = 4) -> None:
+    """Run all legs `rounds` times, interleaved, and record the medians."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="custody-bench-")))
+        directory.chmod(0o755)
+        server: Postgres = stack.enter_context(run_postgres(directory))
+        kafka = stack.enter_context(run_kafka(directory))
+        home = bench_home(directory / "home", kafka)
+        write_private(home.secrets / "pg.password", server.password.encode())
+        upstream = {
+            "host": server.host,
+            "port": server.port,
+            "user": server.user,
+            "database": server.database,
+            "secret": "file:pg.password",
+        }
+        proxy = stack.enter_context(run_proxy(home))
+        login = issue_credential(home, proxy.writer)
+        ports = {
+            "ungated": proxy.register("ungated", "postgres", upstream, record="best_effort").listen,
+            "gated": proxy.register("gated", "postgres", upstream).listen,
+        }
+        bouncer: Bouncer = stack.enter_context(run_bouncer(directory, server))
+        urls = {"direct": server.dsn, "pgbouncer": bouncer.url} | {
+            name: f"postgresql://{login.id}:{login.secret}@127.0.0.1:{port}/?sslmode=disable"
+            for name, port in ports.items()
+        }
+        subprocess.run(["pgbench", "-iq", "-s", "5", server.dsn], check=True, capture_output=True)
+        measure(urls, rounds, seconds)
+
+
+def measure(urls: dict[str, str], rounds: int, seconds: int) -> None:
+    """Interleave the legs, so that a noisy minute hits all of them."""
+    found: dict[tuple[str, str, int], list[float]] = defaultdict(list)
+    for number in range(rounds):
+        for protocol in PROTOCOLS:
+            for clients in CLIENTS:
+                for name, url in urls.items():
+                    found[name, protocol, clients].append(pgbench(url, protocol, clients, seconds))
+                print(
+                    f"round {number + 1} {protocol} {clients}:",
+                    *(f"{n} {found[n, protocol, clients][-1]:.0f}" for n in urls),
+                )
+    for (name, protocol, clients), values in found.items():
+        peer = found["pgbouncer", protocol, clients]
+        # The ratio is taken within each round, where both legs saw the same machine.
+        ratio = statistics.median(value / other for value, other in zip(values, peer, strict=True))
+        record(f"postgres.{name}.{protocol}.{clients}", statistics.median(values), "tps", "pgbouncer", ratio)
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))
