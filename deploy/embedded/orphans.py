@@ -1,6 +1,7 @@
 """Processes a killed supervisor may have left: known by their run file and their own environment."""
 
 import contextlib
+import os
 from typing import Final
 
 import psutil
@@ -12,12 +13,14 @@ STOP_TIMEOUT_S: Final = 15.0
 
 
 def find_orphans(home: Home) -> list[psutil.Process]:
-    """Live processes that the home's run files name and whose environment says they belong to it."""
+    """Live processes, not this one, that the home's run files name and whose environment agrees."""
     states = (read_run_state(home, path.stem) for path in sorted(home.run.glob("*.json")))
     found = []
     for state in states:
         with contextlib.suppress(psutil.Error):
-            if state is not None and is_part_of(home, process := psutil.Process(state.pid), state.name):
+            if state is None or state.pid == os.getpid():
+                continue
+            if is_part_of(home, process := psutil.Process(state.pid), state.name):
                 found.append(process)
     return found
 

@@ -51,7 +51,7 @@ def spawn(
         raise StackError("setpriv is not installed: install util-linux")
     drop = [] if user is None else [f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups"]
     log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _rotate(log_path)
+    rotate_log(log_path)
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
@@ -68,7 +68,7 @@ def spawn(
         os.close(log)
 
 
-def _rotate(log_path: Path) -> None:
+def rotate_log(log_path: Path) -> None:
     """Keep one older log beside a grown one."""
     with contextlib.suppress(FileNotFoundError):
         if log_path.stat().st_size > MAX_LOG_BYTES:

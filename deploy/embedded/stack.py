@@ -15,7 +15,7 @@ from deploy.embedded.jars import fetch_kafka, fetch_postgres
 from deploy.embedded.lag import Lag, measure_lag
 from deploy.embedded.orphans import stop_orphans
 from deploy.embedded.parts import PARTS, part_env, select_parts
-from deploy.embedded.process import StackError, read_last_line
+from deploy.embedded.process import StackError, read_last_line, rotate_log
 from deploy.embedded.secrets import create_secrets
 from schemas.config import Settings, find_settings
 from schemas.runtime import Home, RunState, read_run_state
@@ -65,6 +65,10 @@ def up(home: Home, say: Say = say_on_stderr, parts: Sequence[str] = ()) -> None:
         _wait_up(home, child, say)
     except BaseException:
         if child is not None:
+            # It may be too young to hold the lock by which `down` finds it.
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(DOWN_TIMEOUT_S)
             down(home)
         raise
 
@@ -164,6 +168,7 @@ def _spawn_supervisor(home: Home, parts: Sequence[str]) -> subprocess.Popen[byte
     """A process of its own session, so that neither Ctrl-C nor a closed terminal reaches it."""
     (home.run / f"{supervisor.NAME}.json").unlink(missing_ok=True)
     chosen = [argument for name in parts for argument in ("--part", name)]
+    rotate_log(home.logs / "supervisor.log")
     with (home.logs / "supervisor.log").open("ab") as log:
         (home.logs / "supervisor.log").chmod(0o600)
         child = subprocess.Popen(

@@ -37,7 +37,7 @@ LAST_BACKOFF_S: Final = 10.0
 # A part that ran this long is not blamed for earlier deaths.
 FORGIVE_AFTER_S: Final = 60.0
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("custody.supervisor")
 
 
 class Phase(StrEnum):
@@ -110,7 +110,6 @@ class Supervisor:
 
     def run(self) -> None:
         try:
-            self.publish()
             require_free_ports(self.settings, [slot.part for slot in self.slots])
             while not self.stop_requested:
                 for slot in self.slots:
@@ -261,9 +260,10 @@ def supervise(home: Home, settings: Settings, parts: Sequence[Part]) -> int:
     if lock is None:
         return EXIT_RUNNING_ALREADY
     with lock:
-        stop_orphans(home)
         slots = [Slot(part, part.make(settings, home)) for part in parts]
         supervisor = Supervisor(home, settings, slots)
+        supervisor.publish()
+        stop_orphans(home)
 
         def request_stop(*_: object) -> None:
             supervisor.stop_requested = True

@@ -12,6 +12,18 @@ from schemas.runtime import Home, RunState, write_run_state
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
+def test_the_caller_is_no_orphan(bare_home: Home, tmp_path: Path) -> None:
+    script = (
+        "import os, sys\n"
+        "from deploy.embedded.orphans import find_orphans\n"
+        "from schemas.runtime import Home, RunState, find_home, write_run_state\n"
+        "write_run_state(Home(find_home()), RunState('supervisor', os.getpid()))\n"
+        "sys.exit(len(find_orphans(Home(find_home()))))"
+    )
+    child = spawn([sys.executable, "-c", script], log_path=tmp_path / "log", env=part_env(bare_home, "supervisor"))
+    assert child.wait(30) == 0, (tmp_path / "log").read_text()
+
+
 def test_a_left_process_is_stopped_and_strangers_are_not(bare_home: Home, tmp_path: Path) -> None:
     ours = spawn(SLEEP, log_path=tmp_path / "log", env=part_env(bare_home, "proxy-tcp"))
     other_home = spawn(SLEEP, log_path=tmp_path / "log", env=part_env(Home(tmp_path / "else"), "kafka"))

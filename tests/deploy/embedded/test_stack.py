@@ -145,7 +145,13 @@ def test_bad_settings_are_said_before_anything_starts(light: Home) -> None:
     assert find_processes(light) == {}
 
 
-def test_ctrl_c_while_it_starts_leaves_nothing(light: Home) -> None:
+@pytest.mark.parametrize("moment", ["the supervisor is new", "a part is new"])
+def test_ctrl_c_while_it_starts_leaves_nothing(light: Home, moment: str) -> None:
+    def has_come() -> bool:
+        if moment == "a part is new":
+            return read_run_state(light, "demo-postgres") is not None
+        return any("embedded.supervisor" in command for command in find_processes(light).values())
+
     script = (
         "import pathlib, sys\n"
         "from deploy.embedded import stack\n"
@@ -155,7 +161,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(light: Home) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", script, str(light.root)], stderr=subprocess.DEVNULL, start_new_session=True
     ) as starting:
-        wait_for(lambda: read_run_state(light, "demo-postgres") is not None)
+        wait_for(has_come)
         starting.send_signal(signal.SIGINT)
         starting.wait(WAIT_S)
     assert find_processes(light) == {}
