@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from sinks.clickhouse.client import StoreClient
+from sinks.clickhouse.progress import ProgressLedger
 from sinks.origins import Position
 
 RECOVERY_WAIT_S: Final = 30.0
@@ -68,14 +68,11 @@ def make_token(ranges: Ranges) -> str:
 
 
 class RangeWriter:
-    """Writes one log's items through `store_rows`. Progress is kept under `name`, intents under `name`.intent."""
+    """Writes one log's items through `store_rows`. Progress and intents are kept in `ledger`."""
 
-    def __init__(
-        self, store: StoreClient, name: str, store_rows: StoreRows, find_ends: FindEnds = lambda first: {}
-    ) -> None:
+    def __init__(self, ledger: ProgressLedger, store_rows: StoreRows, find_ends: FindEnds = lambda first: {}) -> None:
         self.progress: dict[int, Position] = {}
-        self._store = store
-        self._name = name
+        self._ledger = ledger
         self._store_rows = store_rows
         self._find_ends = find_ends
         self._ends: Mapping[tuple[str, int], int] = {}
@@ -87,8 +84,8 @@ class RangeWriter:
 
     def load(self) -> dict[int, Position]:
         """Progress from the store, and what is in doubt. Raises Unreachable."""
-        progress = self._read(self._name)
-        intents = self._read(f"{self._name}.intent")
+        progress = self._ledger.read()
+        intents = self._ledger.read_intents()
         self.progress, self._unsaved, self._attempted, self._held = dict(progress), {}, {}, []
         self._ends = self._find_ends(min((position.offset + 1 for position in progress.values()), default=0))
         self._doubtful = {}
@@ -103,7 +100,7 @@ class RangeWriter:
             if intent.offset >= first:
                 self._doubtful[partition] = Range(intent.log_id, first, intent.offset)
         if self._doubtful:
-            _log.info("%s: an insert is in doubt: %s", self._name, self._doubtful)
+            _log.info("%s: an insert is in doubt: %s", self._ledger.name, self._doubtful)
             self._held_until = time.monotonic() + RECOVERY_WAIT_S
         return progress
 
@@ -125,8 +122,8 @@ class RangeWriter:
 
     def save(self) -> None:
         """Write down the progress that is not yet. Raises Unreachable."""
-        if self._unsaved:
-            self._write_ledger({})
+        self._ledger.write(self._unsaved)
+        self._unsaved = {}
 
     @property
     def is_settled(self) -> bool:
@@ -159,7 +156,8 @@ class RangeWriter:
         is_repeated = ranges == self._attempted
         is_in_doubt |= any(r.first <= self._ends.get((r.log_id, p), -1) for p, r in ranges.items())
         if not is_repeated and not self._is_intended(ranges):
-            self._write_ledger(ranges)
+            self._ledger.write(self._unsaved, {p: Position(r.log_id, r.last) for p, r in ranges.items()})
+            self._unsaved = {}
         self._attempted = ranges
         self._store_rows(items, make_token(ranges), is_in_doubt or is_repeated)
         self._attempted = {}
@@ -169,17 +167,3 @@ class RangeWriter:
 
     def _is_intended(self, ranges: Ranges) -> bool:
         return ranges == self._doubtful
-
-    def _write_ledger(self, intents: Ranges) -> None:
-        """One INSERT: one commit, since `progress` has no store partitions."""
-        rows = [(self._name, p.log_id, partition, p.offset) for partition, p in self._unsaved.items()]
-        rows += [(f"{self._name}.intent", r.log_id, partition, r.last) for partition, r in intents.items()]
-        columns = zip(*rows, strict=True)
-        self._store.insert("progress", dict(zip(("sink", "log_id", "partition", "offset"), columns, strict=True)))
-        self._unsaved = {}
-
-    def _read(self, name: str) -> dict[int, Position]:
-        """The highest offset of each partition, in the log that was written to last."""
-        sql = """SELECT partition, log_id, max(offset) FROM custody.progress
-            WHERE sink = {sink:String} GROUP BY partition, log_id ORDER BY max(written_at)"""
-        return {partition: Position(log_id, offset) for partition, log_id, offset in self._store.query(sql, sink=name)}

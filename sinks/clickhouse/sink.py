@@ -15,6 +15,7 @@ from schemas.wire import framing
 from schemas.wire.kafka import partition_count, producer_config, reader_config, watermarks
 from sinks.clickhouse.client import StoreClient
 from sinks.clickhouse.expiry import Expiry
+from sinks.clickhouse.progress import ProgressLedger
 from sinks.clickhouse.ranges import RangeWriter
 from sinks.clickhouse.writer import EventWriter, make_detection_writer, make_retention_writer
 from sinks.contract import InputView, Positions
@@ -30,10 +31,10 @@ ANSWER_TIMEOUT_S: Final = 10.0
 class ClickHouseSink:
     """See sinks/contract.py."""
 
-    name = NAME
-    component = COMPONENT
+    name: str = NAME
+    component: str = COMPONENT
     begin = Begin.COMPLETE
-    side_topics = (DETECTIONS, RETENTION)
+    side_topics: tuple[str, ...] = (DETECTIONS, RETENTION)
 
     def __init__(self, settings: Settings, home: Home) -> None:
         self.max_events = settings.store.insert_rows
@@ -46,10 +47,12 @@ class ClickHouseSink:
         self._events = EventWriter(self._store)
         self._detections = make_detection_writer(self._store)
         self._actions = make_retention_writer(self._store)
-        self._sessions_log = RangeWriter(self._store, NAME, self._events.store_rows, self._events.find_ends)
+        self._sessions_log = RangeWriter(
+            ProgressLedger(self._store, NAME), self._events.store_rows, self._events.find_ends
+        )
         self._side_logs = {
-            DETECTIONS: RangeWriter(self._store, f"{NAME}.detections", self._detections.store_rows),
-            RETENTION: RangeWriter(self._store, f"{NAME}.retention", self._actions.store_rows),
+            DETECTIONS: RangeWriter(ProgressLedger(self._store, f"{NAME}.detections"), self._detections.store_rows),
+            RETENTION: RangeWriter(ProgressLedger(self._store, f"{NAME}.retention"), self._actions.store_rows),
         }
         self._expiry = Expiry(
             self._store, self._retention_store, settings.retention, self._publish, self._read_session_ends

@@ -5,6 +5,7 @@ from typing import Any
 
 from schemas.wire import framing
 from sinks.clickhouse.client import StoreClient
+from sinks.clickhouse.progress import ProgressLedger
 from sinks.clickhouse.ranges import RangeWriter
 from sinks.clickhouse.writer import EventWriter
 from sinks.columns import decode_batch
@@ -33,7 +34,7 @@ def expected(partitions: dict[int, Sequence[int]], events: int = 5) -> list[tupl
 
 def open_writer(client: StoreClient, name: str) -> tuple[RangeWriter, EventWriter]:
     events = EventWriter(client)
-    writer = RangeWriter(client, name, events.store_rows, events.find_ends)
+    writer = RangeWriter(ProgressLedger(client, name), events.store_rows, events.find_ends)
     return writer, events
 
 
