@@ -2,13 +2,11 @@
 
 Both proxies run in reverse mode in front of the same upstream, one after the other, in alternating rounds, so that
 a busy moment of the machine hits both; the medians are compared. Custody runs with the complete gate and a real broker.
-Custody uses uvloop; mitmdump is as it is shipped. BENCH_SECONDS and BENCH_ROUNDS change the length.
+Custody uses uvloop; mitmdump is as it is shipped.
 """
 
 import asyncio
-import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -18,22 +16,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import uvloop
+
+from bench.results import record
+from bench.servers import bench_home
+from deploy.embedded.process import get_free_port, is_listening
+from tests.support.kafka import run_kafka
+from tests.support.proxies import issue_credential, run_proxy
+
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT)]
-sys.path.remove(str(Path(__file__).parent)) if str(Path(__file__).parent) in sys.path else None
-
-import uvloop  # noqa: E402
-
-from bench.results import record  # noqa: E402
-from deploy.embedded.process import get_free_port  # noqa: E402
-from deploy.embedded.secrets import create_secrets  # noqa: E402
-from schemas.runtime import Home  # noqa: E402
-from tests.support.homes import connect_home  # noqa: E402
-from tests.support.kafka import run_kafka  # noqa: E402
-from tests.support.proxies import issue_credential, run_proxy  # noqa: E402
-
-SECONDS = int(os.environ.get("BENCH_SECONDS", "5"))
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 CONNECTIONS = 16
 BODY = b'{"id": 1, "name": "Ada Example", "balance_cents": 125000, "orders": [1, 2, 3]}'
 
@@ -65,7 +56,7 @@ def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(10)
 
 
-def wrk(port: int, *headers: str, seconds: int = SECONDS) -> float:
+def wrk(port: int, seconds: int, *headers: str) -> float:
     """Requests per second; every answer must be a 2xx."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *(f"-H{header}" for header in headers)]
     output = subprocess.run(
@@ -81,43 +72,43 @@ def wrk(port: int, *headers: str, seconds: int = SECONDS) -> float:
 
 def wait_listening(port: int) -> None:
     deadline = time.monotonic() + 30
-    while subprocess.run(["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}"], stderr=subprocess.DEVNULL).returncode:
+    while not is_listening(port):
         if time.monotonic() > deadline:
             raise SystemExit(f"nothing listens on {port}")
         time.sleep(0.1)
 
 
-def main() -> None:
+def main(rounds: int = 3, seconds: int = 5) -> None:
+    """Measure and record."""
     upstream, bare = get_free_port(), get_free_port()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(running(sys.executable, __file__, "upstream", str(upstream)))
-        mitmdump = shutil.which("mitmdump", path=str(Path(sys.executable).parent)) or "mitmdump"
+        stack.enter_context(running(sys.executable, "-m", "bench.http", "upstream", str(upstream)))
+        mitmdump = str(Path(sys.executable).with_name("mitmdump"))
         mode = f"reverse:http://127.0.0.1:{upstream}"
         options = ["-q", "--mode", mode, "-p", str(bare), "--set", f"confdir={directory / 'mitmproxy'}"]
         stack.enter_context(running(mitmdump, *options))
         kafka = stack.enter_context(run_kafka(directory))
-        home = Home(directory / "home")
-        create_secrets(home)
-        connect_home(home, kafka, ports={"http_proxy": 0})
+        home = bench_home(directory / "home", kafka, ports={"http_proxy": 0})
         proxy = stack.enter_context(run_proxy(home, "ingest.http", "proxy-http"))
         login = issue_credential(home, proxy.writer)
-        resource = proxy.register("bench", "http", {"host": "127.0.0.1", "port": upstream})
+        port = proxy.register("bench", "http", {"host": "127.0.0.1", "port": upstream}).listen
         bearer = f"Authorization: Bearer {login.id}.{login.secret}"
         wait_listening(upstream)
         wait_listening(bare)
-        wrk(bare, seconds=1)
-        wrk(resource.listen, bearer, seconds=1)
-        pairs = [(wrk(bare), wrk(resource.listen, bearer)) for _ in range(ROUNDS)]
-        direct = wrk(upstream, seconds=min(SECONDS, 3))
-    plain, captured = (statistics.median(values) for values in zip(*pairs, strict=True))
+        wrk(bare, 1)
+        wrk(port, 1, bearer)
+        # The ratio is taken within each round, where both saw the same machine.
+        pairs = [(wrk(bare, seconds), wrk(port, seconds, bearer)) for _ in range(rounds)]
+        direct = wrk(upstream, min(seconds, 3))
     record("http.direct", direct, "requests/s")
-    record("http.mitmdump", plain, "requests/s")
-    record("http.custody", captured, "requests/s", peer="http.mitmdump", ratio=captured / plain)
+    record("http.mitmdump", statistics.median(plain for plain, _ in pairs), "requests/s")
+    ratio = statistics.median(captured / plain for plain, captured in pairs)
+    record("http.custody", statistics.median(captured for _, captured in pairs), "requests/s", "http.mitmdump", ratio)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["upstream"]:
         uvloop.run(serve_upstream(int(sys.argv[2])))
     else:
-        main()
+        main(*(int(argument) for argument in sys.argv[1:]))
