@@ -21,6 +21,7 @@ NORMALIZERS: Final = ("none", "digits", "lower", "alnum")
 _KEYS: Final = frozenset(
     "name label description keywords gate pattern group validator context normalize priority hit miss".split()
 )
+_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MARK: Final = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 
 
@@ -37,7 +38,10 @@ def load_detectors() -> tuple[Detector, ...]:
 
 def parse_family(family: str, text: str) -> Iterator[Detector]:
     """The detectors of one file. Raises CatalogError."""
-    entries = yaml.safe_load(text)
+    try:
+        entries = yaml.load(text, Loader=_Loader)  # noqa: S506 a safe loader, in C where it is built
+    except yaml.YAMLError as error:
+        raise CatalogError(f"{family}: {error}") from None
     if not isinstance(entries, list):
         raise CatalogError(f"{family}: expected a list of detectors")
     for entry in entries:

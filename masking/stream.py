@@ -1,16 +1,19 @@
 """Masking a stream of chunks: a secret that lies across chunk borders is found, with bounded memory.
 
 What the last `carry_bytes` could still be the beginning of is held back; a found secret that reaches into the held
-back part is held whole, up to `max_held_bytes`, beyond which it is masked as it stands.
+back part is held whole, up to `max_held_bytes`, beyond which it is masked piece by piece: its beginning is remembered.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from masking.engine import Masker
 from masking.model import Finding
+from masking.spans import Span
 
 CARRY_BYTES: Final = 4096
 MAX_HELD_BYTES: Final = 64 << 10
+STUB_BYTES: Final = 64
 
 
 class StreamMasker:
@@ -29,6 +32,7 @@ class StreamMasker:
         self._limit = max_held_bytes
         self._place = place
         self._held = b""
+        self._stub = 0  # bytes at the front of _held that are out already: how a secret begins that has not ended
         self._passed = 0
         self.findings: list[Finding] = []
 
@@ -44,20 +48,35 @@ class StreamMasker:
         return self._release(len(self._held))
 
     def _release(self, cut: int) -> bytes:
-        spans = self._masker.find_spans(self._held)
-        if cut < len(self._held):
+        held, stub = self._held, self._stub
+        spans = [_without_stub(held, span, stub) for span in self._masker.find_spans(held) if span.end > stub]
+        open_end: Span | None = None
+        if cut < len(held):
             crossing = [span for span in spans if span.context_start < cut < span.end]
-            wanted = min((span.context_start for span in crossing), default=cut)
-            if len(self._held) - wanted <= self._limit:
-                cut = wanted
+            cut_before = min((span.context_start for span in crossing), default=cut)
+            if len(held) - cut_before <= self._limit:
+                cut = cut_before
             else:
                 cut = max(cut, *(span.end for span in crossing))
-        released = [span for span in spans if span.end <= cut]
-        data, self._held = self._held[:cut], self._held[cut:]
-        masked, findings = self._masker.splice(data, released)
+                open_end = next((span for span in crossing if span.end == len(held)), None)
+        if cut <= stub:
+            return b""
+        masked, findings = self._masker.splice(held[:cut], [span for span in spans if span.end <= cut])
+        base = self._passed - stub
         self.findings += [
-            Finding(f.label, f.token, f.start + self._passed, f.end + self._passed, self._place, f.layers)
-            for f in findings
+            Finding(f.label, f.token, f.start + base, f.end + base, self._place, f.layers) for f in findings
         ]
-        self._passed += cut
-        return masked
+        self._passed += cut - stub
+        beginning = _beginning(held, open_end, stub) if open_end else b""
+        self._held, self._stub = beginning + held[cut:], len(beginning)
+        return masked[stub:]
+
+
+def _without_stub(held: bytes, span: Span, stub: int) -> Span:
+    if span.start >= stub:
+        return span
+    return replace(span, start=stub, value=held[stub : span.end], inner=(), replacement=b"")
+
+
+def _beginning(held: bytes, span: Span, stub: int) -> bytes:
+    return held[:stub] if span.context_start < stub else held[span.context_start : span.start + STUB_BYTES]

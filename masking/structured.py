@@ -17,7 +17,9 @@ from masking.validators import cookie_values
 
 MAX_JSON_DEPTH: Final = 3  # of JSON inside JSON strings
 MAX_PLACE_CHARS: Final = 200
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-?\d[\d.eE+\-]*+|[{}\[\],:]|true|false|null|[ \t\r\n]++', re.DOTALL)
+_TOKEN: Final = re.compile(
+    rb'"(?:[^"\\]++|\\.)*+"|-?\d[\d.eE+\-]*+|[{}\[\],:]|true|false|null|-?Infinity|NaN|[ \t\r\n]++', re.DOTALL
+)
 _BLANK: Final = b" \t\r\n"
 _COOKIE_HEADERS: Final = frozenset({"cookie", "set-cookie"})
 
@@ -143,7 +145,7 @@ def _walk(data: bytes, place: str) -> list[_Slot] | None:
             stack[-1].step()
         elif first == _COLON:
             stack[-1].expects_key = False
-        elif first in b"-0123456789":
+        elif first in b"-0123456789" and not match[0].endswith(b"y"):
             level = stack[-1]
             slots.append(_Slot(start, position, match[0].decode(), level.name, level.here(), is_number=True))
     return _finish(slots, stack[-1], data, position)

@@ -1,0 +1,91 @@
+import base64
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from masking.layers import VIEWS, find_wrapped, is_text, is_worth_wrapping, wrap
+
+BY_NAME = {layer.name: layer for layer in VIEWS}
+
+
+@pytest.mark.parametrize(
+    ("name", "outer", "inner", "part"),
+    [
+        ("url", b"a%40b%2Ec d", b"a@b.c d", b"b.c"),
+        ("url", b"%61%62", b"ab", b"ab"),
+        ("escape", b"\\u0041\\x42\\/c", b"AB/c", b"B/c"),
+        ("utf-16", b"a\x00b\x00c\x00", b"abc", b"bc"),
+        ("unicode", "４\u200b1a".encode(), b"41a", b"41"),
+    ],
+)
+def test_a_view_resolves_and_maps_back(name, outer, inner, part):
+    view = BY_NAME[name].view(outer)
+    assert view.data == inner
+    start = inner.index(part)
+    low, high = view.outer(start, start + len(part))
+    again = BY_NAME[name].view(outer[low:high])
+    assert (again.data if again else outer[low:high]) == part
+
+
+def test_a_text_without_escapes_has_no_view():
+    assert BY_NAME["url"].view(b"plain") is None
+
+
+@given(st.binary(max_size=60))
+def test_every_part_of_a_view_lies_in_the_outer_text(data):
+    data = data.replace(b"b", b"%4")
+    view = BY_NAME["url"].view(data)
+    if view:
+        assert view.outer(0, len(view.data)) == (0, len(data))
+
+
+TEXT = b"some readable text, long enough"
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [
+        ("base64", base64.b64encode(TEXT)),
+        ("base64", base64.urlsafe_b64encode(TEXT + b"~~~>>>???").rstrip(b"=")),
+        ("base64", base64.b64encode(TEXT.decode().encode("utf-16-le"))),
+        ("hex", TEXT.hex().encode()),
+        ("hex", b"x" + TEXT.hex().encode()),
+        ("gzip", base64.b64encode(gzip.compress(TEXT))),
+    ],
+)
+def test_wrapped_runs(name, run):
+    (wrapped,) = find_wrapped(b"before " + run + b" after")
+    assert wrapped.name == name
+    assert wrapped.data.replace(b"\0", b"").startswith(TEXT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"da39a3ee5e6b4b0d3255bfef95601890afd80709", b"550e8400-e29b-41d4-a716-446655440000",
+     base64.b64encode(bytes(range(200))),
+     b"/usr/local/lib/python/site-packages/module"],
+)  # fmt: skip
+def test_what_does_not_decode_to_text_is_left(text):
+    assert list(find_wrapped(text)) == []
+
+
+def test_a_zip_bomb_is_cut():
+    bomb = base64.b64encode(gzip.compress(b"a" * 50_000_000))
+    (wrapped,) = find_wrapped(bomb)
+    assert len(wrapped.data) == 1 << 20
+
+
+def test_what_counts_as_text():
+    assert is_text("grün ünd Übel".encode())
+    assert is_text("grün".encode()[:3])
+    assert is_text("text".encode("utf-16-le"))
+    assert not any(map(is_text, (b"", b"\xff\xfe\xfd", b"\x01\x02\x03abc", b"a\0bcdefgh")))
+
+
+def test_wrapping_again():
+    (wrapped,) = find_wrapped(base64.b64encode(TEXT))
+    assert base64.b64decode(wrap(wrapped, b"masked")) == b"masked"
+    assert is_worth_wrapping(wrapped, 3)
+    assert not is_worth_wrapping(wrapped, 20)

@@ -1,0 +1,46 @@
+import sys
+
+import pytest
+
+from masking.prefilter import EDGE, MAX_LOCATED, Gate, HyperscanPrefilter, KeywordPrefilter, build_prefilter
+
+GATES = [Gate((b"abc_", b"x.y"), b""), Gate((), rb"[^0-9][0-9]{3}[^0-9]"), Gate((b"abc_",), b"")]
+
+
+@pytest.fixture(params=[HyperscanPrefilter, KeywordPrefilter])
+def prefilter(request):
+    return request.param(GATES)
+
+
+@pytest.mark.parametrize(
+    ("text", "gates"),
+    [(b"", []), (b"ABC_", [0, 2]), (b"x.y", [0]), (b"xzy", []), (b"123", [1]), (b"1234", []), (b"abc_ 123", [0, 1, 2]),
+     (b"\xff\x00abc_\x00", [0, 2])],
+)  # fmt: skip
+def test_candidates(prefilter, text, gates):
+    assert list(prefilter.candidates(text)) == gates
+
+
+def test_locate_says_where_or_that_one_must_look():
+    joined = EDGE + EDGE.join([b"none", b"abc_", b"12 123"]) + EDGE
+    assert sorted(HyperscanPrefilter(GATES).locate(joined)) == [(0, 10), (1, 18), (2, 10)]
+    assert KeywordPrefilter(GATES).locate(joined) is None
+    assert KeywordPrefilter(GATES).locate(b"\0none\0") == [] == HyperscanPrefilter(GATES).locate(b"\0none\0")
+
+
+def test_a_text_full_of_hits_gives_the_same_candidates():
+    text = b"abc_" * (MAX_LOCATED + 1)
+    assert HyperscanPrefilter(GATES).locate(text) is None
+    assert list(HyperscanPrefilter(GATES).candidates(text)) == [0, 2]
+
+
+def test_without_hyperscan_the_keywords_engine_is_taken(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hyperscan", None)
+    assert isinstance(build_prefilter(GATES), KeywordPrefilter)
+    with pytest.raises(ImportError):
+        build_prefilter(GATES, "hyperscan")
+
+
+def test_engine_can_be_chosen():
+    assert isinstance(build_prefilter(GATES), HyperscanPrefilter)
+    assert isinstance(build_prefilter(GATES, "keywords"), KeywordPrefilter)
