@@ -29,6 +29,8 @@ from processors.app import StageApp
 from processors.derivation import DEAD, dead_letter, derive, derive_gap
 from processors.epochs import EpochLedger
 from processors.redaction import Redactor
+from processors.retention.calendar import Slice
+from processors.retention.slices import HEADER, slices_of, to_header
 from processors.stage import Partition, Stage, Wait
 from schemas import topics
 from schemas.config import Settings
@@ -196,8 +198,9 @@ class MaskStage(Stage):
         value = message.value or b""
         notes = list(state.notes)
         header: SealedHeader | None
+        slices: set[Slice] = set()
         try:
-            header, derived = await self._derive(part, message, value, origin, notes)
+            header, derived, slices = await self._derive(part, message, value, origin, notes)
         except Refused as refused:
             header = refused.claimed if refused.reason in ("duplicate", "too_large") else None
             derived = derive_gap(refused, origin, self._redactor, notes, now_us())
@@ -206,7 +209,8 @@ class MaskStage(Stage):
                 letter = dead_letter(refused, origin, value, now_us())
                 # First the dead letter, durably: a restart between the two repeats it, and none is ever missing.
                 await (await self.send(part, topics.DEADLETTER, 0, letter))
-        await self.send(part, topics.SESSIONS, part.number, derived)
+        headers = [(HEADER, to_header(slices))] if slices else None
+        await self.send(part, topics.SESSIONS, part.number, derived, None, headers)
         if header is not None:
             state.ledger.add(header.proxy_epoch, header.batch_seq)
         state.log_id, state.offset = origin.log_id, origin.offset
@@ -214,7 +218,7 @@ class MaskStage(Stage):
 
     async def _derive(
         self, part: Partition, message: Any, value: bytes, origin: Origin, notes: list[Mapping[str, str]]
-    ) -> tuple[SealedHeader, bytes]:
+    ) -> tuple[SealedHeader, bytes, set[Slice]]:
         sealed = decode_sealed(value)
         try:
             verify_sealed(sealed, part.number, self._keys)
@@ -233,7 +237,8 @@ class MaskStage(Stage):
                 opened = open_sealed(sealed, self._unsealer)
             except KeyMissing as missing:
                 raise Wait(str(missing)) from None
-        return header, derive(opened, origin, self._redactor, notes, now_us())
+        derived = derive(opened, origin, self._redactor, notes, now_us())
+        return header, derived, slices_of(opened.fields)
 
     def _judge(self, ledger: EpochLedger, header: SealedHeader, notes: list[Mapping[str, str]]) -> None:
         arrival = ledger.judge(header.proxy_epoch, header.batch_seq)

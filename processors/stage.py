@@ -16,9 +16,11 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, NoReturn
 
+from confluent_kafka import Consumer
 from faust.types import TP
 
 from processors.app import StageApp
+from processors.origins import OriginChain
 from processors.progress import ProgressStore, pack_state, unpack_state
 from schemas.config import Settings
 from schemas.errors import RecordError
@@ -35,6 +37,8 @@ RETRY_S: Final = 1.0
 SNAPSHOT_RECORDS: Final = 1000
 SNAPSHOT_S: Final = 5.0
 _RESEEK_S: Final = 1.0
+
+Headers = list[tuple[str, bytes]] | None
 
 
 class Wait(Exception):  # not an error: a condition that passes
@@ -114,6 +118,29 @@ class Stage(ABC):
         """The state to keep in a snapshot, as JSON data."""
         return None
 
+    def resumed(self, number: int, saved: Progress | None) -> Partition:
+        """A partition that goes on behind its snapshot, or at the beginning of what its topic still holds."""
+        probe = Consumer(self.reader_config)
+        try:
+            low, _ = kafka.watermarks(probe, self.source, number)
+        finally:
+            probe.close()
+        expected = saved.offset + 1 if saved is not None and saved.log_id == self.source_id else 0
+        if saved is not None and low > expected:
+            self.raise_alarm(f"gap {number}", f"{self.source}[{number}]: {expected} to {low - 1} went unread")
+        return Partition(number, max(low, expected))
+
+    def is_next(self, part: Partition, chain: OriginChain, origin: Mapping[str, Any]) -> bool:
+        """Accept the first occurrence of each origin; a gap or another log is an alarm, not an end."""
+        judged = chain.judge(origin)
+        if judged == "repeat":
+            return False
+        if judged != "next":
+            detail = f"{judged}: {origin['log_id']}/{origin['offset']} after {chain.log_id}/{chain.offset}"
+            self.raise_alarm(f"origins {part.number}", detail)
+        chain.advance(origin)
+        return True
+
     # ── Faust's side ──
 
     async def restore(self, partitions: set[int]) -> Mapping[int, int]:
@@ -179,25 +206,34 @@ class Stage(ABC):
     # ── sends and progress ──
 
     async def send(
-        self, part: Partition, topic: str, partition: int, value: bytes, key: bytes | None = None
+        self,
+        part: Partition | None,
+        topic: str,
+        partition: int,
+        value: bytes,
+        key: bytes | None = None,
+        headers: Headers = None,
     ) -> asyncio.Future[Any]:
-        """Hand a record to Kafka as an effect of the record being absorbed; waits only when too many are in flight."""
+        """Hand a record to Kafka, as an effect of the record that `part` absorbs (None: of no record).
+
+        Waits only when too many are in flight.
+        """
         await self._slots.acquire()
-        unsettled = part.unsettled[-1] if part.unsettled else None
+        unsettled = part.unsettled[-1] if part is not None else None
         if unsettled is not None:
             unsettled.sends += 1
-        sent: Awaitable[Any] = await self.app.producer.send(topic, key, value, partition, None, None)
+        sent: Awaitable[Any] = await self.app.producer.send(topic, key, value, partition, None, headers)
         future = asyncio.ensure_future(sent)
         self._sent.add(future)
         future.add_done_callback(lambda done: self._acknowledged(part, unsettled, done))
         return future
 
-    def _acknowledged(self, part: Partition, unsettled: Unsettled | None, done: asyncio.Future[Any]) -> None:
+    def _acknowledged(self, part: Partition | None, unsettled: Unsettled | None, done: asyncio.Future[Any]) -> None:
         self._slots.release()
         self._sent.discard(done)
         if done.cancelled() or done.exception() is not None:
             die(f"a send failed: {'cancelled' if done.cancelled() else done.exception()!r}")
-        if unsettled is not None:
+        if part is not None and unsettled is not None:
             unsettled.sends -= 1
             self.on_acknowledged(part, done.result())
             self._settle(part)

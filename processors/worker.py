@@ -13,7 +13,10 @@ import uvloop
 from confluent_kafka.admin import AdminClient
 
 from processors.app import make_app
+from processors.detect import DetectStage
+from processors.facts import FactsStage
 from processors.mask import MaskStage
+from processors.retain import RetainStage
 from processors.stage import EXIT_FATAL, Stage
 from processors.watchdog import Watchdog
 from schemas.config import Settings, find_settings
@@ -115,8 +118,23 @@ def make_mask(settings: Settings, home: Home) -> list[Stage]:
     return [MaskStage(settings, home, make_app(settings, home, "mask", _instance()), view)]
 
 
+def make_detect(settings: Settings, home: Home) -> list[Stage]:
+    """Facts and the rules over them."""
+    return [
+        FactsStage(settings, home, make_app(settings, home, "facts", _instance())),
+        DetectStage(settings, home, make_app(settings, home, "detect", _instance())),
+    ]
+
+
+def make_retain(settings: Settings, home: Home) -> list[Stage]:
+    """Retention orders."""
+    return [RetainStage(settings, home, make_app(settings, home, "retain", _instance()))]
+
+
 STAGES: Final[dict[str, Callable[[Settings, Home], list[Stage]]]] = {
     "mask": make_mask,
+    "detect": make_detect,
+    "retain": make_retain,
 }
 
 
@@ -134,7 +152,7 @@ def check_broker(settings: Settings, home: Home, component: str) -> None:
 
 
 async def _run(name: str, settings: Settings, home: Home) -> int:
-    check_broker(settings, home, "mask" if name == "mask" else name)
+    check_broker(settings, home, name)
     stages = STAGES[name](settings, home)
     return await Worker(name, stages, home).run()
 
