@@ -34,6 +34,7 @@ from schemas.runtime import Home, find_home
 NAME: Final = "store"
 LOOPBACK: Final = "127.0.0.1"
 BACKLOG: Final = 256
+MAX_LINE_BYTES: Final = 1 << 20  # statements may stand in the URL
 SHUTDOWN_TIMEOUT_S: Final = 10.0
 
 log = logging.getLogger("custody.store")
@@ -45,8 +46,17 @@ class StoreSettings:
 
     home: Home
     port: int
-    max_body_bytes: int = 512 << 20
+    max_insert_bytes: int = 512 << 20
     limits: EngineLimits = field(default_factory=EngineLimits)
+
+    @classmethod
+    def load(cls, home: Home) -> "StoreSettings":
+        """From the home's custody.yaml. Raises ConfigError."""
+        settings = find_settings(home)
+        limits = EngineLimits(
+            max_result_bytes=settings.store.max_result_bytes, max_read_seconds=settings.store.max_query_s
+        )
+        return cls(home, settings.ports.store, settings.store.max_insert_bytes, limits)
 
     @property
     def directory(self) -> Path:
@@ -79,7 +89,7 @@ def run(settings: StoreSettings) -> None:
     home = settings.home
     passwords = read_passwords(home)
     settings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    inbox = Inbox(settings.directory / INBOX, settings.max_body_bytes)
+    inbox = Inbox(settings.directory / INBOX, settings.max_insert_bytes)
     inbox.prepare()
     prepare_temporary(settings.directory / "tmp")
     listener = bind(settings.port)
@@ -98,7 +108,14 @@ async def serve(front: Front, listener: socket.socket, state: StateFile, means: 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(front.make_app(), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+    runner = web.AppRunner(
+        front.make_app(),
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+        auto_decompress=False,  # bodies are unpacked in bounded pieces by store_codec
+        max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_LINE_BYTES,
+    )
     await runner.setup()
     await web.SockSite(runner, listener).start()
     port = listener.getsockname()[1]
@@ -113,9 +130,8 @@ def main() -> int:
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     os.umask(0o077)
-    home = Home(find_home())
     try:
-        run(StoreSettings(home, find_settings(home).ports.store))
+        run(StoreSettings.load(Home(find_home())))
     except CustodyError as error:
         sys.stderr.write(f"store: {error}\n")
         return 2

@@ -14,10 +14,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.embedded.store_ast import Parsed, blank_quoted, check_clauses, parse_tree, quote_literal
-from deploy.embedded.store_errors import from_engine, overloaded
+from deploy.embedded.store_errors import from_engine, overloaded, result_too_large
 from deploy.embedded.store_roles import DATABASE
 
 ENGINE_ERRORS: Final = frozenset({"ChdbError", "RuntimeError"})  # chDB has two classes of the first name
+APPENDABLE: Final = frozenset(
+    {
+        "Native", "RowBinary", "TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "CSV", "JSONEachRow", "NDJSON",
+        "JSONLines", "JSONCompactEachRow", "JSONStringsEachRow", "MsgPack",
+    }
+)  # fmt: skip
+"""Formats whose output of several blocks is the outputs of the blocks, one after another; nothing for no rows."""
+
 COMMON_SETTINGS: Final = {
     "input_format_values_interpret_expressions": 0,  # VALUES (file('…')) would be evaluated
     "mutations_sync": 2,
@@ -73,6 +81,26 @@ class Handle:
         """Raises chDB's own error with the engine's text."""
         result = self._connection.query(statement, output_format, params=params or {})
         return Answer(result.bytes() or b"", result.rows_read(), result.rows_written(), result.bytes_written())
+
+    def collect(self, statement: str, output_format: str, params: dict[str, str], max_bytes: int) -> Answer:
+        """A SELECT in one of APPENDABLE formats, taken block by block, so that its size is known before it is large.
+
+        max_result_bytes alone would not do: the engine counts a constant column once, however often it is written.
+        Raises QueryError (396), and chDB's own errors.
+        """
+        blocks: list[bytes] = []
+        size = rows = 0
+        result = self._connection.send_query(statement, output_format, params=params)
+        try:
+            for block in result:
+                blocks.append(block.bytes() or b"")
+                size += len(blocks[-1])
+                rows += block.rows_read()
+                if size > max_bytes:
+                    raise result_too_large(max_bytes)
+        finally:
+            result.close()
+        return Answer(b"".join(blocks), rows)
 
     def parse(self, statement: str, params: dict[str, str] | None = None) -> Parsed:
         """The engine's parse of exactly one statement: more than one is an error here, before anything runs."""

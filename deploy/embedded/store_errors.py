@@ -63,6 +63,11 @@ def too_large(what: str, limit: int) -> QueryError:
     return QueryError(307, "TOO_MANY_BYTES", f"{what} exceeds {limit} bytes")
 
 
+def result_too_large(limit: int) -> QueryError:
+    text = f"Limit for result exceeded, max bytes: {limit}: ask for less, or page with LIMIT"
+    return QueryError(396, "TOO_MANY_ROWS_OR_BYTES", text)
+
+
 def bad_request(message: str) -> QueryError:
     return QueryError(36, "BAD_ARGUMENTS", message)
 

@@ -70,6 +70,7 @@ class Statement:
     tables: tuple[str, ...] = ()
     format: str = ""
     is_read: bool = True
+    has_totals: bool = False
 
 
 def decide(role: Role, parsed: Parsed, erase_order: str = "") -> Statement:
@@ -86,7 +87,7 @@ def decide(role: Role, parsed: Parsed, erase_order: str = "") -> Statement:
 
 def _allow_read(role: Role, parsed: Parsed, _order: str) -> Statement:
     tables = _check_select(GRANTS[role], parsed.root)
-    return Statement("select", tables, _format_of(parsed))
+    return Statement("select", tables, _format_of(parsed), has_totals=" WITH TOTALS" in parsed.blanked)
 
 
 def _allow_explain(role: Role, parsed: Parsed, _order: str) -> Statement:

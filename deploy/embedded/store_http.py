@@ -20,7 +20,7 @@ from aiohttp import web
 
 from deploy.embedded.store_auth import authenticate, find_login
 from deploy.embedded.store_codec import PACKERS, BodyReader, make_unpacker, pick_packer
-from deploy.embedded.store_engine import Answer, Engine, Handle, Lane
+from deploy.embedded.store_engine import APPENDABLE, Answer, Engine, Handle, Lane
 from deploy.embedded.store_errors import QueryError, QueryRefused, bad_request, refused, too_large
 from deploy.embedded.store_guard import Statement, decide
 from deploy.embedded.store_insert import MAX_HEAD_BYTES, check_insert, is_insert, parse_head, pick_settings
@@ -161,9 +161,14 @@ class Exchange:
             lambda handle: decide(role, handle.parse(text, bound), erase_order)
         )
         output = _known_format(statement.format or default)
-        answer = await self._lane(statement).call(lambda handle: handle.run(text, output, bound))
+        answer = await self._lane(statement).call(lambda handle: self._run(handle, statement, text, output, bound))
         self._log(statement.kind, answer)
         return await self._reply(answer, output)
+
+    def _run(self, handle: Handle, statement: Statement, text: str, output: str, params: dict[str, str]) -> Answer:
+        if statement.kind == "select" and not statement.has_totals and output in APPENDABLE:
+            return handle.collect(text, output, params, self.front.engine.limits.max_result_bytes)
+        return handle.run(text, output, params)
 
     def _lane(self, statement: Statement) -> Lane:
         if not statement.is_read and self.request.method == "GET":
