@@ -83,7 +83,7 @@ def make_environment(
     resource: Resource, issued: Issued, url: str, proxy: tuple[str, int], home: Home, settings: Settings
 ) -> dict[str, str]:
     """Variables by which clients find the proxy and trust its certificates."""
-    authority = str(home.ca / "custody-ca.pem")
+    authority = str(home.ca / "custody-ca-cert.pem")
     trust = {
         name: authority for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE")
     }

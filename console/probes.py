@@ -99,6 +99,8 @@ def make_tls_context(upstream: Upstream) -> ssl.SSLContext:
 def _run(name: str, check: Callable[[], str]) -> ProbeResult:
     try:
         return ProbeResult(name, True, check())
+    except UnicodeDecodeError:
+        return ProbeResult(name, False, "is not text")
     except (OSError, ConfigError, Unreachable) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return ProbeResult(name, False, reason)

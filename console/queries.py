@@ -195,7 +195,7 @@ ORDER BY resource
 
 RUN_SESSIONS: Final = """
 SELECT session_id, resource, last_state AS state FROM custody.session_states WHERE run_id = {run_id:String}
-ORDER BY opened_at
+ORDER BY opened_at, session_id
 """
 
 RUN_EVENTS: Final = f"""

@@ -24,7 +24,7 @@ def render_header(session: Mapping[str, Any]) -> list[str]:
     chain = " -> ".join(f"{actor} for {for_whom}" for actor, for_whom in session.get("delegation", ()))
     if chain:
         lines.append(f"  delegation: {one_line(chain)}")
-    return lines
+    return [clean(line) for line in lines]
 
 
 def render(row: Row) -> list[str]:
@@ -32,7 +32,7 @@ def render(row: Row) -> list[str]:
     show = RENDERERS.get(row.kind, _render_other)
     first, *rest = show(row)
     clock = format_time(row.at)[11:]
-    return [f"{clock} {row.seq:>4} {first}", *(INDENT + line for line in rest)]
+    return [clean(line) for line in (f"{clock} {row.seq:>4} {first}", *(INDENT + line for line in rest))]
 
 
 def render_table(found: ResultRows, total: int) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from console.output import format_time, one_line, print_json
+from console.output import clean, format_time, one_line, print_json
 from schemas.events import EventKind
 
 if TYPE_CHECKING:
@@ -95,6 +95,5 @@ def render_line(row: "Row") -> str:
         EventKind.ACTION_DECIDED: row.verdict,
     }
     who = f"{row.agent}/{row.principal} {row.resource}"
-    return (
-        f"{format_time(row.at)[11:]} {row.session_id[:8]} {row.kind:<16} {who} {what}{facts.get(row.kind, '')}".rstrip()
-    )
+    clock = format_time(row.at)[11:]
+    return clean(f"{clock} {row.session_id[:8]} {row.kind:<16} {who} {what}{facts.get(row.kind, '')}".rstrip())

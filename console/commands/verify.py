@@ -85,9 +85,15 @@ def epoch_chain(partition: str, row: dict[str, Any]) -> Chain:
 def session_chain(row: dict[str, Any]) -> SessionChain:
     """A session that is not plainly whole."""
     return SessionChain(
-        row["session_id"],
-        row["epoch"],
-        *(int(row[name]) for name in ("stored", "distinct_seqs", "first", "last", "closings", "closed_events")),
+        session_id=row["session_id"],
+        epoch=row["epoch"],
+        stored=row["stored"],
+        distinct_seqs=row["distinct_seqs"],
+        first=row["first"],
+        last=row["last"],
+        closings=row["closings"],
+        closed_events=row["closed_events"],
+        is_custody=row["protocol"] == "custody",
     )
 
 

@@ -71,7 +71,7 @@ def test_environment_of_http_leaves_no_way_round_the_proxy(bare_home: Home, issu
     assert variables["HTTPS_PROXY"] == f"http://{issued.credential.id}:{issued.secret}@127.0.0.1:8080"
     assert variables["NO_PROXY"] == ""
     assert {variables[name] for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")} == {
-        str(bare_home.ca / "custody-ca.pem")
+        str(bare_home.ca / "custody-ca-cert.pem")
     }
 
 

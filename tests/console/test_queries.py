@@ -114,6 +114,6 @@ def test_rest(reader: Store) -> None:
         10,
         1,
     )
-    assert ids(reader.rows(queries.RUN_SESSIONS, {"run_id": "run-1"})) == ["s1", "s2"]
+    assert sorted(ids(reader.rows(queries.RUN_SESSIONS, {"run_id": "run-1"}))) == ["s1", "s2"]
     assert len(reader.rows(queries.RUN_EVENTS, {"run_id": "run-1"})) == 7
     assert "canonical" in reader.rows(queries.RUN_EVERYTHING, {"run_id": "run-1"})[0]
