@@ -123,10 +123,16 @@ def read_raw(home: Home) -> list[EventBatch]:
     ends = [kafka.watermarks(probe, topics.RAW, number) for number in range(count)]
     probe.close()
     batches = []
+    seen = set()
     for number, (low, high) in enumerate(ends):
         for message in kafka.read_range(config, topics.RAW, number, low, high):
             sealed = framing.decode(message.value())
             assert isinstance(sealed, SealedBatch)
+            # A spool's drain may send a batch again; the masking processor drops it by these coordinates.
+            coordinates = (sealed.header.proxy_epoch, number, sealed.header.batch_seq)
+            if coordinates in seen:
+                continue
+            seen.add(coordinates)
             batches.append(framing.BUILDERS["EventBatch"](framing.decode_body("EventBatch", unsealer.unseal(sealed))))
     return batches
 
