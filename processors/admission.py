@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from schemas.errors import ForgedError, RecordError, SealError
 from schemas.events import SealedBatch, SealedHeader
 from schemas.wire import framing, sealing
-from schemas.wire.batching import text, zigzag
+from schemas.wire.avro import text, zigzag
 
 Reason = Literal["undecodable", "forged", "misplaced", "unopenable", "duplicate", "too_large"]
 

@@ -9,7 +9,7 @@ from processors.redaction import Redactor
 from schemas.events import DeadLetter, Event, EventBatch, EventKind, Origin, SessionContext, SessionEvent
 from schemas.topics import MAX_RECORD_BYTES
 from schemas.wire import framing
-from schemas.wire.batching import text, zigzag
+from schemas.wire.avro import text, zigzag
 
 MAX_DERIVED_BYTES: Final = MAX_RECORD_BYTES - 65_536
 STAGE: Final = "mask"
