@@ -47,19 +47,18 @@ class HyperscanPrefilter:
     def __init__(self, gates: Sequence[Gate]) -> None:
         import hyperscan as hs
 
-        expressions, self._owners = _expressions(gates)
-        self._gates = gates
-        self._database = hs.Database(mode=hs.HS_MODE_BLOCK)
-        self._database.compile(expressions=expressions, ids=list(range(len(expressions))), elements=len(expressions))
-        self._scan_terminated = hs.ScanTerminated
-        self._fallback: KeywordPrefilter | None = None
+        self._hs = hs
+        self._expressions, self._owners = _expressions(gates)
+        self._database = self._compile(0)
+        self._once: Any = None  # the same, telling each expression once: for texts full of hits
 
     def candidates(self, data: bytes) -> Sequence[int]:
-        located = self._locate(EDGE + data + EDGE)
+        framed = EDGE + data + EDGE
+        located = self._locate(framed)
         if located is None:
-            if self._fallback is None:  # so many hits that calling back for each costs more than the slower engine
-                self._fallback = KeywordPrefilter(self._gates)
-            return self._fallback.candidates(data)
+            located = []
+            self._once = self._once or self._compile(self._hs.HS_FLAG_SINGLEMATCH)
+            self._once.scan(framed, match_event_handler=_collect, context=located)
         return sorted({gate for number, _ in located for gate in self._owners[number]}) if located else ()
 
     def locate(self, joined: bytes) -> list[tuple[int, int]] | None:
@@ -72,9 +71,15 @@ class HyperscanPrefilter:
         found: list[tuple[int, int]] = []
         try:
             self._database.scan(data, match_event_handler=_collect, context=found)
-        except self._scan_terminated:
+        except self._hs.ScanTerminated:
             return None
         return found
+
+    def _compile(self, flag: int) -> Any:
+        count = len(self._expressions)
+        database = self._hs.Database(mode=self._hs.HS_MODE_BLOCK)
+        database.compile(expressions=self._expressions, ids=list(range(count)), elements=count, flags=[flag] * count)
+        return database
 
 
 def _collect(number: int, _start: int, end: int, _flags: int, found: Any) -> bool | None:
