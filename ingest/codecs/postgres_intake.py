@@ -2,7 +2,7 @@
 
 Messages up to the one that executes (Execute, Query, FunctionCall, Sync, Flush) form a *segment*, held back until
 that one is here: so Parse, Bind, Describe and Execute need one record and one write, and a refused action's Parse
-never reaches the upstream. Segments that were allowed gather into one piece, up to the end of the bytes read.
+never reaches the upstream. A piece holds one action and the Sync or Flush behind it: the next may need another record.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,6 +38,7 @@ from ingest.codecs.postgres_wire import (
 )
 
 _unpack_header = HEADER.unpack_from
+MAX_PARTS: Final = 4096
 _OWNED: Final = (P, B, C, D)
 _IDLE_STATES: Final = (ord("I"), ord("E"))
 
@@ -71,6 +72,7 @@ class Intake:
         self._pending: Flight | None = None
         self._pending_end = 0
         self._refusal: tuple[str, str] | None = None
+        self._is_flooded = False
         self._is_long = False  # the open segment ends with the head of a long Parse or Bind
         self._cut = 0  # bytes of the current message beyond those looked at
         self._stream: tuple[Hold, Action | None, bool] | None = None  # the rest of a long message: None drops it
@@ -92,6 +94,10 @@ class Intake:
         if self._part_bytes or self._pos < self._end:
             self._parts.append(data)
             self._part_bytes += len(data)
+            if self._part_bytes > self._limits.max_backlog_bytes:
+                self._is_flooded = True
+            if len(self._parts) > MAX_PARTS:  # many tiny reads: a list of them costs more than their bytes
+                self._parts = [b"".join(self._parts)]
         else:
             self._buffer = data
             self._run = self._segment = self._pos = 0
@@ -102,7 +108,11 @@ class Intake:
 
     def advance(self) -> None:
         """Go on until a decision is due or the bytes run out. MalformedError: `take_rest` has what is left."""
+        if self._pending is None and self._pos == self._end and not self._part_bytes:
+            return
         try:
+            if self._is_flooded:
+                raise MalformedError("more bytes wait for an answer than the limit")
             if self._pending is not None:
                 self._settle()
                 if self._pending is not None:
@@ -111,7 +121,9 @@ class Intake:
                 self._put_away()
                 if not self._load():
                     return
-        except (StructError, IndexError, UnicodeDecodeError) as error:
+        except MalformedError:
+            raise
+        except (StructError, IndexError, ValueError) as error:
             raise MalformedError("malformed message") from error
 
     def take_rest(self) -> bytes:
@@ -281,6 +293,8 @@ class Intake:
             self.out.append(Progressed(action, Side.AGENT, data))
 
     def _ask(self, flight: Flight, action: Action, after: int) -> bool:
+        if self._run < self._segment:  # what was allowed before does not wait for this decision, nor for its record
+            self._flush()
         self.out.append(Requested(action))
         self._pending = flight
         self._pending_end = after

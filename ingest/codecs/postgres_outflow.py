@@ -13,7 +13,6 @@ from ingest.codecs.base import Action, Completed, Hold, Piece, Progressed, Side,
 from ingest.codecs.postgres_state import (
     COPY_DATA,
     DATA_ROW,
-    MAYBE_FLIGHT,
     MAYBE_SYNC,
     Columns,
     Conversation,
@@ -25,6 +24,7 @@ from ingest.codecs.postgres_state import (
 from ingest.codecs.postgres_wire import HEADER, UPSTREAM_LENGTHS, MalformedError
 
 _unpack_header = HEADER.unpack_from
+MAX_PARTS: Final = 4096
 SMALL_PIECE: Final = 16_384  # below it a copy is cheaper than keeping the whole read alive
 
 
@@ -63,6 +63,8 @@ class Outflow:
         if self._part_bytes:
             self._parts.append(data)
             self._part_bytes += len(data)
+            if len(self._parts) > MAX_PARTS:  # many tiny reads: a list of them costs more than their bytes
+                self._parts = [b"".join(self._parts)]
         else:
             self._buffer = data
             self._run = self._pos = 0
@@ -76,7 +78,9 @@ class Outflow:
             return
         try:
             self._scan()
-        except (StructError, IndexError) as error:
+        except MalformedError:
+            raise
+        except (StructError, IndexError, ValueError) as error:
             raise MalformedError("malformed message") from error
         self._flush()
         if self._pos < self._end:
@@ -241,9 +245,6 @@ class Outflow:
         flight.is_complete = True
         if talk.copy is flight:
             talk.copy = None
-        if flight.copy == "copy_in":
-            while talk.expected and talk.expected[0] is MAYBE_FLIGHT:
-                talk.expected.popleft()
         if action is None:
             self._pos = after
             return

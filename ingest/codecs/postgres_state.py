@@ -44,6 +44,7 @@ class Limits:
     max_name_bytes: int = 1 << 26  # their texts and parameters together
     max_in_flight: int = 1 << 16  # answers expected; more and the agent's bytes wait
     max_tags: int = 100
+    max_backlog_bytes: int = 1 << 26  # of an agent that sends on while it has to wait; more is a protocol violation
 
 
 class Columns:
@@ -158,8 +159,10 @@ class Names:
             current = older
         if current is None:
             self._current.pop(named.key, None)
-        else:
-            self._current[named.key] = current
+            return
+        self._current[named.key] = current
+        if current.is_closed and current.is_confirmed:
+            self._forget(current)
 
     def _forget(self, named: Named) -> None:
         older: Named | None = named

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Final
 
-from ingest.codecs.postgres_state import Conversation, Flight
+from ingest.codecs.postgres_state import MAYBE_FLIGHT, Conversation, Flight
+
+_READS: Final = ("SELECT", "FETCH", "MOVE")  # their rows are counted as they pass, or do not pass
+MAX_DIGITS: Final = 18
 
 
 def _deallocate_all(talk: Conversation, _: Flight) -> None:
@@ -56,16 +59,24 @@ def note_tag(talk: Conversation, flight: Flight, tag: str) -> None:
     change = _NAME_CHANGES.get(tag)
     if change is not None:
         change(talk, flight)
+    copied = flight.copy
+    if copied:
+        _end_copy(talk, flight)
     action = flight.action
     word, _, count = tag.rpartition(" ")
-    if action is None or not count.isdigit() or word == "SELECT" or len(count) > 18:
+    if action is None or not count.isdecimal() or word in _READS or len(count) > MAX_DIGITS:
         return
-    if flight.copy == "copy_out":
+    if copied == "copy_out":
         action.rows += int(count)
-    elif not word.startswith(("FETCH", "MOVE")):
+    else:
         affected = int(action.attributes.get("rows_affected", "0")) + int(count)
         action.attributes["rows_affected"] = str(affected)
-    if flight.copy:
-        if talk.copy is flight:
-            talk.copy = None
-        flight.copy = ""
+
+
+def _end_copy(talk: Conversation, flight: Flight) -> None:
+    """The copy of the request at the head went well: Syncs sent during it were ignored."""
+    flight.copy = ""
+    if talk.copy is flight:
+        talk.copy = None
+    while len(talk.expected) > 1 and talk.expected[1] is MAYBE_FLIGHT:
+        del talk.expected[1]

@@ -260,3 +260,10 @@ def test_a_function_call_is_an_action() -> None:
     body = (1598).to_bytes(4) + b"\0\1\0\0" + b"\0\1" + b"\0\0\0\2ab" + b"\0\0"
     (action,) = play([(AGENT, message("F", body))]).actions
     assert (action.kind, action.statement, action.parameters) == ("function_call", "function 1598", ["ab"])
+
+
+def test_an_agent_that_sends_on_and_on_while_it_must_wait_is_cut_off() -> None:
+    codec = PostgresCodec(limits=Limits(max_backlog_bytes=5000))
+    played = play([(AGENT, query("select pg_sleep(99)"))] + [(AGENT, copy_data(b"x" * 995))] * 10, codec)
+    assert played.closed == ["protocol violation"]
+    assert sum(o.size for o in played.opaque) >= 5000
