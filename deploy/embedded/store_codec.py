@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import lz4.frame
-import zstandard
+from backports import zstd  # zstandard's incremental decompressor has no bound on its output
 
 from deploy.embedded.store_errors import bad_request
 
 PIECE_BYTES: Final = 1 << 20
+MAX_WINDOW_LOG: Final = 27
 
 
 class Unpacker(Protocol):
@@ -72,7 +73,7 @@ class Framed:
     def _unpack(self, data: bytes) -> bytes:
         try:
             return self._step(self._frame, data)
-        except (RuntimeError, zlib.error, zstandard.ZstdError, EOFError) as error:
+        except (RuntimeError, zlib.error, zstd.ZstdError, EOFError) as error:
             raise bad_request(f"the compressed body is damaged: {error}") from None
 
     def finish(self) -> None:
@@ -116,36 +117,16 @@ def _step_lz4(frame: Any, data: bytes) -> bytes:
     return bytes(frame.decompress(data, PIECE_BYTES))
 
 
+def _step_zstd(frame: Any, data: bytes) -> bytes:
+    return bytes(frame.decompress(data, PIECE_BYTES))
+
+
+def _open_zstd() -> zstd.ZstdDecompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG})
+
+
 def _step_zlib(frame: Any, data: bytes) -> bytes:
     return bytes(frame.decompress(frame.unconsumed_tail + data, PIECE_BYTES))
-
-
-class ZstdFrame:
-    """zstandard's decompression object has no bound on its output, so it gets small pieces of input."""
-
-    def __init__(self) -> None:
-        self._frame = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-        self._waiting = b""
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._frame.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._frame.unused_data + self._waiting
-
-    def decompress(self, data: bytes) -> bytes:
-        self._waiting += data
-        while self._waiting:
-            step, self._waiting = self._waiting[:ZSTD_STEP_BYTES], self._waiting[ZSTD_STEP_BYTES:]
-            piece = self._frame.decompress(step)
-            if piece or self._frame.eof:
-                return piece
-        return b""
-
-
-ZSTD_STEP_BYTES: Final = 4096
 
 
 def make_unpacker(encoding: str) -> Unpacker:
@@ -159,13 +140,13 @@ def make_unpacker(encoding: str) -> Unpacker:
     if encoding == "deflate":
         return Framed(zlib.decompressobj, _step_zlib)
     if encoding == "zstd":
-        return Framed(ZstdFrame, lambda frame, data: frame.decompress(data))
+        return Framed(_open_zstd, _step_zstd)
     raise bad_request(f"Content-Encoding {encoding[:32]} is not available")
 
 
 PACKERS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "lz4": lambda body: bytes(lz4.frame.compress(body)),
-    "zstd": lambda body: zstandard.ZstdCompressor(level=1).compress(body),
+    "zstd": lambda body: zstd.compress(body, level=1),
     "gzip": lambda body: gzip.compress(body, compresslevel=1),
     "deflate": lambda body: zlib.compress(body, 1),
 }
