@@ -95,13 +95,6 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record]:
         yield point_at(store, tmp_path, monkeypatch)
 
 
-@pytest.fixture(scope="module")
-def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """One store for a module's tests that only read."""
-    with run_store(tmp_path_factory.mktemp("console")) as store:
-        yield store
-
-
 def point_at(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     """A home of the test's own whose settings name the store."""
     root = tmp_path / "home"
@@ -155,3 +148,17 @@ def fill(record: Record) -> None:
         ],
     )  # fmt: skip
     record.insert("progress", [progress(3), progress(6)])
+
+
+@pytest.fixture(scope="session")
+def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One filled store for everything that only reads, or that writes under names of its own."""
+    with run_store(tmp_path_factory.mktemp("filled")) as store, pytest.MonkeyPatch.context() as patch:
+        fill(point_at(store, tmp_path_factory.mktemp("home"), patch))
+        yield store
+
+
+@pytest.fixture
+def filled(filled_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """A home that points at the filled store."""
+    return point_at(filled_store, tmp_path, monkeypatch)

@@ -2,27 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from console import control, queries
 from console.store import Store, open_store
-from tests.console.conftest import LOG, START, fill, point_at
-from tests.support.store import Store as Server
-
-
-@pytest.fixture(scope="module")
-def filled(shared_store: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        fill(point_at(shared_store, tmp_path_factory.mktemp("filled"), patch))
-        yield
+from tests.console.conftest import LOG, START, Record
 
 
 @pytest.fixture
-def reader(filled: None, shared_store: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    point_at(shared_store, tmp_path, monkeypatch)
+def reader(filled: Record) -> Iterator[Store]:
     with open_store(control.find_place()) as store:
         yield store
 
@@ -93,7 +83,7 @@ def test_alerts(reader: Store) -> None:
 
 
 def test_chains(reader: Store) -> None:
-    assert reader.rows(queries.PROGRESS, {"sink": queries.SINK}) == [{"log_id": LOG, "partition": 0, "offset": 6}]
+    assert {"log_id": LOG, "partition": 0, "offset": 6} in reader.rows(queries.PROGRESS, {"sink": queries.SINK})
     chain = reader.one(queries.ORIGIN_CHAIN, PARTITION)
     assert (chain["origins"], chain["first"], chain["last"], chain["stored"]) == (7, 0, 6, 7)
     assert reader.rows(queries.MISSING_ORIGINS, PARTITION) == []

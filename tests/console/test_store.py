@@ -1,21 +1,18 @@
 """Against a real store: the reader's login, and its errors in the store's own words."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from console import control
 from console.store import QueryFailed, Store, message_of, open_store
 from schemas.errors import Unreachable
-from tests.console.conftest import point_at
+from tests.console.conftest import Record
 from tests.support.homes import write_settings
-from tests.support.store import Store as Server
 
 
 @pytest.fixture
-def reader(shared_store: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    point_at(shared_store, tmp_path, monkeypatch)
+def reader(filled: Record) -> Iterator[Store]:
     with open_store(control.find_place()) as store:
         yield store
 
@@ -45,9 +42,8 @@ def test_errors_are_one_line_of_the_store(reader: Store) -> None:
         list(reader.stream("SELECT broken(", "CSV"))
 
 
-def test_no_store_is_said_in_one_line(shared_store: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = point_at(shared_store, tmp_path, monkeypatch)
-    write_settings(record.home, store={"url": "http://127.0.0.1:1"})
+def test_no_store_is_said_in_one_line(filled: Record) -> None:
+    write_settings(filled.home, store={"url": "http://127.0.0.1:1"})
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"), open_store(control.find_place()):
         pass
 
