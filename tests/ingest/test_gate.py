@@ -1,0 +1,62 @@
+"""The gate asks policy, remembers its rulings, and takes nothing for a read that is not surely one."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ingest.gate import Gate
+from policy.decide import load_engine
+from policy.model import ActionFacts, Decision
+from schemas.events import SessionContext
+from schemas.resources import Resource
+
+
+class CountingEngine:
+    """The shipped policy, counting how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[ActionFacts] = []
+        self._engine = load_engine()
+
+    def decide(self, action: ActionFacts) -> Decision:
+        self.asked.append(action)
+        return self._engine.decide(action)
+
+
+def session(agent: str = "planner") -> Any:
+    resource = Resource.model_validate(
+        {"name": "db", "protocol": "postgres", "listen": 1, "upstream": {"host": "h", "port": 1}}
+    )
+    return SimpleNamespace(context=SessionContext("s", "ann", agent, resource="db"), resource=resource)
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_write"),
+    [
+        ("SELECT 1", False),
+        ("INSERT INTO t VALUES (1)", True),
+        ("WITH x AS (DELETE FROM t RETURNING 1) SELECT * FROM x", True),
+        ("this is no SQL", True),
+        ("", False),
+    ],
+)
+def test_only_a_sure_read_is_no_write(statement: str, is_write: bool) -> None:
+    assert Gate(load_engine(), "postgres").rule(session(), statement).is_write is is_write
+
+
+def test_rulings_are_remembered_by_shape_and_by_who_acts() -> None:
+    engine = CountingEngine()
+    gate = Gate(engine, "postgres")
+    for number in range(5):
+        gate.rule(session(), f"SELECT * FROM t WHERE a = {number}")
+    assert len(engine.asked) == 1
+    gate.rule(session("another"), "SELECT * FROM t WHERE a = 9")
+    assert [facts.agent for facts in engine.asked] == ["planner", "another"]
+
+
+def test_memory_is_bounded() -> None:
+    gate = Gate(load_engine(), "postgres")
+    for number in range(Gate.MAX_REMEMBERED + 10):
+        gate.rule(session(f"agent-{number}"), "SELECT 1")
+    assert len(gate._remembered) <= Gate.MAX_REMEMBERED
