@@ -4,6 +4,8 @@ Every handler gets the place of a message's type byte and of its end, and says w
 due (its `Requested` is in `out`), or because an answer of the upstream must come first.
 """
 
+from typing import Final
+
 from ingest.codecs.base import Action, Hold, Noted, Piece, Side
 from ingest.codecs.postgres_intake import Intake
 from ingest.codecs.postgres_parameters import read_parameters
@@ -30,6 +32,7 @@ from ingest.codecs.postgres_state import (
 from ingest.codecs.postgres_wire import HEADER, INT16, INT32, MalformedError, read_cstring
 
 _unpack_header = HEADER.unpack_from
+_NO_PARAMETERS: Final = bytes(4)  # no format codes, no values
 
 
 class Requests(Intake):
@@ -62,10 +65,11 @@ class Requests(Intake):
 
     def _make_room(self, pos: int, after: int) -> bool | None:
         """None: the segment may grow. Else its bytes are too many to hold back: pause as told, or go on scanning."""
-        if self._must_wait():
-            return True
+        limits = self._limits
+        if len(self._talk.expected) >= limits.max_in_flight:
+            return self._must_wait()
         size = self._held_bytes + after - self._segment
-        if size <= self._limits.max_message_bytes and len(self._flights) < self._limits.max_in_flight:
+        if size <= limits.max_message_bytes and len(self._flights) < limits.max_in_flight:
             return None
         if self._unrecorded:
             return self._record_parse()
@@ -175,7 +179,7 @@ class Requests(Intake):
             action.attributes["statement_source"] = "uncertain: SQL has declared or closed cursors"
         if self._unrecorded:
             self._unrecorded = [f for f in self._unrecorded if f.named is not None and not f.named.is_recorded]
-        if len(portal.block) > 6:
+        if portal.block[:4] != _NO_PARAMETERS:
             read_parameters(action, portal, self._talk.encoding)
         if portal.is_started:
             action.attributes["is_continued"] = "true"

@@ -123,12 +123,12 @@ class Rows(Outflow):
     def _begin_portal(self, flight: Flight) -> None:
         portal = flight.named
         statement = portal.statement if portal is not None else None
+        if portal is not None and portal.columns is not None:
+            self._begin_result(flight, portal.columns, portal.columns.formats)
+            return
         formats = result_formats(portal) if portal is not None else ()
-        columns = portal.columns if portal is not None else None
-        if columns is None and statement is not None:
-            columns = statement.columns
-        if columns is not None:
-            self._begin_result(flight, columns, formats)
+        if statement is not None and statement.columns is not None:
+            self._begin_result(flight, statement.columns, formats)
             return
         flight.columns = Columns([], (), ())
         if any(formats) and flight.action is not None:  # never described: the types are not known
