@@ -28,7 +28,6 @@ class Failures(Outflow):
         flight = talk.expected[0]
         if flight.kind in (Q, F):
             self._fail(flight.action, fields)
-            flight.is_failed = True
             if talk.copy is flight:
                 talk.copy = None
             flight.copy = ""

@@ -38,7 +38,7 @@ class Rows(Outflow):
         if not flight.results:
             action.columns = columns.names
         if len(flight.results) < MAX_RESULT_SETS:
-            flight.results.append((len(action.row_values), columns.names))
+            flight.results += ((len(action.row_values), columns.names),)
         flight.columns = columns
         flight.decoders = self._choose_decoders(action, columns, formats)
 

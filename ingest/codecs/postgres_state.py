@@ -65,42 +65,25 @@ class Named:
     the last answer: see Names.find.
     """
 
-    __slots__ = (
-        "block",
-        "columns",
-        "group",
-        "is_closed",
-        "is_confirmed",
-        "is_cut",
-        "is_failed",
-        "is_kept",
-        "is_recorded",
-        "is_started",
-        "key",
-        "oids",
-        "previous",
-        "size",
-        "statement",
-        "text",
-    )
+    # class attributes are the defaults: one of these is made for each Bind
+    statement: "Named | None" = None  # of a portal
+    oids: tuple[int, ...] = ()
+    columns: Columns | None = None
+    previous: "Named | None" = None
+    is_closed = False
+    is_confirmed = False
+    is_failed = False
+    is_cut = False  # text or block is not whole
+    is_recorded = False
+    is_started = False
+    is_kept = False
 
     def __init__(self, key: bytes, group: int, text: str = "", block: bytes = b"") -> None:
         self.key = key
         self.group = group
         self.text = text
         self.block = block  # of a portal: the Bind message from its parameter formats on
-        self.statement: Named | None = None  # of a portal
-        self.oids: tuple[int, ...] = ()
-        self.columns: Columns | None = None
-        self.previous: Named | None = None
         self.size = len(text) + len(block) + len(key)
-        self.is_closed = False
-        self.is_confirmed = False
-        self.is_failed = False
-        self.is_cut = False  # text or block is not whole
-        self.is_recorded = False
-        self.is_started = False
-        self.is_kept = False
 
 
 class Names:
@@ -191,38 +174,22 @@ class Names:
 class Flight:
     """A message sent upstream whose answer is expected."""
 
-    __slots__ = (
-        "action",
-        "columns",
-        "copy",
-        "decoders",
-        "is_complete",
-        "is_failed",
-        "is_keeping",
-        "kept_bytes",
-        "kind",
-        "named",
-        "owner",
-        "refusal",
-        "results",
-        "tags",
-    )
+    # class attributes are the defaults: one of these is made for each message
+    refusal: tuple[str, str] | None = None
+    columns: Columns | None = None
+    decoders: list[Callable[[bytes], str] | None] | None = None
+    is_keeping = True
+    kept_bytes = 0
+    tags: tuple[str, ...] = ()
+    results: tuple[tuple[int, list[str]], ...] = ()  # first row and columns of each result set
+    copy = ""
+    is_complete = False
 
     def __init__(self, kind: int, action: Action | None = None, named: Named | None = None) -> None:
         self.kind = kind
         self.action = action
         self.owner = action  # the action whose answer this is part of
         self.named = named
-        self.refusal: tuple[str, str] | None = None
-        self.columns: Columns | None = None
-        self.decoders: list[Callable[[bytes], str] | None] | None = None
-        self.is_keeping = True
-        self.kept_bytes = 0
-        self.tags: list[str] = []
-        self.results: list[tuple[int, list[str]]] = []  # first row and columns of each result set
-        self.copy = ""
-        self.is_failed = False
-        self.is_complete = False
 
 
 SYNC_FLIGHT: Final = Flight(S)

@@ -53,9 +53,9 @@ _NAME_CHANGES: Final[dict[str, Callable[[Conversation, Flight], None]]] = {
 def note_tag(talk: Conversation, flight: Flight, tag: str) -> None:
     """Take the tag of a CommandComplete."""
     if len(flight.tags) < talk.limits.max_tags:
-        flight.tags.append(tag)
+        flight.tags += (tag,)
     elif len(flight.tags) == talk.limits.max_tags:
-        flight.tags.append("…")
+        flight.tags += ("…",)
     change = _NAME_CHANGES.get(tag)
     if change is not None:
         change(talk, flight)
