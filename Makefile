@@ -27,7 +27,7 @@ check: setup ## lint, types, import contract
 	@$(PYTHON) -m ruff format --check --quiet .
 	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) -m mypy --no-error-summary
-	@.venv/bin/lint-imports --no-timing
+	@.venv/bin/lint-imports --no-logo
 	@$(PYTEST) tests/test_layout.py
 
 test: setup ## every test that needs no server built from source
@@ -43,4 +43,5 @@ soak: setup ## the long chaos and fuzz runs
 	@$(PYTEST) -m soak
 
 bench: setup ## measure; writes bench/results.json
-	@$(PYTHON) -m bench
+	@set -e; for name in $$(grep -l __main__ bench/*.py | xargs -n1 basename -s .py); do \
+		$(PYTHON) -m bench.$$name; done
