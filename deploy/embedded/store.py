@@ -35,7 +35,7 @@ NAME: Final = "store"
 LOOPBACK: Final = "127.0.0.1"
 BACKLOG: Final = 256
 MAX_LINE_BYTES: Final = 1 << 20  # statements may stand in the URL
-SHUTDOWN_TIMEOUT_S: Final = 10.0
+SHUTDOWN_TIMEOUT_S: Final = 5.0
 
 log = logging.getLogger("custody.store")
 

@@ -5,6 +5,8 @@ handle that would turn up in the next reply, so no handle outlives an error.
 """
 
 import asyncio
+import logging
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,8 @@ from typing import Any, Final
 from deploy.embedded.store_ast import Parsed, blank_quoted, check_clauses, parse_tree, quote_literal
 from deploy.embedded.store_errors import from_engine, overloaded, result_too_large
 from deploy.embedded.store_roles import DATABASE
+
+log = logging.getLogger("custody.store")
 
 ENGINE_ERRORS: Final = frozenset({"ChdbError", "RuntimeError"})  # chDB has two classes of the first name
 APPENDABLE: Final = frozenset(
@@ -154,6 +158,10 @@ class Lane:
                 raise from_engine(str(error), hidden) from None
             raise
 
+    @property
+    def is_idle(self) -> bool:
+        return self._pending == 0
+
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -197,7 +205,16 @@ class Engine:
         keeper.query(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
         return keeper
 
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        return (self.read, self.check, self.write, self.admin)
+
     def close(self) -> None:
-        for lane in (self.read, self.check, self.write, self.admin):
+        """Close an idle engine in order. One that is busy is left as kill -9 would leave it, which it stands."""
+        if not all(lane.is_idle for lane in self.lanes):
+            log.warning("stopped with queries running")
+            logging.shutdown()
+            os._exit(0)
+        for lane in self.lanes:
             lane.close()
         self._keeper.close()

@@ -1,13 +1,16 @@
 """The store's process: it comes up once, keeps what it acknowledged, and can open nothing but its own."""
 
+import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deploy.embedded.secrets import create_secrets
@@ -59,6 +62,21 @@ def test_stop_is_clean_and_says_so(tmp_path: Path) -> None:
         assert state.detail["sandbox"]
         store.process.send_signal(signal.SIGTERM)
         assert store.process.wait(30) == 0
+
+
+def test_a_running_query_does_not_hold_up_the_stop(tmp_path: Path) -> None:
+    with run_store(tmp_path) as store:
+        slow = "SELECT count() FROM numbers(1000000000000) WHERE cityHash64(number) = 1"
+        connection = http.client.HTTPConnection("127.0.0.1", store.port, timeout=60)
+        headers = {"X-ClickHouse-User": "reader", "X-ClickHouse-Key": store.password("reader")}
+        connection.request("POST", "/", slow, headers)
+        process = psutil.Process(store.process.pid)
+        before = process.cpu_times().user
+        while process.cpu_times().user < before + 0.5:  # it counts
+            time.sleep(0.05)
+        store.process.send_signal(signal.SIGTERM)
+        assert store.process.wait(30) == 0
+        connection.close()
 
 
 def test_the_process_can_open_only_its_own_directory(store: Store) -> None:

@@ -198,7 +198,7 @@ def test_clickhouse_connect_round_trips_every_kind_of_column(store: Store) -> No
         writer = store.client("writer", compress=compress)
         settings = {"insert_deduplication_token": "round/trip/1"}
         writer.insert("events", [list(row.values())], column_names=list(row), settings=settings)
-    formats = {"canonical": "bytes", "opening": "bytes"}
+    formats: dict[str, str | dict[str, str]] = {"canonical": "bytes", "opening": "bytes"}
     found = store.client("reader").query(
         f"SELECT {', '.join(row)} FROM events WHERE session_id = 'round-trip'", column_formats=formats
     )

@@ -54,7 +54,7 @@ def test_partitions_are_retention_class_and_day(store: Store) -> None:
         .query("SELECT name, partition_key FROM system.tables WHERE database = 'custody' AND partition_key != ''")
         .result_rows
     )
-    assert dict(rows) == {
+    assert {str(name): str(key) for name, key in rows} == {
         "events": "(retention_class, toYYYYMMDD(at))",
         "sessions": "(retention_class, toYYYYMMDD(opened_at))",
         "detections": "(retention_class, toYYYYMMDD(at))",
