@@ -16,6 +16,9 @@ EXIT_UNDECIDED: Final = 2
 NARROWEST: Final = 100
 """Columns of a table that goes to a pipe, where there is no terminal to ask."""
 
+NEVER_WRAPPED: Final = frozenset({"session", "session_id", "id", "at", "opened", "part", "state"})
+"""Columns that people copy or scan: their cells stay on one line."""
+
 _CONTROL_CHARACTERS: Final = {
     **{code: "�" for code in (*range(0x00, 0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)},
     # Marks that reorder text on a terminal would let a statement show as another one.
@@ -66,7 +69,8 @@ def print_table(
 
     table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
     for column in columns:
-        table.add_column(Text(clean(column)), overflow="fold")
+        is_key = column in NEVER_WRAPPED
+        table.add_column(Text(clean(column)), overflow="ignore" if is_key else "fold", no_wrap=is_key)
     for row in rows:
         cells = [clean(as_cell(value)) for value in row]
         table.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in cells))

@@ -181,9 +181,9 @@ SELECT count() AS orders, sum(rows) AS row_count FROM custody.retention_actions 
 
 COVERAGE: Final = """
 SELECT resource, protocol, count() AS sessions,
-       sum(ledger['bytes.from_agent']) AS from_agent, sum(ledger['bytes.to_agent']) AS to_agent,
-       sum(ledger['bytes.from_upstream']) AS from_upstream, sum(ledger['bytes.to_upstream']) AS to_upstream,
-       sum(ledger['bytes.opaque_agent']) AS opaque_agent, sum(ledger['bytes.opaque_upstream']) AS opaque_upstream
+       sum(ledger['from_agent']) AS from_agent, sum(ledger['to_agent']) AS to_agent,
+       sum(ledger['from_upstream']) AS from_upstream, sum(ledger['to_upstream']) AS to_upstream,
+       sum(ledger['opaque_agent']) AS opaque_agent, sum(ledger['opaque_upstream']) AS opaque_upstream
 FROM (SELECT session_id, resource, protocol, ledger FROM custody.sessions
       WHERE state = 'closed' AND protocol != 'custody' LIMIT 1 BY session_id)
 GROUP BY resource, protocol

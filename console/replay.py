@@ -10,7 +10,10 @@ from schemas.events import EventKind
 MAX_STATEMENT: Final = 4000
 MAX_SHOWN_ROWS: Final = 20
 MAX_CELL: Final = 60
+MAX_OBJECTS: Final = 5
 MAX_PAYLOAD: Final = 1500
+MAX_FACTS: Final = 30
+WHITE_SPACE: Final = str.maketrans("", "", "\r\n\t")
 INDENT: Final = " " * 15
 
 
@@ -21,7 +24,7 @@ def render_header(session: Mapping[str, Any]) -> list[str]:
     for name in ("run_id", "credential_id", "client", "source", "upstream", "tls"):
         if session.get(name):
             lines.append(f"  {name.replace('_', ' ')}: {one_line(str(session[name]))}")
-    chain = " -> ".join(f"{actor} for {for_whom}" for actor, for_whom in session.get("delegation", ()))
+    chain = " -> ".join(f"{link['actor']} for {link['on_behalf_of']}" for link in session.get("delegation", ()))
     if chain:
         lines.append(f"  delegation: {one_line(chain)}")
     return [clean(line) for line in lines]
@@ -53,13 +56,14 @@ def _render_opened(row: Row) -> list[str]:
 
 
 def _render_requested(row: Row) -> list[str]:
-    what = " ".join(part for part in (row.operation, *row.objects[:5]) if part)
+    # An object says itself how it is touched: `write orders`.
+    what = ", ".join(row.objects[:MAX_OBJECTS]) or row.operation
     verdict = "" if row.verdict in ("", "none") else f"  {row.verdict.upper()}"
     lines = [f"#{row.action_number} {row.attributes.get('kind', 'request')}{f' ({what})' if what else ''}{verdict}"]
     lines += _block(row.statement, MAX_STATEMENT)
     for number, value in enumerate(row.parameters, 1):
         lines.append(f"${number} = {'NULL' if value is None else one_line(value, MAX_CELL * 2)}")
-    return lines + _masked(row) + _cut(row)
+    return lines + _facts(row) + _payload(row) + _masked(row) + _cut(row)
 
 
 def _render_decided(row: Row) -> list[str]:
@@ -75,7 +79,7 @@ def _render_completed(row: Row) -> list[str]:
     if found is not None:
         lines += render_table(found, max(row.rows, len(found.rows))) if found.columns else []
     else:
-        lines += _payload(row)
+        lines += _facts(row) + _payload(row)
     return lines + _masked(row) + _cut(row)
 
 
@@ -123,9 +127,15 @@ def _block(text: str, limit: int) -> list[str]:
 def _payload(row: Row) -> list[str]:
     if not row.payload:
         return []
-    if row.payload_type == "binary" and not row.payload.isprintable():
+    if row.payload_type == "binary" and not row.payload.translate(WHITE_SPACE).isprintable():
         return [f"({format_bytes(row.payload_bytes or len(row.payload))} of binary data)"]
     return _block(row.payload, MAX_PAYLOAD)
+
+
+def _facts(row: Row) -> list[str]:
+    """Attributes, headers of HTTP among them, one a line."""
+    names = [name for name in row.attributes if name not in ("kind", "tags")][:MAX_FACTS]
+    return [f"{name.removeprefix('header.')}: {one_line(row.attributes[name], 200)}" for name in names]
 
 
 def _masked(row: Row) -> list[str]:

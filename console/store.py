@@ -34,10 +34,16 @@ class Store:
 
     client: Client
 
-    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """All rows of a query, as dicts. Parameters are bound by the server. Raises QueryFailed, Unreachable."""
+    def rows(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, as_bytes: bool = False
+    ) -> list[dict[str, Any]]:
+        """All rows of a query, as dicts; strings as bytes if asked for. Parameters are bound by the server.
+
+        Raises QueryFailed, Unreachable.
+        """
+        formats = {"*String": "bytes"} if as_bytes else None
         with _mapped():
-            result = self.client.query(sql, parameters=dict(parameters or {}))
+            result = self.client.query(sql, parameters=dict(parameters or {}), query_formats=formats)
             return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
 
     def one(self, sql: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:

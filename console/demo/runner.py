@@ -156,7 +156,7 @@ def show_replay(store: Store, trail: Trail) -> None:
 
 def report(store: Store, run_id: str, canaries: Canaries, done: Sequence[Done], trail: Trail) -> int:
     """Run the checks and `verify`; 0 when all is well, else 1."""
-    records = store.rows(queries.RUN_EVERYTHING, {"run_id": run_id})
+    records = store.rows(queries.RUN_EVERYTHING, {"run_id": run_id}, as_bytes=True)
     checks = [
         check_outcomes(done),
         check_once(run_id, done, trail.rows),

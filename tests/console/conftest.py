@@ -117,7 +117,7 @@ def fill(record: Record) -> None:
             event(1, "session.opened", 0),
             event(
                 2, "action.requested", 1, action_id="s1.1", statement="SELECT id, card FROM cards WHERE id < $1",
-                parameters=["9", None], operation="read", objects=["cards"], verdict="allow",
+                parameters=["9", None], operation="read", objects=["read cards"], verdict="allow",
                 attributes={"kind": "execute"}, masked=[("payment_card", 1, "abc", "statement")],
             ),
             event(
@@ -132,7 +132,7 @@ def fill(record: Record) -> None:
         ],
     )  # fmt: skip
     closed = session("closed", at=START + timedelta(seconds=2), offset=4, events=5, reason="agent_closed",
-                     ledger={"bytes.from_agent": 60, "bytes.from_upstream": 40, "bytes.opaque_agent": 10})  # fmt: skip
+                     ledger={"from_agent": 60, "from_upstream": 40, "opaque_agent": 10})  # fmt: skip
     record.insert(
         "sessions",
         [session("opened"), closed, session("opened", session_id="s2", agent="other", offset=6)],

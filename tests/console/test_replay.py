@@ -12,7 +12,10 @@ def lines(kind: str, **values: Any) -> list[str]:
 def test_who_acted_for_whom() -> None:
     session = {
         "session_id": "s1", "agent": "executor", "principal": "dana", "resource": "orders", "protocol": "postgres",
-        "run_id": "r1", "delegation": [("executor", "planner"), ("planner", "dana")], "client": "psql",
+        "run_id": "r1", "client": "psql",
+        "delegation": [
+            {"actor": "executor", "on_behalf_of": "planner"}, {"actor": "planner", "on_behalf_of": "dana"},
+        ],
     }  # fmt: skip
     text = "\n".join(render_header(session))
     assert "agent executor for dana on orders (postgres)" in text
@@ -23,7 +26,7 @@ def test_who_acted_for_whom() -> None:
 def test_a_request_shows_statement_parameters_verdict_and_what_was_masked() -> None:
     first, *rest = lines(
         "action.requested", action_id="s1.1", statement="SELECT *\nFROM t", parameters=["9", None], operation="read",
-        objects=["t"], verdict="allow", attributes={"kind": "execute"}, masked=[("us_ssn", 1, "x", "statement")],
+        objects=["read t"], verdict="allow", attributes={"kind": "execute"}, masked=[("us_ssn", 1, "x", "statement")],
     )  # fmt: skip
     assert "#1 execute (read t)  ALLOW" in first
     assert [line.strip() for line in rest] == [

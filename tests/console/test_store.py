@@ -23,6 +23,11 @@ def test_rows_and_parameters(reader: Store) -> None:
     assert reader.one("SELECT 1 AS a WHERE 0") == {}
 
 
+def test_bytes_that_are_no_text(reader: Store) -> None:
+    sql = "SELECT concat(unhex('ff00'), 'canary') AS a, toFixedString('abc', 3) AS b, map('k', ['v']) AS c"
+    assert reader.rows(sql, as_bytes=True) == [{"a": b"\xff\x00canary", "b": b"abc", "c": {b"k": [b"v"]}}]
+
+
 def test_an_answer_is_streamed(reader: Store) -> None:
     body = b"".join(reader.stream("SELECT number FROM numbers(100000)", "CSV"))
     assert body.split() == [str(number).encode() for number in range(100_000)]
