@@ -5,6 +5,7 @@ A detector's YAML names its validator; adding one is a function and a line in VA
 
 import binascii
 import math
+import re
 from base64 import urlsafe_b64decode
 from collections import Counter
 from itertools import pairwise
@@ -13,7 +14,7 @@ from typing import Any, Final
 import orjson
 from stdnum import iban as stdnum_iban
 
-from masking import names
+from masking import names, sql
 from masking.model import Hit, Validator
 
 _SEPARATORS: Final = b" -.+"
@@ -146,13 +147,42 @@ def check_iban(data: bytes, match: Any, group: int) -> list[Hit]:
     """Country's length and mod 97. The pattern may run on into the next word, so shorter ends are tried too."""
     start, end = match.span(group)
     while end - start >= 15:
-        if stdnum_iban.is_valid(data[start:end].decode("ascii", "replace")):
+        if _is_mod97(data[start:end]) and stdnum_iban.is_valid(data[start:end].decode("ascii", "replace")):
             return [(start, end, None)]
         cut = max(data.rfind(b" ", start, end), data.rfind(b"-", start, end))
         if cut < 0:
             return []
         end = cut
     return []
+
+
+def _is_mod97(value: bytes) -> bool:
+    plain = value.translate(None, b" -").upper()
+    return int("".join(str(int(chr(byte), 36)) for byte in plain[4:] + plain[:4])) % 97 == 1
+
+
+def check_insert(data: bytes, match: Any, _group: int) -> list[Hit]:
+    """Literals that stand under a telling column in INSERT … VALUES."""
+    columns = match.group(1)
+    if not any(names.label_of(name.decode("utf-8", "replace")) for name in columns.split(b",")):
+        return []
+    items = sql.insert_items(data, columns, *match.span(2))
+    return [hit for name, start, end in items for hit in _literal(name, data, start, end)]
+
+
+def _literal(name: str, data: bytes, start: int, end: int) -> list[Hit]:
+    """The quoted or plain value between two offsets, if the column's name makes it secret."""
+    named = names.label_of(name)
+    value = data[start:end].strip()
+    if named is None or not value:
+        return []
+    start = data.index(value, start)
+    quoted = re.fullmatch(rb"(?s)[eEnN]?'(.*?)'?(?:::\w+)?", value)
+    if quoted is None and not re.fullmatch(rb"[\w.+-]+", value):
+        return []
+    low, high = quoted.span(1) if quoted else (0, len(value))
+    span = names.secret_span(named, value[low:high])
+    return [(start + low + span[0], start + low + span[1], named.label)] if span else []
 
 
 def check_jwt(data: bytes, match: Any, group: int) -> list[Hit]:
@@ -263,6 +293,7 @@ VALIDATORS: Final[dict[str, Validator]] = {
     "ssn": check_ssn,
     "email": check_email,
     "iban": check_iban,
+    "insert": check_insert,
     "jwt": check_jwt,
     "random": check_random,
     "mixed": check_mixed,
