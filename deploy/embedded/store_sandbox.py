@@ -31,6 +31,7 @@ _NET_RIGHTS: Final = 0b11  # bind and connect TCP
 _SCOPES: Final = 0b11  # abstract sockets and signals
 _READ: Final = _READ_FILE | _READ_DIR | _EXECUTE
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_PR_SET_DUMPABLE: Final = 4
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -88,6 +89,7 @@ def become_user(uid: int, own: Iterable[Path]) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+    _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # else /proc/self stays root's, and the engine reads it
 
 
 def restrict(reach: Reach, abi: int) -> None:
