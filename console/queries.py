@@ -158,12 +158,12 @@ WHERE log_id = {log_id:String} AND partition = {partition:UInt32} AND offset <= 
 """
 
 EPOCHS: Final = """
-SELECT proxy_id, attributes['epoch'] AS epoch, attributes['previous_epoch'] AS previous_epoch, at, kind
+SELECT proxy_id, proxy_epoch AS epoch, kind, attributes
 FROM custody.events
 WHERE kind IN ('proxy.started', 'proxy.stopped')
 ORDER BY at
 """
-"""The runs of the proxies; a session of an older run cannot end any more."""
+"""The runs of the proxies: a session of an older run cannot end any more; a run that stopped said how far it came."""
 
 GAPS: Final = """
 SELECT at, session_id, proxy_id, partition, offset, attributes, error, status

@@ -94,11 +94,15 @@ def judge_completeness(facts: Facts) -> Verdict:
     """Holes, repeats, sessions that do not add up, and losses that the record itself owns to."""
     violations = [*_chain_faults(facts), *_repeats(facts)]
     states = {"open": 0, "lost": 0}
+    notes: list[str] = []
     for session in facts.odd_sessions:
         if fault := session_fault(session, facts):
             violations.append(f"session {session.session_id}: {fault}")
         elif session.closings == 0 and not session.is_custody:
-            states["open" if session.epoch in facts.live_epochs else "lost"] += 1
+            is_open = session.epoch in facts.live_epochs
+            states["open" if is_open else "lost"] += 1
+            if not is_open:
+                notes.append(f"session {session.session_id} is lost: complete to seq {session.last}, end unknown")
     losses = [gap for gap in facts.gaps if is_loss(gap)]
     violations += [describe_gap(gap) for gap in losses]
     counts = {"sessions": facts.sessions, "events": facts.events, **states, "gaps": len(facts.gaps)}
@@ -107,8 +111,8 @@ def judge_completeness(facts: Facts) -> Verdict:
         return Verdict("completeness", Outcome.VIOLATED, summary, tuple(violations[:MAX_FINDINGS]), counts)
     if not facts.events:
         return Verdict("completeness", Outcome.UNDECIDED, "nothing is stored", (), counts)
-    notes = tuple(describe_gap(gap) for gap in facts.gaps[:MAX_FINDINGS])
-    return Verdict("completeness", Outcome.HOLDS, summary, notes, counts)
+    notes += [describe_gap(gap) for gap in facts.gaps]
+    return Verdict("completeness", Outcome.HOLDS, summary, tuple(notes[:MAX_FINDINGS]), counts)
 
 
 def is_loss(gap: Mapping[str, Any]) -> bool:

@@ -11,8 +11,7 @@ def demo(ctx: click.Context, keep: bool) -> None:
 
     The stack is started if it does not run, and then stopped again at the end. Exit code 1 when a check fails.
     """
-    from console.commands.stack import start_stack
     from console.control import find_place
     from console.demo.runner import with_stack
 
-    ctx.exit(with_stack(find_place(), keep, start_stack))
+    ctx.exit(with_stack(find_place(), keep))

@@ -6,6 +6,7 @@ import click
 
 from console import control, registry
 from console.output import EXIT_FINE, EXIT_VIOLATION, print_json, print_table
+from schemas.runtime import read_run_state
 
 STYLES = {"up": "green", "starting": "yellow", "restarting": "red", "down": "red", "yes": "green", "no": "red"}
 
@@ -24,9 +25,19 @@ def start_stack(place: control.Place) -> None:
     """Start what does not run yet, then bring control to what custody.yaml says. Raises CustodyError."""
     from deploy.embedded import stack
 
-    stack.up(place.home)
+    stack.up(place.home, say_nothing if is_up(place) else stack.say_on_stderr)
     with control.open_view(place) as view:
         control.write_changes(place, control.plan(registry.settings_entries(place.settings), view), view)
+
+
+def is_up(place: control.Place) -> bool:
+    """Whether the whole stack serves now, as its supervisor says."""
+    state = read_run_state(place.home, "supervisor")
+    return state is not None and state.is_ready and state.is_alive()
+
+
+def say_nothing(line: str) -> None:
+    """No progress is worth a line where nothing has to be started."""
 
 
 @click.command()

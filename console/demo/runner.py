@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -11,7 +11,8 @@ import click
 
 from console import control, credentials, queries
 from console.commands.connect import find_http_proxy
-from console.commands.verify import gather
+from console.commands.stack import is_up, start_stack
+from console.commands.verify import check
 from console.commands.verify import render as render_verdict
 from console.demo.canaries import Canaries, make_canaries
 from console.demo.checks import Check, check_absent, check_once, check_outcomes, check_tokens
@@ -22,7 +23,7 @@ from console.output import format_duration, format_time, one_line, print_table
 from console.probes import proxy_address
 from console.replay import render, render_header
 from console.store import Store, open_store
-from console.verification import judge, verdicts_exit_code
+from console.verification import verdicts_exit_code
 from schemas.events import ControlKind, EventKind
 from schemas.resources import Delegate, Resource
 
@@ -164,13 +165,13 @@ def report(store: Store, run_id: str, canaries: Canaries, done: Sequence[Done], 
         check_tokens(trail.rows),
     ]
     click.echo("\nChecks")
-    for check in checks:
-        show_check(check)
-    verdicts = judge(gather(store))
+    for item in checks:
+        show_check(item)
+    verdicts = check(store)
     click.echo("\n$ custody verify")
     for verdict in verdicts:
         click.echo("\n".join(render_verdict(verdict)))
-    is_fine = all(check.is_fine for check in checks) and verdicts_exit_code(verdicts) == 0
+    is_fine = all(item.is_fine for item in checks) and verdicts_exit_code(verdicts) == 0
     click.echo("\nThe demo is complete: everything holds." if is_fine else "\nThe demo FAILED: see above.")
     return 0 if is_fine else 1
 
@@ -182,19 +183,17 @@ def show_check(check: Check) -> None:
         click.echo(f"        {fault}")
 
 
-def with_stack(place: control.Place, keep: bool, start: Callable[[control.Place], None]) -> int:
+def with_stack(place: control.Place, keep: bool) -> int:
     """Run the demo on a running stack, or on one that is started for it and stopped again."""
     from deploy.embedded import stack
 
-    parts = stack.status(place.home)
-    was_up = bool(parts) and all(part.is_ready for part in parts)
+    was_up = is_up(place)
     if not was_up:
         click.echo("starting the embedded stack (the first time it fetches archives)")
-    was_running = any(part.pid for part in parts)
     try:
-        start(place)
+        start_stack(place)
         return run_demo(place)
     finally:
-        if not was_running and not keep:
+        if not was_up and not keep:
             click.echo("stopping the embedded stack; `custody demo --keep` leaves it running")
             stack.down(place.home)

@@ -20,7 +20,13 @@ BROKEN: Final[tuple[tuple[str, list[dict[str, Any]], int, str], ...]] = (
     ("two ends", [event(seq, "session.closed", seq - 1) for seq in (1, 2)], 1, "session x-6: closed 2 times"),
     ("loss", [event(1, "audit.gap", 0, attributes={"lost_events": "4"})], 0, "lost_events=4"),
     ("batch", [event(1, "x", 0, batch_seq=0), event(2, "x", 1, batch_seq=2)], 1, "log-8: batches: 1 of 3 are missing"),
-    ("no head", [event(1, "session.opened", 3)], 3, "log-9: origins: begins at 3"),
+    (
+        "run end",
+        [event(1, "proxy.stopped", 0, batch_seq=0, attributes={"batches.0": "4"})],
+        0,
+        "log-9: batches: 3 of 4",
+    ),
+    ("no head", [event(1, "session.opened", 3)], 3, "log-10: origins: begins at 3"),
 )
 """(what, events, progress, what must be found); each case has a log, a session and a proxy run of its own."""
 
