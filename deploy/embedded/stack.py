@@ -110,10 +110,14 @@ def describe_part(name: str, run: RunState | None, seen: dict[str, Any], lag: La
     """Put together what the process, the supervisor and the topics say of a part."""
     is_alive = run is not None and run.is_alive()
     is_ready = is_alive and run is not None and run.is_ready
+    alarms = describe_alarms(run.detail) if run is not None and is_alive else []
     health = "up" if is_ready else "starting" if is_alive else "restarting" if seen else "down"
+    health = "alarm" if is_ready and alarms else health
     notes = [f"restarted {seen['restarts']}x"] if seen.get("restarts") else []
-    if run is not None:
-        notes += [f"{key}: {value}" for key, value in run.detail.items()]
+    notes += alarms
+    if run is not None and is_alive:
+        plain = {key: value for key, value in run.detail.items() if key not in ("alarms", "waiting")}
+        notes += [f"{key}: {value}" for key, value in plain.items() if value and isinstance(value, str | int)]
     if seen.get("error"):
         notes.append(str(seen["error"]))
     if lag is not None and lag.problem:
@@ -121,6 +125,13 @@ def describe_part(name: str, run: RunState | None, seen: dict[str, Any], lag: La
     pid = run.pid if run is not None and is_alive else 0
     ports = dict(run.ports) if run is not None else {}
     return PartStatus(name, pid, is_ready, health, "; ".join(notes), lag.records if lag else None, ports)
+
+
+def describe_alarms(detail: dict[str, Any]) -> list[str]:
+    """What a process says it waits for or stopped at, in its run file: `alarms` by place, `waiting`."""
+    alarms = detail.get("alarms")
+    found = [f"{place}: {text}" for place, text in alarms.items()] if isinstance(alarms, dict) else []
+    return [*found, f"waits: {detail['waiting']}"] if detail.get("waiting") else found
 
 
 def describe_limits(settings: Settings) -> tuple[str, ...]:

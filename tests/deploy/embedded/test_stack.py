@@ -1,11 +1,13 @@
 """`up`, `down` and `status` with real servers: in order, again, after kills, and with nothing left behind."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,11 +15,12 @@ import pytest
 import yaml
 
 from deploy.embedded import stack
+from deploy.embedded.lag import Lag
 from deploy.embedded.process import LOOPBACK, StackError, get_free_port
 from schemas.config import find_settings
 from schemas.errors import ConfigError
 from schemas.events import ControlKind
-from schemas.runtime import Home, read_run_state
+from schemas.runtime import Home, RunState, read_run_state
 from schemas.wire.control import ControlView
 from tests.support.stack import find_processes, make_stack_home
 
@@ -66,6 +69,18 @@ def test_status_shows_each_part(running: Home) -> None:
         assert psutil.pid_exists(part.pid)
         assert part.ports
     assert "kill -9" in stack.describe_limits(find_settings(running))[0]
+
+
+def test_an_alarm_is_no_health() -> None:
+    run = RunState("worker-mask", os.getpid(), True, detail={"alarms": {"raw[1]": "no key"}, "rows": 3, "stages": {}})
+    shown = stack.describe_part("worker-mask", run, {"restarts": 2}, Lag(7))
+    assert (shown.health, shown.lag) == ("alarm", 7)
+    assert shown.detail == "restarted 2x; raw[1]: no key; rows: 3"
+    waiting = replace(run, detail={"alarms": {}, "waiting": "store: refused"})
+    assert stack.describe_part("sink-siem", waiting, {}, None).detail == "waits: store: refused"
+    gone = RunState("store", 2**22 + 1, True)
+    assert stack.describe_part("store", gone, {"phase": "failed"}, None).health == "restarting"
+    assert stack.describe_part("store", None, {}, None).health == "down"
 
 
 def test_a_second_up_finds_all_running(running: Home) -> None:
