@@ -6,5 +6,6 @@ pytest_plugins = [
     "tests.support.store",
     "tests.support.postgres",
     "tests.support.http_api",
+    "tests.support.http_edges",
     "tests.support.homes",
 ]

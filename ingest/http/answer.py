@@ -369,15 +369,17 @@ class AnswerStream(HttpStream):
         if body:
             yield SendHttp(ResponseData(self.stream_id, body), self.context.client)
         is_over = self.is_request_over
-        self.client_state = self.state_done if is_over else self.state_discard
+        self.client_state = self.state_errored if is_over else self.state_discard
         if is_over:
             yield DropStream(self.stream_id)
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        if is_last and not is_over and self.context.client.alpn != b"h2":
+            yield commands.CloseConnection(self.context.client)
 
     def state_discard(self, event: events.Event) -> Any:
         """The answer is out; the rest of the request means nothing."""
         if isinstance(event, RequestEndOfMessage):
-            self.client_state = self.state_done
+            self.client_state = self.state_errored
             yield DropStream(self.stream_id)
 
     def break_off(self, reason: str) -> Any:

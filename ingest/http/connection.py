@@ -6,6 +6,7 @@ import contextlib
 import logging
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,6 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 
 from ingest.http.heads import Claim
 from ingest.identity import Identity, LoginRefused
-from ingest.proxy import new_session_id
 from ingest.session import Session
 from schemas.errors import AuditUnavailable, CustodyError
 from schemas.events import ControlKind, SessionContext
@@ -36,7 +36,7 @@ UPSTREAM_CONNECTIONS: Final = 128
 """Connections to one upstream for one client connection (HTTP/2 streams to an HTTP/1 upstream need one each)."""
 
 WRITE_HIGH_WATER: Final = 65_536
-FIRST_REQUEST_S: Final = 60
+FIRST_REQUEST_S: Final = 10
 """A connection that has not logged in by then is closed."""
 
 RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
@@ -171,7 +171,7 @@ class AgentConnection:
         peer = self.client.peername
         upstream = resource.upstream
         return SessionContext(
-            session_id=new_session_id(),
+            session_id="",  # drawn when it is opened
             principal="",
             agent="",
             resource=resource.name,
@@ -194,7 +194,7 @@ class AgentHandler(server.LiveConnectionHandler):
         self.agent = AgentConnection(service, self.client, resource)
         self.agent.handler = self
         self.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(UPSTREAM_CONNECTIONS))
-        self.timeout_watchdog.timeout = FIRST_REQUEST_S
+        self.timeout_watchdog.timeout = int(resource.limits.connect_timeout_s) if resource else FIRST_REQUEST_S
         self._paused: set[connection.Connection] = set()
         self._resumed = asyncio.Event()
 
@@ -236,6 +236,12 @@ class AgentHandler(server.LiveConnectionHandler):
                 self._resumed.clear()
                 await self._resumed.wait()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing moved for longer than allowed."""
+        watch = self.timeout_watchdog
+        return time.time() - watch.last_activity > watch.timeout
+
     async def on_timeout(self) -> None:
         """Nothing moved for too long."""
         self.agent.close_reason = "idle_timeout"
@@ -252,6 +258,7 @@ class AgentHandler(server.LiveConnectionHandler):
         """mitmproxy's messages may quote content: only that something crashed is kept, and where."""
         if level >= logging.ERROR:
             log.log(level, "the HTTP engine failed on a connection", exc_info=exc_info)
+            self.end("engine_failed")  # its state is unknown: nothing more may pass
 
     def _abort(self, connection_: connection.Connection) -> None:
         io = self.transports.get(connection_)

@@ -231,12 +231,14 @@ class HttpService:
                 writer.close()
 
     async def _watch_expiry(self) -> None:
-        """A live session ends with its credential."""
+        """A live session ends with its credential, or when it is still for too long."""
         while True:
             await asyncio.sleep(CHECK_S)
             for handler in tuple(self.handlers.values()):
                 if handler.agent.has_expired():
                     handler.end("credential_ended")
+                elif handler.is_idle:
+                    handler.end("idle_timeout")
 
     def _end_revoked(self, credential_id: str) -> None:
         for handler in tuple(self.handlers.values()):

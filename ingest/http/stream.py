@@ -233,9 +233,9 @@ class CapturedStream(AnswerStream):
 
     def _record_request(self, ruling: Ruling, body: bytes | None) -> Check:
         """Record the request; a write waits for it. False when it must not go on (the agent has its answer)."""
-        exchange, request = self.exchange, self.flow.request
+        exchange = self.exchange
         try:
-            ticket = exchange.requested(self._statement(), request.http_version, self._recorded_fields(), ruling, body)
+            ticket = exchange.requested(self._statement(), self._version(), self._recorded_fields(), ruling, body)
         except AuditUnavailable:
             yield from self.answer_locally(503, "audit_unavailable", "the audit log does not answer; nothing was done")
             return False
@@ -248,7 +248,7 @@ class CapturedStream(AnswerStream):
         exchange = self.exchange
         message = HOLD_REASON if ruling.verdict == Verdict.HOLD else ruling.reason or "denied by policy"
         try:
-            exchange.requested(self._statement(), self.flow.request.http_version, self._recorded_fields(), ruling, body)
+            exchange.requested(self._statement(), self._version(), self._recorded_fields(), ruling, body)
             exchange.decided(ruling)
             ticket = exchange.completed(status, error=message, verdict=ruling.verdict)
         except AuditUnavailable:
@@ -267,6 +267,10 @@ class CapturedStream(AnswerStream):
         else:
             place = heads.authority(upstream.host, upstream.port, scheme == "https")
         return self._clean(f"{request.method} {scheme}://{place}{request.path}")
+
+    def _version(self) -> str:
+        """E.g. `HTTP/2.0 TLSv1.3`: a tunnel's TLS begins after its session."""
+        return f"{self.flow.request.http_version} {self.context.client.tls_version or ''}".rstrip()
 
     def _clean(self, text: str) -> str:
         return text.replace(self.live.secret.decode("latin-1"), MASKED_CREDENTIAL) if self.is_known else text

@@ -72,6 +72,12 @@ class InterceptionTls(TlsConfig):
         if agent is not None:
             agent.close_reason = "tls_failed"
 
+    def tls_start_client(self, tls_start: tls.TlsData) -> None:
+        """A leaf from our CA; HTTP/2 for every agent that offers it, in whatever order."""
+        super().tls_start_client(tls_start)
+        if tls_start.ssl_conn is not None:
+            tls_start.ssl_conn.set_app_data({**tls_start.ssl_conn.get_app_data(), "server_alpn": b"h2"})
+
     def tls_start_server(self, tls_start: tls.TlsData) -> None:
         """`verify` checks chain and name; `require` is TLS whoever answers."""
         server = tls_start.conn

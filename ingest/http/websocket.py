@@ -43,6 +43,7 @@ class CapturedWebsocket(WebsocketLayer):
         super().__init__(context, flow)
         self._exchange = exchange
         self._agent = agent
+        self._close_code = 0
         self._halves = {True: _Half(exchange), False: _Half(exchange)}
 
     def relay_messages(self, event: events.Event) -> Commands:
@@ -72,7 +73,7 @@ class CapturedWebsocket(WebsocketLayer):
             if ticket and not (yield from self._wait(ticket)):
                 yield from self._break("the audit log does not answer")
                 return
-            if sink.state is ConnectionState.OPEN or sink.state is ConnectionState.REMOTE_CLOSING:
+            if sink.state is ConnectionState.OPEN:
                 yield sink.send2(frame)
 
     def _record(self, found: wsproto.events.Event, is_from_agent: bool) -> Generator[tuple[int, wsproto.events.Event]]:
@@ -118,11 +119,12 @@ class CapturedWebsocket(WebsocketLayer):
     ) -> Commands:
         """A clean close passes on; the peer's reply to it comes back the same way."""
         is_reply = source.state is ConnectionState.CLOSED
+        self._close_code = self._close_code or int(frame.code)
         if not is_reply:
             if sink.state is ConnectionState.OPEN:
                 yield sink.send2(wsproto.events.CloseConnection(frame.code, frame.reason))
             return
-        if not (yield from self._finish(int(frame.code), "")):
+        if not (yield from self._finish(self._close_code, "")):
             yield from self._break("the audit log does not answer")
             return
         if sink.state is ConnectionState.REMOTE_CLOSING:

@@ -1,30 +1,57 @@
-"""A running HTTP proxy with the demo API registered, and an upstream that does what well-behaved ones do not."""
+"""One HTTP proxy for these tests; each test registers resources of its own, so their trails do not mix."""
 
+import itertools
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from schemas.runtime import Home, write_private
 from tests.support.homes import connect_home
 from tests.support.http_api import HttpApi
+from tests.support.http_edges import Edges
 from tests.support.kafka import Kafka
-from tests.support.proxies import Login, Proxy, issue_credential, run_proxy
+from tests.support.proxies import Login, Proxy, Trail, issue_credential, run_proxy, wait_for_trails
+
+_numbers = itertools.count(1)
 
 
 @dataclass
-class Captured:
-    """The proxy, a login, and how to reach the demo API through it."""
+class Front:
+    """A resource and its listener."""
 
-    home: Home
-    proxy: Proxy
-    login: Login
+    captured: "Captured"
+    name: str
     port: int
-    resource: str
+    upstream_port: int
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def trails(self, count: int = 1) -> list[Trail]:
+        """The sessions on this resource, once so many are closed."""
+        return wait_for_trails(self.captured.home, self.name, count)
+
+    def trail(self) -> Trail:
+        (trail,) = self.trails()
+        return trail
+
+
+@dataclass
+class Captured:
+    """The proxy, a login for everything, and what it fronts."""
+
+    home: Home
+    proxy: Proxy
+    login: Login
+    api_port: int = 0
+    ca: str = field(default="")
 
     @property
     def bearer(self) -> dict[str, str]:
@@ -35,14 +62,38 @@ class Captured:
         """The regular proxy, with the login."""
         return f"http://{self.login.id}:{self.login.secret}@127.0.0.1:{self.proxy.ports['http_proxy']}"
 
+    def front(self, port: int, **settings: object) -> Front:
+        """Register an upstream under a new name."""
+        name = f"web-{self.proxy.process.pid}-{next(_numbers)}"
+        upstream = {"host": "127.0.0.1", "port": port, **settings.pop("upstream", {})}  # type: ignore[dict-item]
+        resource = self.proxy.register(name, "http", upstream, **settings)
+        return Front(self, name, resource.listen, port)
+
+    def front_api(self, **settings: object) -> Front:
+        """The demo API, with its token put on by the proxy."""
+        return self.front(self.api_port, upstream={"secret": "file:upstream/api.token"}, **settings)
+
+
+@pytest.fixture(scope="package")
+def captured(
+    secrets_home: Home, tmp_path_factory: pytest.TempPathFactory, kafka: Kafka, http_server: HttpApi
+) -> Iterator[Captured]:
+    home = Home(tmp_path_factory.mktemp("http") / "home")
+    shutil.copytree(secrets_home.root, home.root)
+    connect_home(home, kafka, ports={"http_proxy": 0}, capture={"audit_timeout_s": 3})
+    write_private(home.secrets / "upstream/api.token", http_server.token.encode())
+    with run_proxy(home, "ingest.http", "proxy-http") as proxy:
+        login = issue_credential(home, proxy.writer)
+        yield Captured(home, proxy, login, http_server.port, str(home.ca / "custody-ca-cert.pem"))
+
 
 @pytest.fixture
-def captured(bare_home: Home, kafka: Kafka, http_server: HttpApi) -> Iterator[Captured]:
-    connect_home(bare_home, kafka, ports={"http_proxy": 0})
-    with run_proxy(bare_home, "ingest.http", "proxy-http") as proxy:
-        login = issue_credential(bare_home, proxy.writer)
-        write_private(bare_home.secrets / "upstream/api.token", http_server.token.encode())
-        name = f"api-{http_server.port}-{proxy.process.pid}"
-        upstream = {"host": http_server.host, "port": http_server.port, "secret": "file:upstream/api.token"}
-        resource = proxy.register(name, "http", upstream)
-        yield Captured(bare_home, proxy, login, resource.listen, name)
+def edge(captured: Captured, edges: Edges) -> Front:
+    """The ill-behaved upstream behind a listener of its own."""
+    return captured.front(edges.port)
+
+
+@pytest.fixture
+def api(captured: Captured) -> Front:
+    """The demo API behind a listener of its own."""
+    return captured.front_api()

@@ -2,18 +2,17 @@
 
 import httpx
 
-from tests.ingest.http.conftest import Captured
-from tests.support.proxies import wait_for_trails
+from tests.ingest.http.conftest import Captured, Front
 
 
-def test_a_read_and_a_write_are_recorded_with_what_came_back(captured: Captured) -> None:
-    with httpx.Client(base_url=captured.url, headers=captured.bearer) as client:
+def test_a_read_and_a_write_are_recorded_with_what_came_back(captured: Captured, api: Front) -> None:
+    with httpx.Client(base_url=api.url, headers=captured.bearer) as client:
         listed = client.get("/customers", headers={"traceparent": "00-abc-def-01", "X-Custody-Plan-Step": "3"})
         assert listed.status_code == 200
         assert listed.json()[0]["name"] == "Ada Example"
         created = client.post("/orders", json={"customer_id": 1, "item": "pen", "quantity": 2})
         assert created.status_code == 201
-    (trail,) = wait_for_trails(captured.home, captured.resource, 1)
+    trail = api.trail()
     assert trail.kinds() == [
         "session.opened",
         "action.requested",

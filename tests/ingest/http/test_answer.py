@@ -1,0 +1,177 @@
+"""What a client would notice of an intermediary, and what upstreams do wrong."""
+
+import json
+import socket
+import subprocess
+import threading
+import time
+
+import httpx
+import pytest
+
+from tests.ingest.http.conftest import Captured, Front
+from tests.support.http_edges import Edges
+
+
+def raw(front: Front, captured: Captured, request: str, until: bytes = b"") -> bytes:
+    """Send a request as it stands (with the credential added) and read to the end, or until bytes were seen."""
+    head = request.format(auth=f"Authorization: {captured.bearer['Authorization']}")
+    with socket.create_connection(("127.0.0.1", front.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        received = b""
+        while (not until or until not in received) and (data := connection.recv(65536)):
+            received += data
+    return received
+
+
+def test_trailers_arrive_and_are_recorded(captured: Captured, edge: Front) -> None:
+    request = "GET /trailers HTTP/1.1\r\nHost: x\r\n{auth}\r\nConnection: close\r\n\r\n"
+    assert raw(edge, captured, request).endswith(b"4\r\nbody\r\n0\r\nX-Sum: 42\r\n\r\n")
+    (outcome,) = edge.trail().of("action.completed")
+    assert outcome.attributes["trailer.x-sum"] == "42"
+    assert outcome.payload == b"body"
+
+
+def test_early_hints_pass_before_the_answer(captured: Captured, edge: Front) -> None:
+    received = raw(edge, captured, "GET /hints HTTP/1.1\r\nHost: x\r\n{auth}\r\n\r\n", until=b"hinted")
+    assert received.startswith(b"HTTP/1.1 103 ")
+    assert b"\r\n\r\nHTTP/1.1 200 OK\r\n" in received
+
+
+def test_a_chunk_arrives_before_the_next_one_exists(captured: Captured, edge: Front, edges: Edges) -> None:
+    with (
+        httpx.Client(base_url=edge.url, headers=captured.bearer) as client,
+        client.stream("GET", "/late") as answer,
+    ):
+        pieces = answer.iter_bytes()
+        assert next(pieces) == b"first\n"
+        time.sleep(0.5)  # long enough for the progress record of what was already delivered
+        httpx.get(f"http://127.0.0.1:{edges.port}/go")
+        assert next(pieces) == b"second\n"
+    trail = edge.trail()
+    (progress,) = trail.of("data.received")
+    (outcome,) = trail.of("action.completed")
+    assert progress.payload == b"first\n"
+    assert (outcome.payload, outcome.payload_bytes) == (b"second\n", 13)
+
+
+def test_an_answer_that_ends_by_closing_gets_a_true_end_mark(captured: Captured, edge: Front) -> None:
+    request = "GET /unframed HTTP/1.1\r\nHost: x\r\n{auth}\r\nConnection: close\r\n\r\n"
+    received = raw(edge, captured, request)
+    assert b"transfer-encoding: chunked" in received.lower()
+    assert received.endswith(b"0\r\n\r\n")
+
+
+def test_an_answer_cut_short_is_never_complete(captured: Captured, edge: Front) -> None:
+    with httpx.Client(base_url=edge.url, headers=captured.bearer) as client, pytest.raises(httpx.TransportError):
+        client.get("/cut")
+    (outcome,) = edge.trail().of("action.completed")
+    assert (outcome.status, outcome.error) == ("499", "the upstream broke off")
+
+
+def test_a_redirect_leads_back_to_the_listener(captured: Captured, edge: Front) -> None:
+    with httpx.Client(base_url=edge.url, headers=captured.bearer, follow_redirects=True) as client:
+        answer = client.get("/redirect")
+    assert answer.status_code == 200
+    assert str(answer.url) == f"{edge.url}/echo"
+
+
+def test_the_upstream_sees_its_own_name_and_no_custody(captured: Captured, edge: Front, edges: Edges) -> None:
+    headers = {**captured.bearer, "X-Custody-Plan-Step": "1", "X-Other": "kept", "Expect": "100-continue"}
+    with httpx.Client(base_url=edge.url, headers=headers) as client:
+        seen = client.post("/echo", content=b"hello").json()
+    assert seen["headers"]["host"] == f"127.0.0.1:{edges.port}"
+    assert seen["headers"]["x-forwarded-host"] == edge.host
+    assert seen["headers"]["x-other"] == "kept"
+    assert seen["bytes"] == 5
+    assert not {"authorization", "x-custody-plan-step", "expect"} & set(seen["headers"])
+
+
+def test_coded_content_is_recorded_as_it_reads(captured: Captured, edge: Front) -> None:
+    with httpx.Client(base_url=edge.url, headers=captured.bearer) as client:
+        assert client.get("/packed").json() == {"card": "none"}
+        assert len(client.get("/bomb").content) == 50 << 20
+    packed, bomb = edge.trail().of("action.completed")
+    assert (packed.payload, packed.attributes["payload.decoded"]) == (b'{"card": "none"}', "gzip")
+    assert bomb.payload == bytes(65_536)
+
+
+@pytest.mark.parametrize("path", ["/garbage", "/endless-head", "/unasked-upgrade"])
+def test_a_broken_upstream_is_a_502(captured: Captured, edge: Front, path: str) -> None:
+    with httpx.Client(base_url=edge.url, headers=captured.bearer) as client:
+        answer = client.get(path)
+    assert answer.status_code == 502
+    assert answer.json()["code"] == "upstream_failed"
+    (outcome,) = edge.trail().of("action.completed")
+    assert outcome.status == "502"
+
+
+def test_an_absent_upstream_is_a_502(captured: Captured) -> None:
+    front = captured.front(9)
+    with httpx.Client(base_url=front.url, headers=captured.bearer) as client:
+        assert client.get("/").json() == {"error": "the upstream cannot be reached", "code": "upstream_failed"}
+    (outcome,) = front.trail().of("action.completed")
+    assert outcome.status == "502"
+
+
+def test_answers_without_content_keep_their_head(captured: Captured, edge: Front) -> None:
+    with httpx.Client(base_url=edge.url, headers=captured.bearer) as client:
+        answer = client.get("/empty")
+        assert (answer.status_code, answer.headers["etag"], answer.content) == (304, '"1"', b"")
+        assert client.head("/echo").status_code in (200, 502)
+
+
+def test_an_early_refusal_reaches_an_uploading_client(captured: Captured, edge: Front) -> None:
+    command = [
+        "curl",
+        "-sS",
+        "-H",
+        f"Authorization: {captured.bearer['Authorization']}",
+        "-T",
+        "-",
+        f"{edge.url}/early",
+    ]
+    process = subprocess.run(command, input=bytes(1 << 20), capture_output=True, timeout=30)
+    assert process.stdout == b"full"
+
+
+def test_an_agent_that_leaves_ends_the_upstream_request_and_the_session(
+    captured: Captured, edge: Front, edges: Edges
+) -> None:
+    with httpx.Client(base_url=edge.url, headers=captured.bearer, timeout=0.5) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("/silence")
+    trail = edge.trail()
+    assert trail.events[-1].status == "agent_disconnected"
+    assert trail.of("action.completed")[0].error == "the agent broke off"
+    deadline = time.monotonic() + 5
+    while edges.open and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert edges.open == 0
+
+
+def test_uploads_keep_their_trailers(captured: Captured, edge: Front) -> None:
+    request = (
+        "POST /echo HTTP/1.1\r\nHost: x\r\n{auth}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        "5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n"
+    )
+    received = raw(edge, captured, request)
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["trailers"] == {"x-sum": "7"}
+    trail = edge.trail()
+    (whole,) = trail.of("data.sent")
+    assert (whole.payload, whole.payload_bytes, whole.attributes["stream.end"]) == (b"hello", 5, "whole")
+
+
+def test_many_agents_at_once(captured: Captured, edge: Front) -> None:
+    def ask() -> None:
+        with httpx.Client(base_url=edge.url, headers=captured.bearer) as client:
+            for _ in range(3):
+                assert client.get("/echo").status_code == 200
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    trails = edge.trails(20)
+    assert [len(trail.of("action.completed")) for trail in trails] == [3] * 20

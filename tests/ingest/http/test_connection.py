@@ -1,0 +1,213 @@
+"""Who may come in, and how it is recorded when somebody may not."""
+
+import socket
+import subprocess
+import time
+from base64 import b64encode
+from pathlib import Path
+
+import httpx
+import pytest
+
+from schemas.events import ControlKind
+from tests.ingest.http.conftest import Captured, Front
+from tests.support.http_edges import Edges
+from tests.support.proxies import issue_credential, read_raw, read_trails
+
+
+def test_without_a_credential_there_is_a_challenge_and_a_record(edge: Front, edges: Edges) -> None:
+    with httpx.Client(base_url=edge.url) as client:
+        answer = client.get("/echo")
+    assert answer.status_code == 401
+    assert answer.headers.get_list("www-authenticate") == ['Bearer realm="custody"', 'Basic realm="custody"']
+    assert answer.json()["code"] == "login_refused"
+    trail = edge.trail()
+    assert trail.kinds() == ["session.opened", "session.closed"]
+    assert trail.events[-1].status == "login_refused"
+    assert trail.context.principal == "unauthenticated"
+    assert not edges.seen
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Bearer agent-1.guessed",
+        "Bearer nobody.secret",
+        "Bearer",
+        "Basic !!!",
+        "Digest x",
+        f"Bearer {'a' * 600}.b",
+        "Bearer .",
+    ],
+)
+def test_a_wrong_credential_is_refused_and_never_recorded(edge: Front, captured: Captured, value: str) -> None:
+    with httpx.Client(base_url=edge.url) as client:
+        assert client.get("/echo", headers={"Authorization": value}).status_code == 401
+    assert edge.trail().events[-1].status == "login_refused"
+    assert b"guessed" not in recorded_bytes(captured, edge)
+
+
+def test_basic_and_bearer_both_open_a_session(edge: Front, captured: Captured) -> None:
+    basic = b64encode(f"{captured.login.id}:{captured.login.secret}".encode()).decode()
+    with httpx.Client(base_url=edge.url) as client:
+        assert client.get("/echo", headers={"Authorization": f"Basic {basic}"}).status_code == 200
+        assert client.get("/echo", headers={"Proxy-Authorization": f"Basic {basic}"}).status_code == 200
+    assert len(edge.trail().of("action.completed")) == 2
+
+
+def test_a_credential_for_another_resource_is_refused(edge: Front, captured: Captured) -> None:
+    login = issue_credential(captured.home, captured.proxy.writer, "agent-elsewhere", ("other",))
+    headers = {"Authorization": f"Bearer {login.id}.{login.secret}"}
+    assert httpx.get(f"{edge.url}/echo", headers=headers).status_code == 401
+    trail = edge.trail()
+    assert trail.context.credential_id == "agent-elsewhere"
+    assert trail.events[-1].attributes["detail"] == f"credential is not for {edge.name}"
+
+
+def test_a_revoked_credential_ends_its_connection(edge: Front, captured: Captured) -> None:
+    login = issue_credential(captured.home, captured.proxy.writer, f"agent-revoked-{edge.port}")
+    headers = {"Authorization": f"Bearer {login.id}.{login.secret}"}
+    with httpx.Client(base_url=edge.url, headers=headers) as client:
+        assert client.get("/echo").status_code == 200
+        captured.proxy.writer.put(ControlKind.REVOCATION, login.id, {"reason": "test"})
+        assert edge.trail().events[-1].status in ("credential_revoked", "credential_ended")
+        assert client.get("/echo").status_code == 401
+
+
+def test_the_regular_proxy_reaches_registered_destinations_only(edge: Front, captured: Captured, edges: Edges) -> None:
+    with httpx.Client(proxy=captured.proxy_url) as client:
+        assert client.get(f"http://127.0.0.1:{edge.upstream_port}/echo").status_code == 200
+        refused = client.get("http://127.0.0.1:1/secret")
+    assert (refused.status_code, refused.json()["code"]) == (403, "denied")
+    assert edge.trail().of("action.requested")[0].statement == f"GET http://127.0.0.1:{edge.upstream_port}/echo"
+    denied = [t for t in read_trails(captured.home, "unregistered") if t.of("action.completed")][-1]
+    (request,) = denied.of("action.requested")
+    assert (request.statement, request.verdict) == ("GET http://127.0.0.1:1/secret", "deny")
+    assert denied.context.principal == "ann@example.test"
+
+
+def test_the_regular_proxy_challenges(captured: Captured) -> None:
+    port = captured.proxy.ports["http_proxy"]
+    with httpx.Client(proxy=f"http://127.0.0.1:{port}") as client:
+        answer = client.get("http://127.0.0.1:1/")
+    assert answer.status_code == 407
+    assert 'Basic realm="custody"' in answer.headers.get_list("proxy-authenticate")
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"\x16\x03\x01\x00\x05hello\r\n\r\n", b"400"),
+        (b"GET / HTTP/9.9.9\r\n\r\n", b"400"),
+        (b"GET\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nno colon here\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nBad Name: 1\r\n\r\n", b"400"),
+        (b"CONNECT example.test:443 HTTP/1.1\r\nHost: example.test\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 500 + b"\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\nX: " + b"y" * 300_000, b"431"),
+    ],
+)
+def test_malformed_requests_get_a_clear_error_and_a_record(
+    edge: Front, edges: Edges, request_bytes: bytes, status: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=10) as connection:
+        connection.sendall(request_bytes)
+        received = b""
+        try:
+            while data := connection.recv(65536):
+                received += data
+        except ConnectionResetError:
+            pass
+    assert received.startswith(b"HTTP/1.1 " + status)
+    assert b'"code": "bad_request"' in received
+    assert edge.trail().events[-1].status == "bad_request"
+    assert not edges.seen
+
+
+def test_a_broken_chunk_ends_the_request(edge: Front, captured: Captured) -> None:
+    head = f"POST /echo HTTP/1.1\r\nHost: x\r\nAuthorization: {captured.bearer['Authorization']}\r\n"
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=10) as connection:
+        connection.sendall(head.encode() + b"Transfer-Encoding: chunked\r\n\r\nnot a size\r\n")
+        assert connection.recv(10) == b""
+    trail = edge.trail()
+    assert trail.of("action.completed")[0].status == "499"
+
+
+def recorded_bytes(captured: Captured, front: Front) -> bytes:
+    """Everything recorded on a resource, as text."""
+    found = []
+    for batch in read_raw(captured.home):
+        found += [repr(item.event) + repr(batch.sessions[item.session]) for item in batch.events]
+    return "".join(found).encode()
+
+
+def test_the_credential_is_neither_recorded_nor_forwarded(edge: Front, captured: Captured, edges: Edges) -> None:
+    secret = captured.login.secret
+    with httpx.Client(base_url=edge.url, headers=captured.bearer) as client:
+        assert client.get("/echo", headers={"X-Note": "fine"}).status_code == 200
+        assert client.get(f"/echo?key={secret}").status_code == 400
+        assert client.get("/echo", headers={"Cookie": f"session={secret}"}).status_code == 400
+        assert client.post("/echo", content=f"key={secret}").status_code == 400
+        with pytest.raises(httpx.TransportError):
+            client.post("/echo", content=iter([b"start", f"key={secret}".encode()]))
+    trail = edge.trails(1)[0]
+    assert [event.status for event in trail.of("action.completed")] == ["200", "400", "400", "400", "499"]
+    everything = recorded_bytes(captured, edge)
+    encoded = b64encode(f"{captured.login.id}:{secret}".encode())
+    assert secret.encode() not in everything and encoded not in everything
+    assert secret not in repr(edges.seen)
+    assert secret not in Path(captured.proxy.log).read_text()
+
+
+def test_the_upstream_gets_the_resources_own_credential(api: Front, captured: Captured) -> None:
+    token = (captured.home.secrets / "upstream/api.token").read_bytes()
+    with httpx.Client(base_url=api.url, headers=captured.bearer) as client:
+        assert client.get("/customers").status_code == 200
+    api.trail()
+    assert token not in recorded_bytes(captured, api)
+
+
+def test_a_removed_resource_closes_its_listener_and_sessions(edge: Front, captured: Captured) -> None:
+    with httpx.Client(base_url=edge.url, headers=captured.bearer) as client:
+        assert client.get("/echo").status_code == 200
+        captured.proxy.writer.put(ControlKind.RESOURCE, edge.name, None)
+        assert edge.trail().events[-1].status == "resource_removed"
+        with pytest.raises(httpx.TransportError):
+            client.get("/echo")
+
+
+def test_a_half_closed_client_is_let_go(edge: Front, captured: Captured) -> None:
+    head = f"GET /silence HTTP/1.1\r\nHost: x\r\nAuthorization: {captured.bearer['Authorization']}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=10) as connection:
+        connection.sendall(head.encode())
+        time.sleep(0.3)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(10) == b""
+    assert edge.trail().events[-1].status == "agent_disconnected"
+
+
+def test_no_descriptor_and_no_session_stays_open(edge: Front, captured: Captured) -> None:
+    descriptors = Path(f"/proc/{captured.proxy.process.pid}/fd")
+    before = len(list(descriptors.iterdir()))
+    for _ in range(10):
+        with httpx.Client(base_url=edge.url, headers=captured.bearer, timeout=0.3) as client:
+            client.get("/echo")
+            with pytest.raises(httpx.ReadTimeout):
+                client.get("/silence")
+    edge.trails(10)
+    deadline = time.monotonic() + 10
+    while len(list(descriptors.iterdir())) > before + 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(list(descriptors.iterdir())) <= before + 2
+
+
+def test_curl_speaks_through_both_doors(edge: Front, captured: Captured) -> None:
+    login = f"{captured.login.id}:{captured.login.secret}"
+    reverse = ["curl", "-sS", "--fail", "-u", login, "-d", "a=1", f"{edge.url}/echo"]
+    assert b'"bytes": 3' in subprocess.run(reverse, capture_output=True, check=True, timeout=20).stdout
+    regular = ["curl", "-sS", "--fail", "-x", captured.proxy_url, f"http://127.0.0.1:{edge.upstream_port}/echo"]
+    assert b'"bytes": 0' in subprocess.run(regular, capture_output=True, check=True, timeout=20).stdout
+    assert len(edge.trails(2)) == 2
