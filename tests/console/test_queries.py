@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,3 +108,12 @@ def test_rest(reader: Store) -> None:
     assert sorted(ids(reader.rows(queries.RUN_SESSIONS, {"run_id": "run-1"}))) == ["s1", "s2"]
     assert len(reader.rows(queries.RUN_EVENTS, {"run_id": "run-1"})) == 7
     assert "canonical" in reader.rows(queries.RUN_EVERYTHING, {"run_id": "run-1"})[0]
+
+
+def test_the_examples_of_the_docs_run(reader: Store) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "query.md").read_text("utf-8")
+    (block,) = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    examples = [part.strip() for part in re.sub(r"^--.*$", "", block, flags=re.MULTILINE).split(";\n") if part.strip()]
+    assert len(examples) > 5
+    for sql in examples:
+        reader.rows(sql)
