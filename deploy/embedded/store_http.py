@@ -13,7 +13,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
@@ -23,13 +23,14 @@ from deploy.embedded.store_codec import PACKERS, BodyReader, make_unpacker, pick
 from deploy.embedded.store_engine import APPENDABLE, Answer, Engine, Handle, Lane
 from deploy.embedded.store_errors import QueryError, QueryRefused, bad_request, refused, too_large
 from deploy.embedded.store_guard import Statement, decide
-from deploy.embedded.store_insert import MAX_HEAD_BYTES, check_insert, is_insert, parse_head, pick_settings
+from deploy.embedded.store_insert import MAX_HEAD_BYTES, InsertHead, check_insert, is_insert, parse_head, pick_settings
 from deploy.embedded.store_roles import DATABASE, Role
 from deploy.embedded.store_spool import Body, Inbox
 
 log = logging.getLogger("custody.store")
 
 MAX_QUERY_BYTES: Final = 256 << 10
+MAX_UPLOADS: Final = 8
 MIN_PACKED_BYTES: Final = 1024
 CHUNK_BYTES: Final = 256 << 10
 DATABASES: Final = frozenset({"", "default", DATABASE})
@@ -66,7 +67,8 @@ class Front:
 
     engine: Engine
     inbox: Inbox
-    passwords: Mapping[Role, bytes]
+    passwords: Mapping[Role, bytes] = field(repr=False)
+    uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_UPLOADS))
 
     def make_app(self) -> web.Application:
         """The web application. Bodies are bounded by the inbox, not by aiohttp."""
@@ -123,8 +125,9 @@ class Exchange:
         self.role = self._authenticate()
         reader = BodyReader(self.request.content, make_unpacker(self.request.headers.get("Content-Encoding", "")))
         head = self.params.get("query", "").encode()
-        if self.params.get("decompress") == "1":
-            raise bad_request("decompress=1 is not available; use Content-Encoding")
+        for name in ("compress", "decompress"):
+            if self.params.get(name) == "1":
+                raise bad_request(f"{name}=1 is not available; use Accept-Encoding and Content-Encoding")
         waiting = b"" if is_insert(head) else await reader.take(MAX_HEAD_BYTES)
         text = _join(head, waiting)
         if is_insert(text):
@@ -187,18 +190,22 @@ class Exchange:
         assert self.role is not None  # noqa: S101 - set by run
         check_insert(self.role, insert)
         settings = pick_settings(self.params)
+        # Beyond MAX_UPLOADS a client waits with its body unread, so that files and memory stay bounded.
+        async with self.front.uploads:
+            answer = await self._store(insert, settings, text[insert.length :], reader)
+        self._log(f"insert {insert.table}", answer)
+        written = Answer(b"", answer.rows_read, answer.rows_written, answer.bytes_written)
+        return await self._reply(written, "TabSeparated")
+
+    async def _store(self, insert: InsertHead, settings: dict[str, str], first: bytes, reader: BodyReader) -> Answer:
+        lane = self.front.engine.admin if self.role is Role.SCHEMA else self.front.engine.write
         with self.front.inbox.open_body() as body:
-            await self._spool(body, text[insert.length :], reader)
+            await self._spool(body, first, reader)
             if not body.size:
                 raise QueryError(108, "NO_DATA_TO_INSERT", "No data to insert")
             sql = insert.statement(str(body.path), settings)
-            lane = self.front.engine.admin if self.role is Role.SCHEMA else self.front.engine.write
             work = asyncio.ensure_future(lane.call(lambda handle: _run_insert(handle, sql), hidden=str(body.path)))
-            answer = await _outlast(work)
-        self._log(f"insert {insert.table}", answer)
-        return await self._reply(
-            Answer(b"", answer.rows_read, answer.rows_written, answer.bytes_written), "TabSeparated"
-        )
+            return await _outlast(work)
 
     async def _spool(self, body: Body, first: bytes, reader: BodyReader) -> None:
         body.write(first)

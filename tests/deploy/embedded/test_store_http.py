@@ -167,6 +167,15 @@ def test_request_bodies_may_be_compressed(store: Store, encoding: str) -> None:
 def test_unknown_encodings_are_refused(store: Store) -> None:
     assert ask(store, b"x", headers={"Content-Encoding": "compress"}).status == 400
     assert ask(store, b"x", decompress="1").status == 400
+    assert ask(store, "SELECT 1", compress="1").status == 400
+
+
+def test_many_uploads_at_once(store: Store) -> None:
+    statement = "INSERT INTO progress (sink, offset) FORMAT CSV"
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        replies = pool.map(lambda n: ask(store, f"many,{n}", role="writer", query=statement), range(24))
+    assert {reply.status for reply in replies} == {200}
+    assert count(store, "many") == 24
 
 
 @pytest.mark.parametrize("encoding", ["lz4", "zstd", "gzip", "deflate"])
