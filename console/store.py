@@ -52,9 +52,12 @@ class Store:
         return found[0] if found else {}
 
     def stream(self, sql: str, format: str) -> Iterator[bytes]:
-        """The answer's bytes in a format of ClickHouse, in pieces. Raises QueryFailed, Unreachable."""
+        """The answer's bytes in pieces; `format` is one of ClickHouse's, "" when the statement names it itself.
+
+        Raises QueryFailed, Unreachable.
+        """
         with _mapped():
-            stream: Any = self.client.raw_stream(sql, fmt=format)
+            stream: Any = self.client.raw_stream(sql, fmt=format or None)
             try:
                 while piece := stream.read(1 << 16):
                     yield piece

@@ -1,6 +1,7 @@
 """`custody query SQL`: the reader's login, so nothing can be written, dropped or read outside the record."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -11,6 +12,8 @@ from console.output import print_table
 from schemas.errors import ConfigError
 
 MAX_TABLE_BYTES: Final = 32 << 20
+OWN_FORMAT: Final = re.compile(r"\bFORMAT\s+\w+$", re.IGNORECASE)
+"""A statement that names its format is answered in it."""
 
 
 @click.command()
@@ -26,8 +29,9 @@ def query(sql: str, format: str | None) -> None:
     if not statement:
         raise ConfigError("no SQL was given")
     with open_store(find_place()) as store:
-        if format is not None:
-            for piece in store.stream(statement, format):
+        own = OWN_FORMAT.search(statement)
+        if format is not None or own:
+            for piece in store.stream(statement, "" if own else format or ""):
                 sys.stdout.buffer.write(piece)
             return
         print_answer(b"".join(bounded(store.stream(statement, "JSONCompact"))))

@@ -24,6 +24,10 @@ def test_json_and_csv(custody: Run, filled: Record) -> None:
     assert custody("query", SQL, "--csv").out.splitlines()[0] == '"seq","statement"'
 
 
+def test_a_statement_may_name_its_format(custody: Run, filled: Record) -> None:
+    assert custody("query", "SELECT 1 AS a, 2 AS b FORMAT TSVWithNames").out == "a\tb\n1\t2\n"
+
+
 def test_from_standard_input(custody: Run, filled: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("SELECT 41 + 1 AS answer;\n"))
     assert "42" in custody("query", "-").out
