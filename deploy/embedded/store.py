@@ -129,6 +129,7 @@ def main() -> int:
     """Process entry; exit code 2 with one line when it cannot start."""
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # it would log request lines that it cannot read
     os.umask(0o077)
     try:
         run(StoreSettings.load(Home(find_home())))

@@ -56,7 +56,7 @@ BINARY_FORMATS: Final = frozenset(
     "Native RowBinary RowBinaryWithNames RowBinaryWithNamesAndTypes Arrow ArrowStream Parquet ORC Avro MsgPack"
     " BSONEachRow RawBLOB Npy".split()
 )
-FORM_TYPES: Final = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
+FORM_TYPE: Final = "multipart/form-data"  # a plain query in the body often calls itself urlencoded (curl does)
 ERASE_COMMENT: Final = re.compile(r"ERASE ([\w.:-]{1,128})", re.ASCII)
 QUERY_ID: Final = re.compile(r"[\w.:@/-]{1,128}", re.ASCII)
 
@@ -97,6 +97,9 @@ class Front:
             return exchange.fail(QueryError(1002, "UNKNOWN_EXCEPTION", "the store cannot read or write its files"))
         except web.HTTPRequestEntityTooLarge:
             return exchange.fail(too_large("the query", MAX_QUERY_BYTES))
+        except Exception as error:  # its text may hold a query, so only its kind is told
+            log.error("failed query=%s: %s", exchange.digest or "-", type(error).__name__)
+            return exchange.fail(QueryError(1002, "UNKNOWN_EXCEPTION", "the store failed on this request"))
 
 
 async def _answer_ping(_request: web.Request) -> web.Response:
@@ -116,9 +119,9 @@ class Exchange:
         self.digest = ""
 
     async def run(self) -> web.StreamResponse:
-        if self.request.content_type in FORM_TYPES and self.request.method == "POST" and "query" not in self.params:
+        if self.request.content_type == FORM_TYPE and self.request.method == "POST" and "query" not in self.params:
             self.role = self._authenticate()
-            self.params |= {k: v for k, v in (await self.request.post()).items() if isinstance(v, str)}
+            self.params |= await self._read_form()
             return await self._read(self.params.get("query", "").encode())
         if "query" not in self.params and self.request.method == "GET" and not self.request.can_read_body:
             return web.Response(text="Ok.\n")
@@ -141,6 +144,13 @@ class Exchange:
         if database not in DATABASES:
             raise QueryError(81, "UNKNOWN_DATABASE", f"Database {database[:64]} does not exist or is not available")
         return role
+
+    async def _read_form(self) -> dict[str, str]:
+        try:
+            fields = await self.request.post()
+        except ValueError:
+            raise bad_request("the form is damaged") from None
+        return {name: value for name, value in fields.items() if isinstance(value, str)}
 
     async def _read(self, query: bytes) -> web.StreamResponse:
         """Everything but INSERT: parsed and decided on by the same handle that then runs it."""

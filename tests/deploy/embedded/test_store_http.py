@@ -4,6 +4,7 @@ import concurrent.futures
 import gzip
 import http.client
 import json
+import socket
 import urllib.parse
 import zlib
 from base64 import b64encode
@@ -94,8 +95,13 @@ def test_a_query_may_stand_in_the_url_the_body_or_both(store: Store) -> None:
     assert ask(store, method="GET", query="SELECT 1").text == "1\n"
     assert ask(store, query="SELECT 2").text == "2\n"
     assert ask(store, "+ 3", query="SELECT 1").text == "4\n"
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert ask(store, urllib.parse.urlencode({"query": "SELECT {a:UInt8}", "param_a": "5"}), headers=form).text == "5\n"
+    curl = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert ask(store, "SELECT 1 + 1", headers=curl).text == "2\n"
+    parts = {"query": "SELECT {a:UInt8}", "param_a": "5"}
+    lines = [f'--b\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in parts.items()]
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert ask(store, "".join(lines) + "--b--\r\n", headers=form).text == "5\n"
+    assert ask(store, "no form at all", headers=form).status == 400
     assert ask(store, "SELECT {a:String}, {b:Array(UInt8)}", param_a="x\\ty", param_b="[1,2]").text == "x\\ty\t[1,2]\n"
     assert ask(store, method="GET", query="SELECT 1 -- " + "x" * 100_000).text == "1\n"
 
@@ -250,6 +256,11 @@ def test_nothing_of_a_query_or_a_login_is_logged(store: Store) -> None:
     ask(store, f"{canary},1", role="writer", query="INSERT INTO progress (sink, offset) FORMAT CSV")
     ask(store, "SELECT 1", role=None, user=canary, password=canary)
     ask(store, "SELECT 1", query_id=canary)
+    ask(store, canary, headers={"Content-Type": f"multipart/form-data; boundary={canary}"})
+    for line in (f"GET /?query={canary} HTTP/9.9\r\n\r\n", f"{canary}\r\n\r\n", f"GET / HTTP/1.1\r\n{canary}\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", store.port), 30) as raw:
+            raw.sendall(line.encode())
+            assert b" 400 " in raw.recv(65536)
     log = store.log_text()
     assert canary not in log
     assert not any(store.password(role) in log for role in ("reader", "writer", "retention", "schema"))
