@@ -72,7 +72,7 @@ class StageApp(faust.App):  # type: ignore[misc]
         return Transport(self.conf.broker_producer, self)
 
 
-def make_app(settings: Settings, home: Home, component: str, instance: str = "0", compression: str = "lz4") -> StageApp:
+def make_app(settings: Settings, home: Home, component: str, instance: str = "0", compression: str = "zstd") -> StageApp:
     """An app that logs in as `component`. `instance` names this worker among those of one component."""
     brokers = [URL(f"kafka://{address.strip()}") for address in settings.bootstrap().split(",")]
     credentials = faust.SASLCredentials(

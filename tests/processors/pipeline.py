@@ -241,9 +241,12 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
     worker.wait()
 
 
-def remake_topics(kafka_: Kafka) -> None:
-    """Every topic and every saved state new and empty. A fresh client each: one remembers the old leaders."""
-    mine = {topic.name for topic in topics.TOPICS}
+def remake_topics(kafka_: Kafka, only: list[str] | None = None) -> None:
+    """Topics (every one and every saved state, unless told) new and empty.
+
+    A fresh client each: one remembers the old leaders.
+    """
+    mine = set(only or (topic.name for topic in topics.TOPICS))
     names = [name for name in kafka_.admin().list_topics(timeout=30).topics if name in mine or name.endswith("-state")]
     admin = kafka_.admin()
     for future in admin.delete_topics(names).values():
