@@ -151,6 +151,8 @@ def _wait_served(admin: AdminClient, partitions: Sequence[TopicPartition]) -> No
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
+            # The client remembers a topic without leaders for half a minute, unless its metadata is read anew.
+            admin.list_topics(timeout=TIMEOUT_S)
             question = {partition: OffsetSpec.latest() for partition in partitions}
             _settle(admin.list_offsets(question, request_timeout=TIMEOUT_S))
             return
