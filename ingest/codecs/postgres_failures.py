@@ -39,7 +39,7 @@ class Failures(Outflow):
     @staticmethod
     def _fail(action: Action | None, fields: dict[str, str]) -> None:
         if action is not None:
-            action.status = fields.get("sqlstate", "XX000")
+            action.status = fields.get("sqlstate") or "XX000"
             action.error = fields.get("message", "")
             for name in ("detail", "hint", "context", "position", "constraint", "table", "column", "schema"):
                 if name in fields:
@@ -70,6 +70,13 @@ class Failures(Outflow):
     def _fail_pipeline(self, fields: dict[str, str], after: int) -> None:
         """An error in the extended protocol: its action fails, the rest up to the Sync is not executed."""
         talk, expected = self._talk, self._talk.expected
+        deferred = self._deferred
+        if expected[0].kind == S and deferred is not None:  # the commit of a Sync has failed
+            self._fail(deferred, fields)
+            deferred.response_bytes += after - self._pos
+            self._pos = after
+            return
+        owner = expected[0].owner  # a part of the action that its Execute started
         failed: Flight | None = None
         skipped: list[Action] = []
         while expected and expected[0].kind != S:
@@ -80,24 +87,24 @@ class Failures(Outflow):
             action = flight.action
             if action is None:
                 continue
-            if failed is None:
+            if action is owner:
                 failed = flight
                 self._fail(action, fields)
             else:
-                action.error = NOT_EXECUTED
+                if flight.refusal is not None:
+                    action.status, action.error = flight.refusal
+                else:
+                    action.error = NOT_EXECUTED
                 skipped.append(action)
         if not expected:
             talk.is_skipping = True
-        if failed is None and self._deferred is not None:  # the commit of a Sync has failed
-            self._fail(self._deferred, fields)
-            self._deferred.response_bytes += after - self._pos
-            self._pos = after
+        if failed is not None and failed.action is not None:
+            self._end_failed(failed, failed.action, skipped, after)
             return
-        if failed is None or failed.action is None:
-            self.out.append(Noted("error", brief(fields)))
-            self._pos = after
-            return
-        self._end_failed(failed, failed.action, skipped, after)
+        self.out.append(Noted("error", brief(fields)))
+        self._pos = after
+        for action in skipped:
+            self._complete(action)
 
     def _end_failed(self, failed: Flight, action: Action, skipped: list[Action], after: int) -> None:
         self._flush()
@@ -107,6 +114,7 @@ class Failures(Outflow):
         is_marked = failed.refusal is None and not self._talk.syncs
         if is_marked:
             self._pos = self._run  # it goes as the end mark
+            action.response_bytes += self._cut
         self._complete(action)
         for other in skipped:
             self._complete(other)
@@ -120,7 +128,7 @@ class Failures(Outflow):
     def _fatal(self, fields: dict[str, str], after: int) -> None:
         """The upstream ends the session: all that is in flight ends here."""
         self._flush()
-        self.fatal = fields.get("sqlstate", "XX000")
+        self.fatal = fields.get("sqlstate") or "XX000"
         expected = self._talk.expected
         head = next((f.action for f in expected if f.action is not None), self._deferred)
         self._fail(head, fields)

@@ -326,7 +326,7 @@ class Intake:
         self._commit(self._pos)
         self._skip_to(after)
         action = flight.action
-        if talk.expected or talk.status not in _IDLE_STATES or action is None:
+        if talk.expected or talk.is_skipping or talk.status not in _IDLE_STATES or action is None:
             self._substitute(flight, refusal, FAILING_QUERY)
             return
         code, text = refusal
@@ -357,9 +357,14 @@ class Intake:
             self._stream_left, self._stream, self._cut = self._cut, None, 0
 
     def _substitute(self, flight: Flight, refusal: tuple[str, str], request: bytes) -> None:
+        action = flight.action
+        if self._talk.is_skipping and action is not None:  # neither side answers, or waits, before the next Sync
+            action.status, action.error = refusal
+            self.out.append(Completed(action))
+            return
         flight.refusal = refusal
         self._talk.expected.append(flight)
-        self.out.append(Piece(Side.UPSTREAM, request, Hold.REQUEST, flight.action))
+        self.out.append(Piece(Side.UPSTREAM, request, Hold.REQUEST, action))
 
     def _discard(self, kind: int, after: int) -> None:
         self._discarded[0] += 1
@@ -384,7 +389,7 @@ class Intake:
         named.is_recorded = True
         action = Action(named.text, "parse", request_bytes=named.size)
         self._describe(action, named)
-        flight.action = action
+        flight.action = flight.owner = action
         return self._ask(flight, action, self._pos)
 
     def _end_long(self, after: int) -> bool:

@@ -183,7 +183,9 @@ class Outflow:
         self._pos = self._run = after
         hold, action, is_payload, is_copy = self._stream
         data = self._buffer[pos:after]
-        if action is not None:
+        if (
+            action is not None and hold is not Hold.OUTCOME
+        ):  # a long end mark was counted before the action was complete
             action.response_bytes += len(data)
             if is_payload:
                 add_digest(self._talk, action, data)

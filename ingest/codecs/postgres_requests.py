@@ -156,6 +156,11 @@ class Requests(Intake):
             self._flush()
             return True
         portal = talk.portals.find(key)
+        if self._unrecorded:
+            executed = portal.statement if portal is not None else None
+            self._unrecorded = [flight for flight in self._unrecorded if flight.named is not executed]
+            if self._unrecorded:  # other Parses of this segment: they go upstream with it
+                return self._record_parse()
         action = self._make_execute(portal, name)
         action.request_bytes = after - self._segment + self._held_bytes
         (limit,) = INT32.unpack_from(buffer, start)
@@ -177,8 +182,6 @@ class Requests(Intake):
         self._describe(action, statement)
         if self._talk.portals.is_uncertain and name:
             action.attributes["statement_source"] = "uncertain: SQL has declared or closed cursors"
-        if self._unrecorded:
-            self._unrecorded = [f for f in self._unrecorded if f.named is not None and not f.named.is_recorded]
         if portal.block[:4] != _NO_PARAMETERS:
             read_parameters(action, portal, self._talk.encoding)
         if portal.is_started:
@@ -190,15 +193,15 @@ class Requests(Intake):
         if self._unrecorded and not self._is_discarding:
             return self._record_parse()
         talk = self._talk
-        if self._must_wait():
+        if talk.copy is None and self._must_wait():
             return True
         if self._is_discarding:
             self._end_discarding()
-        if talk.copy is not None:
-            self._flights.append(MAYBE_FLIGHT)
-        else:
+        if talk.copy is None:
             self._flights.append(SYNC_FLIGHT)
             talk.syncs += 1
+        elif len(talk.expected) < self._limits.max_in_flight:
+            self._flights.append(MAYBE_FLIGHT)
         self._group += 1
         self._commit(after)
         return False

@@ -103,3 +103,8 @@ def test_details_of_an_error_are_kept() -> None:
     (failed,) = [action for action in played.completed if action.status == "23505"]
     assert failed.attributes["error_constraint"] == "p_pkey"
     assert "already exists" in failed.attributes["error_detail"]
+
+
+def test_an_error_without_its_sqlstate_is_still_an_error() -> None:
+    played = play([(AGENT, query("select 1")), (UPSTREAM, error("", "odd") + ready())])
+    assert outcomes(played) == [("XX000", "odd")]
