@@ -1,0 +1,19 @@
+"""The settings on which exactness rests."""
+
+from processors.app import IdempotentProducer, SeekingConsumer, make_app
+from schemas.config import Settings
+from schemas.runtime import Home
+
+
+async def test_the_app_is_as_its_stages_need_it(bare_home: Home) -> None:
+    app = make_app(Settings(), bare_home, "mask", "7")
+    conf = app.conf
+    assert conf.id == "custody-mask" and conf.consumer_group_instance_id == "custody-mask-7"
+    assert not conf.web_enabled and not conf.topic_allow_declare and conf.topic_disable_leader
+    assert str(conf.datadir).startswith(str(bare_home.root))
+    assert conf.broker_credentials.username == "mask"
+    assert app.transport.Consumer is SeekingConsumer and app.transport.Producer is IdempotentProducer
+    producer = app.producer
+    assert isinstance(producer, IdempotentProducer)
+    assert producer._settings_extra() == {"acks": "all", "enable_idempotence": True}
+    assert bare_home.read_secret("kafka/mask.password") not in repr(app.conf.broker_credentials)
