@@ -167,10 +167,12 @@ def test_a_concurrent_stream_is_not_held_by_another(captured: Captured, secure: 
         proxy, context = captured.proxy_url, trusting(captured)
         async with httpx.AsyncClient(proxy=proxy, verify=context, http2=True) as client:
             urls = [f"https://localhost:{upstream.port}/{name}" for name in ("big", *range(20), "big")]
+            await client.get(f"https://localhost:{upstream.port}/first")  # from here on it knows the protocol
             return [len(answer.content) for answer in await asyncio.gather(*map(client.get, urls))]
 
     sizes = asyncio.run(ask())
     assert (sizes[0], sizes[-1]) == (TOTAL, TOTAL)
+    assert upstream.protocols == ["h2"]
     assert len(sizes) == 22
 
 
