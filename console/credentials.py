@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import quote
 
-from schemas.config import Settings
+from pydantic import ValidationError
+
+from schemas.config import Settings, faults_of
 from schemas.errors import ConfigError
 from schemas.resources import Credential, Delegate, Resource
 from schemas.runtime import Home, now_us
@@ -54,15 +56,18 @@ def issue(
     """A credential that is not yet in control. Raises ConfigError."""
     if ttl > MAX_LIFETIME:
         raise ConfigError(f"a credential lives for at most {MAX_LIFETIME.days} days")
-    credential = Credential(
-        id=make_credential_id(agent),
-        principal=principal,
-        agent=agent,
-        run_id=run_id,
-        delegation=list(delegation),
-        resources=resources,
-        expires_at=now_us() + int(ttl.total_seconds() * 1_000_000),
-    )
+    try:
+        credential = Credential(
+            id=make_credential_id(agent),
+            principal=principal,
+            agent=agent,
+            run_id=run_id,
+            delegation=list(delegation),
+            resources=resources,
+            expires_at=now_us() + int(ttl.total_seconds() * 1_000_000),
+        )
+    except ValidationError as error:
+        raise ConfigError(faults_of(error, "credential")) from None
     return Issued(credential, mint_secret(home.read_key("mint.key"), credential.id, credential.expires_at))
 
 

@@ -19,4 +19,7 @@ def test_issue_list_revoke(custody: Run, home: Home) -> None:
 
 def test_bad_input(custody: Run, home: Home) -> None:
     assert "no resource 'nowhere'" in custody("agent", "credential", "--agent", "a", "--resource", "nowhere").err
+    assert custody("agent", "credential", "--agent", "", "--resource", "*").err.startswith(
+        "custody: credential: agent: "
+    )
     assert "no credential 'x-1'" in custody("agent", "revoke", "x-1").err

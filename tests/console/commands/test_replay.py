@@ -26,7 +26,7 @@ def test_unknown_and_ambiguous(custody: Run, filled: Record) -> None:
 
 
 def test_follow_ends_with_the_session(custody: Run, filled: Record) -> None:
-    own = {"session_id": "followed", "log_id": "log-F", "protocol": "custody"}
+    own = {"session_id": "followed", "log_id": "log-F", "run_id": "", "protocol": "custody"}
     filled.insert("sessions", [session("opened") | own])
     filled.insert("events", [event(1, "session.opened", 0) | own])
 

@@ -7,7 +7,7 @@ from tests.console.conftest import Record, Run, event, progress
 
 
 def test_only_what_is_stored_from_now_on_and_fully(custody: Run, filled: Record) -> None:
-    own = {"log_id": "log-T", "session_id": "tailed", "agent": "tailed", "protocol": "custody"}
+    own = {"log_id": "log-T", "session_id": "tailed", "agent": "tailed", "run_id": "", "protocol": "custody"}
     filled.insert("events", [event(1, "session.opened", 0) | own])
     filled.insert("progress", [progress(0, log_id="log-T")])
     answers = []
