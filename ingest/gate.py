@@ -41,9 +41,12 @@ class Gate:
         # The classified object is kept with its ruling, so its id stays its own.
         self._remembered: dict[tuple[int, str, str], tuple[Classified, Ruling]] = {}
 
-    def rule(self, session: Session, statement: str) -> Ruling:
-        """The ruling on a statement in a session. Nothing is recorded or sent here."""
-        classified = classify(self._dialect, statement)
+    def rule(self, session: Session, statement: str, *, is_whole: bool = True) -> Ruling:
+        """The ruling on a statement in a session. Nothing is recorded or sent here.
+
+        `is_whole` False: more of it is under way than was kept, so nothing can be said for it.
+        """
+        classified = classify(self._dialect if is_whole else UNKNOWN, statement)
         key = (id(classified), session.context.principal, session.context.agent)
         known = self._remembered.get(key)
         if known is not None:

@@ -201,12 +201,17 @@ async def _cancel(key: CancelKey) -> None:
     resource = target.service.resource
     try:
         leg = await connect_upstream(resource.upstream, resource.limits.connect_timeout_s)
-        leg.write(cancel_request(target.key))
-        leg.write_eof()
-        async with asyncio.timeout(resource.limits.connect_timeout_s):
-            await leg.lost.wait()  # the server closes once it has passed the signal on
-    except (Unreachable, TimeoutError) as error:
+    except Unreachable as error:
         log.warning("a cancel request did not reach the upstream: %s", error)
+        return
+    try:
+        leg.write(cancel_request(target.key))
+        async with asyncio.timeout(resource.limits.connect_timeout_s):
+            await leg.read()  # the server says nothing and closes once it has passed the signal on
+    except TimeoutError:
+        log.warning("the upstream did not acknowledge a cancel request")
+    finally:
+        leg.close()
 
 
 # -- the upstream's leg

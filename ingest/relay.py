@@ -148,13 +148,14 @@ class Relay:
 
     def _throttle(self) -> None:
         """Read no faster than the other side takes, or than its records become durable."""
-        for source, outbox, target in (
-            (self._agent, self._to_upstream, self._upstream),
-            (self._upstream, self._to_agent, self._agent),
+        for side, source, outbox, target in (
+            (Side.AGENT, self._agent, self._to_upstream, self._upstream),
+            (Side.UPSTREAM, self._upstream, self._to_agent, self._agent),
         ):
-            if target.is_congested or outbox.held_bytes > HIGH_BYTES:
+            waiting = outbox.held_bytes + self._codec.backlog(side)
+            if target.is_congested or waiting > HIGH_BYTES:
                 source.pause()
-            elif outbox.held_bytes < LOW_BYTES:
+            elif waiting < LOW_BYTES:
                 source.resume()
 
     # -- steps
@@ -175,7 +176,7 @@ class Relay:
             self.session.refused_count += 1
             self._codec.refuse(action, AUDIT_LOST, "Custody: the audit log does not answer; not executed")
             return
-        ruling = self._gate.rule(self.session, action.statement)
+        ruling = self._gate.rule(self.session, action.statement, is_whole=not action.is_truncated)
         live = self._record_request(action, ruling)
         action.token = live
         if ruling.is_refused:
@@ -227,7 +228,8 @@ class Relay:
             action_id=live.id,
             status=action.status,
             error=action.error[:MAX_TEXT],
-            rows=action.rows,
+            # rows returned, or else affected
+            rows=action.rows or int(action.attributes.get("rows_affected", "0")),
             bytes=action.response_bytes,
             duration_us=now_us() - live.at,
             attributes={"kind": action.kind, **action.attributes},
@@ -241,7 +243,11 @@ class Relay:
     def _pass(self, piece: Piece) -> None:
         outbox = self._to_agent if piece.to is Side.AGENT else self._to_upstream
         action = piece.action
-        if piece.hold is Hold.NONE or action is None or not isinstance(action.token, _Live):
+        if piece.hold is Hold.NONE:
+            outbox.push(piece.data, 0)
+        elif action is None:  # not of one action, e.g. a notification: the record of all so far
+            outbox.push(piece.data, self.session.last_ticket)
+        elif not isinstance(action.token, _Live):  # refused without a record
             outbox.push(piece.data, 0)
         elif piece.to is Side.AGENT:
             outbox.push(piece.data, self._ticket_to_agent(piece.hold, action.token))

@@ -63,6 +63,7 @@ class Session:
         self.action_count = 0
         self.refused_count = 0
         self.opened_ticket = 0
+        self.last_ticket = 0
         self.max_unrecorded_bytes = recorder.max_unrecorded_bytes
         self._recorder = recorder
         self._encoded_context = encode_context(context)
@@ -142,6 +143,7 @@ class Session:
             self._partition, self.context.session_id, self._encoded_context, encode_event(event)
         )
         self._seq = event.seq
+        self.last_ticket = ticket
         return ticket
 
     def _try_gap(self) -> None:

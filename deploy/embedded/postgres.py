@@ -41,7 +41,10 @@ SERVER_SETTINGS: Final = {
 
 @dataclass(frozen=True)
 class PostgresSettings:
-    """`home` holds the data directory; `extra` are further server settings (postgresql.conf names)."""
+    """`home` holds the data directory; `extra` are further server settings (postgresql.conf names).
+
+    `binaries` is the directory of another server's programs; None: the ones that `make setup` fetched.
+    """
 
     home: Path
     port: int
@@ -49,6 +52,7 @@ class PostgresSettings:
     log_path: Path
     extra: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    binaries: Path | None = None
 
 
 class PostgresServer:
@@ -74,7 +78,7 @@ class PostgresServer:
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the process without waiting for it to serve."""
         require_free_port("demo-postgres", self.settings.port)
-        binaries = fetch_postgres() / "bin"
+        binaries = self.settings.binaries or fetch_postgres() / "bin"
         user = find_unprivileged_user()
         self._initialise(binaries, user)
         options = SERVER_SETTINGS | dict(self.settings.extra) | {"port": str(self.settings.port)}

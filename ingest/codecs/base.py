@@ -132,6 +132,9 @@ class Codec(Protocol):
     def steps(self) -> Iterator[Step]:
         """Yield what follows from the bytes fed so far; empty when more bytes are needed."""
 
+    def backlog(self, source: Side) -> int:
+        """Bytes of this side received and not handed on yet: stop reading from it while this is large."""
+
     def refuse(self, action: Action, code: str, message: str) -> None:
         """The relay refuses the action (policy, audit failure): the codec must answer the agent protocol-correctly
         and keep the upstream in step, through further `steps()`."""

@@ -42,6 +42,10 @@ class OpaqueCodec:
         while self._steps:
             yield self._steps.pop(0)
 
+    def backlog(self, source: Side) -> int:
+        """Nothing waits here: a chunk leaves with the step it caused."""
+        return 0
+
     def refuse(self, action: Action, code: str, message: str) -> None:
         """There are no words in an unknown protocol: the connection ends."""
         action.status, action.error = code, message

@@ -45,6 +45,11 @@ def test_only_a_sure_read_is_no_write(statement: str, is_write: bool) -> None:
     assert Gate(load_engine(), "postgres").rule(session(), statement).is_write is is_write
 
 
+def test_what_was_cut_is_unknown() -> None:
+    ruling = Gate(load_engine(), "postgres").rule(session(), "SELECT 1", is_whole=False)
+    assert (ruling.operation, ruling.is_write) == ("unknown", True)
+
+
 def test_rulings_are_remembered_by_shape_and_by_who_acts() -> None:
     engine = CountingEngine()
     gate = Gate(engine, "postgres")

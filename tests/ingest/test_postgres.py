@@ -1,15 +1,26 @@
 """PostgreSQL through the proxy, with real clients, a real server and a real broker."""
 
+import hmac
+import os
+import socket
 import subprocess
+import tempfile
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
 from schemas.runtime import Home, write_private
 from tests.support.kafka import Kafka
-from tests.support.postgres import Postgres
+from tests.support.postgres import Postgres, run_postgres
 from tests.support.proxies import Login, Proxy, issue_credential, run_proxy, wait_for_trails
+
+SESSIONS = 200
 
 
 @pytest.fixture
@@ -95,3 +106,151 @@ def test_pgbench_runs_simple_and_prepared(proxy: Proxy, login: Login, postgres_s
         )
         assert "100/100" in done.stdout, done.stderr
     wait_for_trails(proxy.home, "pgbench", 13)
+
+
+def test_a_cancel_reaches_the_upstream(proxy: Proxy, login: Login, postgres_server: Postgres) -> None:
+    port = register(proxy, postgres_server, "cancel")
+    with psycopg.connect(url(port, login), autocommit=True) as connection:
+        timer = threading.Timer(0.5, connection.cancel_safe)
+        timer.start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute("SELECT pg_sleep(60)")
+        timer.join()
+    (trail,) = wait_for_trails(proxy.home, "cancel", 1)
+    assert trail.of("action.completed")[-1].status == "57014"
+    assert any(event.attributes.get("what") == "cancel_request" for event in trail.events)
+
+
+async def test_psycopg_async_pipeline_and_copy(proxy: Proxy, login: Login, postgres_server: Postgres) -> None:
+    port = register(proxy, postgres_server, "pipeline")
+    async with await psycopg.AsyncConnection.connect(url(port, login), autocommit=True) as connection:
+        await connection.execute("CREATE TABLE c(a int, b text)")
+        async with connection.pipeline():
+            cursors = [await connection.execute("SELECT %s::int", (number,)) for number in range(5)]
+        assert [(await cursor.fetchone())[0] for cursor in cursors] == list(range(5))  # type: ignore[index]
+        async with connection.cursor() as cursor:
+            async with cursor.copy("COPY c FROM STDIN") as copy:
+                for number in range(1000):
+                    await copy.write_row((number, f"value {number}"))
+            async with cursor.copy("COPY c TO STDOUT") as copy:
+                rows = [row async for row in copy.rows()]
+        assert len(rows) == 1000
+    (trail,) = wait_for_trails(proxy.home, "pipeline", 1)
+    selects = [event for event in trail.of("action.requested") if event.statement == "SELECT $1::int"]
+    assert [event.parameters for event in selects] == [[str(number)] for number in range(5)]
+    completed = {event.action_id: event for event in trail.of("action.completed")}
+    copies = [event for event in trail.of("action.requested") if event.statement.startswith("COPY")]
+    assert [completed[event.action_id].rows for event in copies] == [1000, 1000]
+    assert b"value 0" in b"".join(event.payload for event in trail.of("data.sent"))
+
+
+@pytest.fixture
+def debian_server() -> Iterator[Postgres]:
+    """A server of the version that the installed pg_dump takes: it refuses newer ones."""
+    version = subprocess.run(["pg_dump", "--version"], capture_output=True, text=True, check=True).stdout
+    major = version.split()[2].split(".")[0]
+    with tempfile.TemporaryDirectory(prefix="custody-") as name:
+        # Before version 16 the server's user must be able to walk to its directory from the root.
+        for directory in (Path(name), Path(name) / "postgres"):
+            directory.mkdir(exist_ok=True)
+            directory.chmod(0o755)
+        with run_postgres(Path(name), Path(f"/usr/lib/postgresql/{major}/bin")) as running:
+            yield running
+
+
+def test_dump_and_restore(proxy: Proxy, login: Login, debian_server: Postgres, tmp_path: Path) -> None:
+    port = register(proxy, debian_server, "dump")
+    with psycopg.connect(url(port, login), autocommit=True) as connection:
+        connection.execute("CREATE TABLE d AS SELECT g AS a, repeat('x', 100) AS b FROM generate_series(1, 2000) g")
+    file = tmp_path / "dump"
+    subprocess.run(["pg_dump", "-Fc", "-t", "d", "-f", file, url(port, login)], check=True, timeout=60)
+    with psycopg.connect(url(port, login), autocommit=True) as connection:
+        connection.execute("DROP TABLE d")
+    subprocess.run(["pg_restore", "-d", url(port, login), file], check=True, timeout=60)
+    with psycopg.connect(url(port, login), autocommit=True) as connection:
+        assert connection.execute("SELECT count(*), sum(a) FROM d").fetchone() == (2000, 2_001_000)
+
+
+def test_two_hundred_sessions_at_once_leave_nothing_behind(
+    proxy: Proxy, login: Login, postgres_server: Postgres
+) -> None:
+    port = register(proxy, postgres_server, "many")
+    process = psutil.Process(proxy.process.pid)
+    before = process.num_fds()
+
+    def work(number: int) -> int:
+        with psycopg.connect(url(port, login), autocommit=True, connect_timeout=120) as connection:
+            row = connection.execute("SELECT %s::int", (number,)).fetchone()
+            ready.wait(120)
+            assert row is not None
+            return int(row[0])
+
+    ready = threading.Barrier(SESSIONS)
+    with ThreadPoolExecutor(SESSIONS) as pool:
+        assert sorted(pool.map(work, range(SESSIONS))) == list(range(SESSIONS))
+    trails = wait_for_trails(proxy.home, "many", SESSIONS, timeout_s=60)
+    assert {trail.events[-1].status for trail in trails} == {"terminated"}
+    proxy.wait_for(lambda: process.num_fds() <= before)
+
+
+def test_agents_that_leave_without_a_word(proxy: Proxy, login: Login, postgres_server: Postgres) -> None:
+    port = register(proxy, postgres_server, "rude")
+    process = psutil.Process(proxy.process.pid)
+    before = process.num_fds()
+    for leave in ("close", "reset", "half-close", "slow"):
+        connection = psycopg.connect(url(port, login), autocommit=True)
+        with socket.socket(fileno=os.dup(connection.fileno())) as raw:
+            raw.setblocking(True)
+            statement = b"SELECT repeat('x', 1000) FROM generate_series(1, 20000)\0"
+            raw.sendall(b"Q" + (len(statement) + 4).to_bytes(4, "big") + statement)
+            if leave == "reset":
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            elif leave == "half-close":
+                raw.shutdown(socket.SHUT_WR)
+                got = b""
+                while chunk := raw.recv(1 << 16):
+                    got += chunk
+                assert got.count(b"D\0\0\x03\xf2") == 20000
+            elif leave == "slow":
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                time.sleep(1)
+                assert process.memory_info().rss < 400 << 20
+        connection.close()
+    trails = wait_for_trails(proxy.home, "rude", 4)
+    assert all(trail.events[-1].attributes["reason"] for trail in trails)
+    proxy.wait_for(lambda: process.num_fds() <= before)
+
+
+@pytest.mark.parametrize("gigabytes", [pytest.param(1 / 8), pytest.param(1, marks=pytest.mark.soak)])
+def test_a_large_copy_passes_in_bounded_memory(
+    proxy: Proxy, login: Login, postgres_server: Postgres, gigabytes: float
+) -> None:
+    """Bound: 160 MiB above the idle process, whatever the size; the digest is that of every byte of COPY data."""
+    port = register(proxy, postgres_server, "large")
+    process = psutil.Process(proxy.process.pid)
+    line = b"x" * 1023 + b"\n"
+    count = int(gigabytes * (1 << 20))
+    key = hmac.digest(proxy.home.read_key("digest.key"), b"custody digest v1", "sha256")
+    expected = hmac.new(key, digestmod="sha256")
+    with psycopg.connect(url(port, login), autocommit=True) as connection:
+        connection.execute("CREATE UNLOGGED TABLE big(a text)")
+        idle = process.memory_info().rss
+        peak = idle
+        with connection.cursor() as cursor:
+            with cursor.copy("COPY big FROM STDIN") as copy:
+                for _ in range(count // 64):
+                    copy.write(line * 64)
+                    expected.update(line * 64)
+                    peak = max(peak, process.memory_info().rss)
+            assert cursor.rowcount == count
+            with cursor.copy("COPY big TO STDOUT") as copy:
+                size = 0
+                for data in copy:
+                    size += len(data)
+                    peak = max(peak, process.memory_info().rss)
+        assert size == count * 1024
+        connection.execute("DROP TABLE big")
+    assert peak - idle < 160 << 20
+    (trail,) = wait_for_trails(proxy.home, "large", 1, timeout_s=60)
+    copy_in, copy_out = (event for event in trail.of("action.completed") if "copy_format" in event.attributes)
+    assert copy_in.payload_digest == copy_out.payload_digest == expected.digest()

@@ -71,11 +71,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 
 
 @contextmanager
-def run_postgres(directory: Path) -> Iterator[Postgres]:
+def run_postgres(directory: Path, binaries: Path | None = None) -> Iterator[Postgres]:
     """A server with a superuser (SCRAM) and `md5_user` (md5) of the same password, stopped at the end."""
     password = secrets.token_urlsafe(16)
     server = PostgresServer(
-        PostgresSettings(directory / "postgres", get_free_port(), password, directory / "postgres.log")
+        PostgresSettings(
+            directory / "postgres", get_free_port(), password, directory / "postgres.log", binaries=binaries
+        )
     )
     try:
         server.start()

@@ -1,0 +1,41 @@
+"""Kafka helpers against a real broker."""
+
+import pytest
+from confluent_kafka import Consumer, Producer
+
+from schemas import topics
+from schemas.config import find_settings
+from schemas.errors import Unreachable
+from schemas.runtime import Home
+from schemas.wire import kafka
+
+
+def test_what_is_written_is_read_by_range_and_by_tail(home: Home) -> None:
+    settings = find_settings(home)
+    producer = Producer(kafka.producer_config(settings, home, "mask"))
+    config = kafka.reader_config(settings, home, "mask")
+    consumer = Consumer(config)
+    _, start = kafka.watermarks(consumer, topics.SESSIONS, 2)
+    for number in range(10):
+        producer.produce(topics.SESSIONS, b"record %d" % number, partition=2)
+    assert producer.flush(20) == 0
+    _, end = kafka.watermarks(consumer, topics.SESSIONS, 2)
+    assert end == start + 10
+    found = [message.value() for message in kafka.read_range(config, topics.SESSIONS, 2, start + 3, start + 6)]
+    assert found == [b"record 3", b"record 4", b"record 5"]
+    assert [message.value() for message in kafka.read_tail(config, topics.SESSIONS, 2, 2)] == [b"record 8", b"record 9"]
+    assert list(kafka.read_range(config, topics.SESSIONS, 2, end, end)) == []
+    assert kafka.partition_count(consumer, topics.SESSIONS) == topics.DEFAULT_PARTITIONS
+    consumer.close()
+
+
+def test_a_topic_has_an_id_of_its_own(home: Home) -> None:
+    config = kafka.client_config(find_settings(home), home, "mask")
+    ids = {kafka.topic_id(config, name) for name in (topics.RAW, topics.SESSIONS)}
+    assert len(ids) == 2
+
+
+def test_an_absent_topic_is_unreachable(home: Home) -> None:
+    settings = find_settings(home)
+    with pytest.raises(Unreachable):
+        kafka.topic_id(kafka.client_config(settings, home, "mask"), "custody.absent.v1")
