@@ -12,7 +12,10 @@ EVENT_COLUMNS: Final = """
 """
 
 SESSIONS: Final = """
-SELECT session_id, last_state AS state, agent, principal, resource, protocol, run_id, client, source_ip, opened_at,
+SELECT session_id, if(last_state = 'opened' AND proxy_epoch NOT IN (
+           SELECT argMax(proxy_epoch, opened_at) FROM custody.sessions
+           WHERE protocol = 'custody' AND agent = proxy_id GROUP BY proxy_id
+       ), 'lost', last_state) AS state, agent, principal, resource, protocol, run_id, client, source_ip, opened_at,
        ended_at, events, reason
 FROM custody.session_states
 WHERE ({agent:String} = '' OR agent = {agent:String})
@@ -26,7 +29,10 @@ WHERE ({agent:String} = '' OR agent = {agent:String})
 ORDER BY opened_at DESC, session_id
 LIMIT {limit:UInt32}
 """
-"""Sessions that lived within [since, until), µs since the epoch; an empty filter takes everything."""
+"""Sessions that lived within [since, until), µs since the epoch; an empty filter takes everything.
+
+A session without an end whose proxy has started anew since is lost.
+"""
 
 SESSIONS_WITH_WORDS: Final = SESSIONS.replace(
     "ORDER BY",

@@ -135,7 +135,20 @@ def fill(record: Record) -> None:
                      ledger={"from_agent": 60, "from_upstream": 40, "opaque_agent": 10})  # fmt: skip
     record.insert(
         "sessions",
-        [session("opened"), closed, session("opened", session_id="s2", agent="other", offset=6)],
+        [
+            session(
+                "opened",
+                session_id="proxy-tcp-e1",
+                agent="proxy-tcp",
+                run_id="",
+                protocol="custody",
+                resource="custody",
+                offset=5,
+            ),
+            session("opened"),
+            closed,
+            session("opened", session_id="s2", agent="other", offset=6),
+        ],
     )
     record.insert(
         "detections",

@@ -1,6 +1,6 @@
 import json
 
-from tests.console.conftest import Record, Run
+from tests.console.conftest import Record, Run, session
 
 
 def found(custody: Run, *arguments: str) -> list[str]:
@@ -21,6 +21,18 @@ def test_filters(custody: Run, filled: Record) -> None:
     assert found(custody, "--since", "10m") == ["s2"]  # s1 was closed an hour ago
     assert found(custody, "--until", "2h") == []
     assert len(found(custody, "--limit", "1")) == 1
+
+
+def test_a_session_of_an_earlier_run_of_its_proxy_is_lost(custody: Run, filled: Record) -> None:
+    filled.insert(
+        "sessions", [session("opened", session_id="dead", run_id="dead-run", proxy_epoch="e0", protocol="custody")]
+    )
+    states = {}
+    for run in ("dead-run", "run-1"):
+        for line in custody("sessions", "--json", "--all", "--run-id", run).out.splitlines():
+            record = json.loads(line)
+            states[record["session_id"]] = record["state"]
+    assert (states["dead"], states["s1"], states["s2"]) == ("lost", "closed", "opened")
 
 
 def test_a_table(custody: Run, filled: Record) -> None:
