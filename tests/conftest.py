@@ -7,5 +7,6 @@ pytest_plugins = [
     "tests.support.postgres",
     "tests.support.http_api",
     "tests.support.http_edges",
+    "tests.support.http2_upstream",
     "tests.support.homes",
 ]

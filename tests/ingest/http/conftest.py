@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ import pytest
 
 from schemas.runtime import Home, write_private
 from tests.support.homes import connect_home
+from tests.support.http2_upstream import Http2Upstream
 from tests.support.http_api import HttpApi
 from tests.support.http_edges import Edges
 from tests.support.kafka import Kafka
@@ -97,3 +99,20 @@ def edge(captured: Captured, edges: Edges) -> Front:
 def api(captured: Captured) -> Front:
     """The demo API behind a listener of its own."""
     return captured.front_api()
+
+
+@pytest.fixture
+def upstream(http2_upstream: Http2Upstream) -> Http2Upstream:
+    return http2_upstream
+
+
+@pytest.fixture
+def secure(captured: Captured, upstream: Http2Upstream) -> Front:
+    """The HTTP/2 upstream, its certificate checked."""
+    checks = {"host": "localhost", "tls": "verify", "ca_file": upstream.certificate}
+    return captured.front(upstream.port, upstream=checks)
+
+
+def trusting(captured: Captured) -> ssl.SSLContext:
+    """TLS settings of an agent that trusts the interception CA."""
+    return ssl.create_default_context(cafile=captured.ca)

@@ -12,7 +12,7 @@ import pytest
 from schemas.events import ControlKind
 from tests.ingest.http.conftest import Captured, Front
 from tests.support.http_edges import Edges
-from tests.support.proxies import issue_credential, read_raw, read_trails
+from tests.support.proxies import issue_credential, read_raw
 
 
 def test_without_a_credential_there_is_a_challenge_and_a_record(edge: Front, edges: Edges) -> None:
@@ -74,68 +74,6 @@ def test_a_revoked_credential_ends_its_connection(edge: Front, captured: Capture
         assert client.get("/echo").status_code == 401
 
 
-def test_the_regular_proxy_reaches_registered_destinations_only(edge: Front, captured: Captured, edges: Edges) -> None:
-    with httpx.Client(proxy=captured.proxy_url) as client:
-        assert client.get(f"http://127.0.0.1:{edge.upstream_port}/echo").status_code == 200
-        refused = client.get("http://127.0.0.1:1/secret")
-    assert (refused.status_code, refused.json()["code"]) == (403, "denied")
-    assert edge.trail().of("action.requested")[0].statement == f"GET http://127.0.0.1:{edge.upstream_port}/echo"
-    denied = [t for t in read_trails(captured.home, "unregistered") if t.of("action.completed")][-1]
-    (request,) = denied.of("action.requested")
-    assert (request.statement, request.verdict) == ("GET http://127.0.0.1:1/secret", "deny")
-    assert denied.context.principal == "ann@example.test"
-
-
-def test_the_regular_proxy_challenges(captured: Captured) -> None:
-    port = captured.proxy.ports["http_proxy"]
-    with httpx.Client(proxy=f"http://127.0.0.1:{port}") as client:
-        answer = client.get("http://127.0.0.1:1/")
-    assert answer.status_code == 407
-    assert 'Basic realm="custody"' in answer.headers.get_list("proxy-authenticate")
-
-
-@pytest.mark.parametrize(
-    ("request_bytes", "status"),
-    [
-        (b"\x16\x03\x01\x00\x05hello\r\n\r\n", b"400"),
-        (b"GET / HTTP/9.9.9\r\n\r\n", b"400"),
-        (b"GET\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nno colon here\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", b"400"),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nBad Name: 1\r\n\r\n", b"400"),
-        (b"CONNECT example.test:443 HTTP/1.1\r\nHost: example.test\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 500 + b"\r\n", b"431"),
-        (b"GET / HTTP/1.1\r\nX: " + b"y" * 300_000, b"431"),
-    ],
-)
-def test_malformed_requests_get_a_clear_error_and_a_record(
-    edge: Front, edges: Edges, request_bytes: bytes, status: bytes
-) -> None:
-    with socket.create_connection(("127.0.0.1", edge.port), timeout=10) as connection:
-        connection.sendall(request_bytes)
-        received = b""
-        try:
-            while data := connection.recv(65536):
-                received += data
-        except ConnectionResetError:
-            pass
-    assert received.startswith(b"HTTP/1.1 " + status)
-    assert b'"code": "bad_request"' in received
-    assert edge.trail().events[-1].status == "bad_request"
-    assert not edges.seen
-
-
-def test_a_broken_chunk_ends_the_request(edge: Front, captured: Captured) -> None:
-    head = f"POST /echo HTTP/1.1\r\nHost: x\r\nAuthorization: {captured.bearer['Authorization']}\r\n"
-    with socket.create_connection(("127.0.0.1", edge.port), timeout=10) as connection:
-        connection.sendall(head.encode() + b"Transfer-Encoding: chunked\r\n\r\nnot a size\r\n")
-        assert connection.recv(10) == b""
-    trail = edge.trail()
-    assert trail.of("action.completed")[0].status == "499"
-
-
 def recorded_bytes(captured: Captured, front: Front) -> bytes:
     """Everything recorded on a resource, as text."""
     found = []
@@ -168,15 +106,6 @@ def test_the_upstream_gets_the_resources_own_credential(api: Front, captured: Ca
         assert client.get("/customers").status_code == 200
     api.trail()
     assert token not in recorded_bytes(captured, api)
-
-
-def test_a_removed_resource_closes_its_listener_and_sessions(edge: Front, captured: Captured) -> None:
-    with httpx.Client(base_url=edge.url, headers=captured.bearer) as client:
-        assert client.get("/echo").status_code == 200
-        captured.proxy.writer.put(ControlKind.RESOURCE, edge.name, None)
-        assert edge.trail().events[-1].status == "resource_removed"
-        with pytest.raises(httpx.TransportError):
-            client.get("/echo")
 
 
 def test_a_half_closed_client_is_let_go(edge: Front, captured: Captured) -> None:
