@@ -8,7 +8,8 @@ from console import control, registry
 from console.output import EXIT_FINE, EXIT_VIOLATION, print_json, print_table
 from schemas.runtime import read_run_state
 
-STYLES = {"up": "green", "starting": "yellow", "restarting": "red", "down": "red", "yes": "green", "no": "red"}
+HEALTHY = "up"
+STYLES = {"up": "green", "starting": "yellow", "restarting": "red", "down": "red", "alarm": "bold red"}
 
 
 @click.command()
@@ -52,7 +53,7 @@ def down() -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    """Show each part, its health and its lag. Exit code 1 when a part does not serve."""
+    """Show each part, its health and its lag. Exit code 1 when a part does not serve or has an alarm."""
     from dataclasses import asdict
 
     from deploy.embedded import stack
@@ -77,7 +78,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
         print_table(("part", "pid", "health", "lag", "ports", "detail"), rows, styles=STYLES)
         for limit in limits:
             click.echo(f"note: {limit}")
-    ctx.exit(EXIT_FINE if all(part.is_ready for part in parts) else EXIT_VIOLATION)
+    ctx.exit(EXIT_FINE if all(part.health == HEALTHY for part in parts) else EXIT_VIOLATION)
 
 
 def _ports(ports: dict[str, int]) -> str:

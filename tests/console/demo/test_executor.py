@@ -1,4 +1,4 @@
-"""Against the real upstreams, without proxies between: the same calls, the same outcomes."""
+"""What can go wrong before the first step; test_runner.py runs every step through real proxies."""
 
 import pytest
 
