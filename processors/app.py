@@ -72,7 +72,9 @@ class StageApp(faust.App):  # type: ignore[misc]
         return Transport(self.conf.broker_producer, self)
 
 
-def make_app(settings: Settings, home: Home, component: str, instance: str = "0", compression: str = "zstd") -> StageApp:
+def make_app(
+    settings: Settings, home: Home, component: str, instance: str = "0", compression: str = "zstd"
+) -> StageApp:
     """An app that logs in as `component`. `instance` names this worker among those of one component."""
     brokers = [URL(f"kafka://{address.strip()}") for address in settings.bootstrap().split(",")]
     credentials = faust.SASLCredentials(
@@ -107,7 +109,7 @@ def make_app(settings: Settings, home: Home, component: str, instance: str = "0"
         producer_linger=0.0,
         producer_max_batch_size=1 << 20,
         producer_max_request_size=MAX_RECORD_BYTES,
-        producer_compression_type=compression or None,
+        producer_compression_type="zstd",
         producer_request_timeout=SEND_TIMEOUT_S,
     )
 

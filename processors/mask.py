@@ -8,7 +8,6 @@ origin. The snapshot also outlives the sessions topic's retention, so an idle pa
 """
 
 import asyncio
-import io
 import logging
 import time
 from collections import deque
@@ -16,29 +15,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-import fastavro
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from fastavro.schema import parse_schema
 
 from masking.engine import Masker
 from masking.tokens import TokenKey
 from processors.admission import Refused, decode_sealed, open_sealed, verify_sealed
 from processors.app import StageApp
-from processors.derivation import DEAD, dead_letter, derive, derive_gap
+from processors.derivation import DEAD, MAX_DERIVED_BYTES, dead_letter, derive, derive_gap
 from processors.epochs import EpochLedger
+from processors.heads import headers_of, read_head
 from processors.redaction import Redactor
-from processors.retention.calendar import Slice
-from processors.retention.slices import HEADER, slices_of, to_header
-from processors.stage import Partition, Stage, Wait
+from processors.stage import Headers, Partition, Stage, Wait
 from schemas import topics
 from schemas.config import Settings
-from schemas.errors import ConfigError, KeyMissing, RecordError
+from schemas.errors import ConfigError, KeyMissing
 from schemas.events import ControlKind, Origin, Progress, SealedHeader
 from schemas.resources import Key
 from schemas.runtime import Home, now_us
-from schemas.wire import framing, kafka
+from schemas.wire import kafka
 from schemas.wire.control import ControlView
 from schemas.wire.sealing import Unsealer
 
@@ -46,32 +42,6 @@ log = logging.getLogger(__name__)
 
 TRIM_S: Final = 30.0
 REFRESH_S: Final = 3.0
-_HEAD_FIELDS: Final = 4  # origin, proxy_id, proxy_epoch, batch_seq
-
-
-def _head_schema() -> Any:
-    document = framing.load_avsc("EventBatch")
-    return parse_schema({**document, "name": "EventBatchHead", "fields": document["fields"][:_HEAD_FIELDS]})
-
-
-_HEAD: Final = _head_schema()
-_PREFIX: Final = framing.prefix_of("EventBatch")
-
-
-def read_head(value: bytes) -> dict[str, Any]:
-    """The first fields of a derived batch, without its sessions and events. Raises RecordError."""
-    if not value.startswith(_PREFIX):  # an older version, or Confluent framing: decode it whole
-        record, fields = framing.decode_fields(value)
-        if record != "EventBatch":
-            raise RecordError(f"a {record} on the sessions topic")
-        return fields
-    buffer = io.BytesIO(value)
-    buffer.seek(len(_PREFIX))
-    try:
-        head: dict[str, Any] = fastavro.schemaless_reader(buffer, _HEAD, None)
-    except Exception as error:  # hostile bytes make the reader raise almost anything
-        raise RecordError(f"not an EventBatch: {type(error).__name__}") from None
-    return head
 
 
 @dataclass(slots=True)
@@ -198,9 +168,9 @@ class MaskStage(Stage):
         value = message.value or b""
         notes = list(state.notes)
         header: SealedHeader | None
-        slices: set[Slice] = set()
+        headers: Headers = None
         try:
-            header, derived, slices = await self._derive(part, message, value, origin, notes)
+            header, derived, headers = await self._derive(part, message, value, origin, notes)
         except Refused as refused:
             header = refused.claimed if refused.reason in ("duplicate", "too_large") else None
             derived = derive_gap(refused, origin, self._redactor, notes, now_us())
@@ -209,7 +179,6 @@ class MaskStage(Stage):
                 letter = dead_letter(refused, origin, value, now_us())
                 # First the dead letter, durably: a restart between the two repeats it, and none is ever missing.
                 await (await self.send(part, topics.DEADLETTER, 0, letter))
-        headers = [(HEADER, to_header(slices))] if slices else None
         await self.send(part, topics.SESSIONS, part.number, derived, None, headers)
         if header is not None:
             state.ledger.add(header.proxy_epoch, header.batch_seq)
@@ -218,7 +187,7 @@ class MaskStage(Stage):
 
     async def _derive(
         self, part: Partition, message: Any, value: bytes, origin: Origin, notes: list[Mapping[str, str]]
-    ) -> tuple[SealedHeader, bytes, set[Slice]]:
+    ) -> tuple[SealedHeader, bytes, Headers]:
         sealed = decode_sealed(value)
         try:
             verify_sealed(sealed, part.number, self._keys)
@@ -238,7 +207,7 @@ class MaskStage(Stage):
             except KeyMissing as missing:
                 raise Wait(str(missing)) from None
         derived = derive(opened, origin, self._redactor, notes, now_us())
-        return header, derived, slices_of(opened.fields)
+        return header, derived, headers_of(opened.fields, origin, MAX_DERIVED_BYTES - len(derived))
 
     def _judge(self, ledger: EpochLedger, header: SealedHeader, notes: list[Mapping[str, str]]) -> None:
         arrival = ledger.judge(header.proxy_epoch, header.batch_seq)

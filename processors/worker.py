@@ -84,6 +84,9 @@ class Worker:
                 raise Unreachable("the stages did not get their partitions in time")
 
     async def _tend(self, services: Sequence[asyncio.Task[None]]) -> None:
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: no collection has to walk it again
+        gc.set_threshold(50_000, 20, 50)
         log.info("%s is ready", self._name)
         while not self._stop.is_set() and not any(service.done() for service in services):
             self._announce()
@@ -165,7 +168,6 @@ def main(arguments: Sequence[str]) -> int:
     set_up_logging()
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    gc.freeze()
     try:
         home = Home(find_home())
         return uvloop.run(_run(arguments[0], find_settings(home), home))

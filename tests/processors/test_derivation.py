@@ -7,7 +7,8 @@ from masking.tokens import TokenKey
 from processors import derivation
 from processors.admission import Opened, Refused
 from processors.derivation import dead_letter, derive, derive_gap
-from processors.mask import MaskState, read_head
+from processors.heads import read_head
+from processors.mask import MaskState
 from processors.redaction import Redactor
 from schemas.errors import RecordError
 from schemas.events import DeadLetter, EventBatch, Origin, SealedHeader, SessionEvent

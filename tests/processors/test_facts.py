@@ -1,62 +1,32 @@
-"""Facts: what an event says without its content, by agent."""
+"""The facts stage against a real broker: one batch of facts per origin and agent, exact across a kill."""
 
-import pytest
-
-from processors.facts import encode_facts, facts_of, is_failure
-from schemas.events import EventBatch, FactBatch, Origin, SessionEvent
-from schemas.wire import framing
-from tests.processors.pipeline import make_context, make_event
-
-ORIGIN = Origin("log", 2, 9)
+from schemas import topics
+from schemas.events import FactBatch
+from tests.processors.pipeline import Log, Proxy, kill, make_context, make_event, wait_until
 
 
-def batch() -> dict[str, object]:
-    made = EventBatch("p", "e", 0, ORIGIN, sessions=[make_context("s", agent="a"), make_context("t", agent="b")])
-    made.events = [
-        SessionEvent(0, make_event(1, statement="select secret")),
-        SessionEvent(1, make_event(1, "action.completed", rows=7, payload_type="rows", status="00000")),
-        SessionEvent(0, make_event(2, "action.decided", verdict="deny", operation="write")),
-        SessionEvent(0, make_event(3, "data.sent")),
-        SessionEvent(1, make_event(2, "action.completed", error="boom")),
-    ]
-    return framing.batch_fields(made)
+def test_each_origin_gives_its_facts(log: Log) -> None:
+    proxy = Proxy(log.home)
+    log.start("mask")
+    worker = log.start("detect")
+    facts = log.output(topics.FACTS, "detect")
+    for number in range(40):
+        if number == 20:
+            proxy.flush()
+            wait_until(lambda: len(facts.poll()) >= 5)
+            kill(worker)
+            worker = log.start("detect")
+        events = [make_event(number * 2 + 1), make_event(number * 2 + 2, "action.completed", rows=number)]
+        proxy.put(1, proxy.seal(1, events, make_context("s", agent=f"agent{number % 2}")))
+    proxy.flush()
 
+    def offsets() -> set[int]:
+        return {record.origin.offset for _, _, record in facts.poll() if isinstance(record, FactBatch)}
 
-def test_outcomes_by_agent_in_order() -> None:
-    found = facts_of(batch())
-    assert list(found) == ["b", "a"]
-    assert [(fact["position"], fact["rows"], fact["operation"], fact["is_failed"]) for fact in found["b"]] == [
-        (1, 7, "read", False),
-        (4, 0, "", True),
-    ]
-    assert [(fact["kind"], fact["verdict"], fact["operation"]) for fact in found["a"]] == [
-        ("action.decided", "deny", "write")
-    ]
-    assert "secret" not in str(found)
-
-
-def test_they_are_a_record() -> None:
-    facts = facts_of(batch())["a"]
-    decoded = framing.decode(encode_facts(vars(ORIGIN), 1, 2, facts))
-    assert isinstance(decoded, FactBatch)
-    assert (decoded.origin, decoded.index, decoded.count) == (ORIGIN, 1, 2)
-    assert vars(decoded.facts[0]) == facts[0]
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ({"status": "00000"}, False),
-        ({"status": "01000"}, False),
-        ({"status": "02000"}, False),
-        ({"status": "42501"}, True),
-        ({"status": "200"}, False),
-        ({"status": "404"}, True),
-        ({"status": "503"}, True),
-        ({"status": ""}, False),
-        ({"error": "x"}, True),
-        ({"verdict": "deny"}, True),
-    ],
-)
-def test_failures(values: dict[str, str], expected: bool) -> None:
-    assert is_failure({"verdict": "none", "error": "", "status": "", **values}) is expected
+    wait_until(lambda: len(offsets()) >= 40)
+    by_origin: dict[int, FactBatch] = {}
+    for _, _, record in facts.records:
+        assert (record.index, record.count) == (0, 1)
+        assert vars(by_origin.setdefault(record.origin.offset, record).facts[0]) == vars(record.facts[0])
+    assert [by_origin[number].facts[0].rows for number in range(40)] == list(range(40))
+    assert {record.facts[0].agent: partition for partition, _, record in facts.records}.keys() == {"agent0", "agent1"}
