@@ -1,0 +1,88 @@
+"""One SQL action and one HTTP action, all the way: into ClickHouse, into a replay; a detection into the SIEM."""
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.integration.live import Live, run_live, wait_until
+
+VISIBLE_S = 60
+REFUSALS = 10  # what the rule denied-burst takes for a burst
+ACTIONS = (
+    "SELECT kind, action_id, session_id, statement, parameters, status, rows, resource, verdict FROM custody.events"
+    " WHERE run_id = {run_id:String} AND kind LIKE 'action.%' ORDER BY session_id, seq"
+)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with run_live(tmp_path_factory.mktemp("live")) as running:
+        yield running
+
+
+def read_actions(live: Live, run_id: str, count: int) -> list[dict[str, Any]]:
+    """The action events of a run, once there are as many."""
+    found: list[dict[str, Any]] = []
+
+    def are_visible() -> bool:
+        with live.store() as store:
+            found[:] = store.rows(ACTIONS, {"run_id": run_id})
+        return len(found) >= count
+
+    wait_until(are_visible, VISIBLE_S, f"not all of run {run_id} is visible: {found}")
+    return found
+
+
+def test_an_sql_action_becomes_rows_and_a_replay(live: Live) -> None:
+    with psycopg.connect(live.postgres_url(live.issue("planner", "run-sql")), autocommit=True) as connection:
+        assert connection.execute("SELECT 40 + %s AS answer", (2,)).fetchone() == (42,)
+    requested, completed = read_actions(live, "run-sql", 2)
+    assert (requested["kind"], completed["kind"]) == ("action.requested", "action.completed")
+    assert requested["action_id"] == completed["action_id"]
+    assert requested["statement"] == "SELECT 40 + $1 AS answer"
+    assert (requested["parameters"], requested["verdict"]) == (["2"], "allow")
+    assert (completed["status"], completed["rows"], completed["resource"]) == ("00000", 1, "demo-postgres")
+    shown = live.custody("replay", requested["session_id"])
+    assert shown.returncode == 0, shown.stderr
+    for words in ("SELECT 40 + $1 AS answer", "$1 = 2", "planner", "dana@example.test", "demo-postgres"):
+        assert words in shown.stdout, words
+
+
+def test_an_http_action_becomes_rows_and_a_replay(live: Live) -> None:
+    issued = live.issue("caller", "run-http")
+    basic = base64.b64encode(f"{issued.credential.id}:{issued.secret}".encode()).decode()
+    with httpx.Client(headers={"Authorization": f"Basic {basic}"}, trust_env=False) as client:
+        answer = client.get(f"http://127.0.0.1:{live.ports.demo_http_proxy}/customers/2", params={"step": "look-up"})
+    assert (answer.status_code, answer.json()["name"]) == (200, "Bo Example")
+    requested, completed = read_actions(live, "run-http", 2)
+    assert (requested["kind"], completed["kind"]) == ("action.requested", "action.completed")
+    assert requested["statement"].startswith("GET http://")
+    assert requested["statement"].endswith("/customers/2?step=look-up")
+    assert (completed["status"], completed["resource"]) == ("200", "demo-http")
+    shown = live.custody("replay", requested["session_id"])
+    assert shown.returncode == 0, shown.stderr
+    assert "/customers/2?step=look-up" in shown.stdout
+    assert answer.json()["card"] not in shown.stdout
+
+
+def test_a_detection_reaches_the_siem(live: Live) -> None:
+    with psycopg.connect(live.postgres_url(live.issue("prober", "run-burst")), autocommit=True) as connection:
+        for number in range(REFUSALS):
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                connection.execute(f"SELECT * FROM no_such_table_{number}")  # type: ignore[arg-type]
+
+    def is_told() -> bool:
+        return any(
+            message["kind"] == "detection" and "denied-burst" in message["data"] and "prober" in message["data"]
+            for message in live.receiver.messages()
+        )
+
+    wait_until(is_told, VISIBLE_S, "no detection at the receiver")
+    read_actions(live, "run-burst", 2 * REFUSALS)
+    shown = live.custody("alerts", "--agent", "prober", "--json")
+    assert shown.returncode in (0, 1), shown.stderr
+    assert "denied-burst" in shown.stdout
