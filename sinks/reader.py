@@ -25,9 +25,9 @@ from schemas.wire.kafka import TIMEOUT_S, partition_count, watermarks
 from sinks.columns import DecodedBatch, decode_batch, decode_origin
 from sinks.origins import Begin, Found, Position, find_start, is_next
 
-MAX_PENDING_BYTES: Final = 32 << 20
+MAX_PENDING_BYTES: Final = 16 << 20
 """Wire bytes of batches read ahead; decoded they take about four times as much. Reading pauses beyond it."""
-QUEUE_KBYTES: Final = 32_768  # what librdkafka fetches ahead of that
+QUEUE_KBYTES: Final = 16_384  # what librdkafka fetches ahead of that
 FETCH_RECORDS: Final = 256
 FETCH_WAIT_S: Final = 0.1
 GROWTH_INTERVAL_S: Final = 5.0
