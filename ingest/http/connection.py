@@ -85,6 +85,7 @@ class AgentConnection:
         self.refusals = 0
         self.is_closed = False
         self.handler: AgentHandler
+        self._retired: list[Session] = []
         self._lives: dict[tuple[str, str], Live] = {}
 
     def find(self, claim: Claim, resource: Resource) -> Live | None:
@@ -111,9 +112,9 @@ class AgentConnection:
         context = self._context(resource)
         identity.apply_to(context)
         live = Live(self._open(context, resource), identity, claim, claim.secret.encode("latin-1"))
-        before = self._lives.pop((claim.credential_id, resource.name), None)
-        if before is not None:
-            before.session.close("resource_changed")
+        before = self._lives.get((claim.credential_id, resource.name))
+        if before is not None:  # other streams may still record in it
+            self._retired.append(before.session)
         self._lives[claim.credential_id, resource.name] = live
         self.service.set_idle_timeout(self.client.id, resource.limits.idle_timeout_s)
         return live
@@ -121,6 +122,8 @@ class AgentConnection:
     def refuse(self, reason: str, resource: Resource, credential_id: str = "", detail: str = "") -> None:
         """Record a connection attempt that was turned away, as a session of nobody."""
         self.refusals += 1
+        if self.is_closed:
+            return
         context = self._context(resource)
         context.principal, context.agent = "unauthenticated", "unknown"
         context.credential_id = credential_id[:63]
@@ -151,9 +154,9 @@ class AgentConnection:
             except AuditUnavailable:
                 log.error("the end of an action could not be recorded")
         self.exchanges.clear()
-        for live in self._lives.values():
+        for session in (*self._retired, *(live.session for live in self._lives.values())):
             try:
-                live.session.close(self.close_reason)
+                session.close(self.close_reason)
             except AuditUnavailable:
                 log.error("the end of a session could not be recorded")
 

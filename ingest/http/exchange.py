@@ -81,6 +81,7 @@ class Exchange:
         "action_id",
         "answer",
         "is_done",
+        "is_requested",
         "is_write",
         "method",
         "request",
@@ -97,6 +98,7 @@ class Exchange:
         self.started = time.monotonic_ns()
         self.request_ticket = 0
         self.is_done = False
+        self.is_requested = False
         self.is_write = method not in heads.SAFE_METHODS
         self.answer: Tally | None = None
 
@@ -134,6 +136,7 @@ class Exchange:
             is_truncated=len(body or b"") > limits.max_payload_bytes or len(statement) > limits.max_statement_bytes,
             links=heads.read_links(fields),
         )
+        self.is_requested = True
         return self.request_ticket
 
     def decided(self, ruling: Ruling) -> int:
@@ -157,8 +160,9 @@ class Exchange:
         verdict: str = Verdict.NONE.value,
         trailers: Sequence[heads.Field] = (),
     ) -> int:
-        """The outcome. `body` None: what `answer` tallied. Once only: later calls return 0."""
-        if self.is_done:
+        """The outcome. `body` None: what `answer` tallied. Once only, and only after a request: else 0."""
+        if self.is_done or not self.is_requested:
+            self.is_done = True
             return 0
         attributes = heads.as_attributes(tuple(fields))
         attributes |= {
@@ -194,7 +198,10 @@ class Exchange:
     def progress(
         self, kind: EventKind, tally: Tally, fields: heads.Fields, boundary: bytes = b"", *, is_whole: bool = False
     ) -> int:
-        """How far a streamed body is. `is_whole`: this is all of it."""
+        """How far a streamed body is. `is_whole`: this is all of it. Nothing once the outcome is recorded."""
+        if self.is_done:
+            tally.note_record(0)
+            return 0
         attributes = {"stream.bytes": str(tally.total)}
         if is_whole:
             attributes["stream.end"] = "whole"
@@ -220,6 +227,8 @@ class Exchange:
         self, *, is_from_agent: bool, is_text: bool, content: bytes, is_final: bool, digest: bytes, total: int
     ) -> int:
         """A WebSocket message, or a part of a long one."""
+        if self.is_done:
+            return 0
         limit = self.session.resource.limits.max_payload_bytes
         ledger = self.session.ledger
         if is_from_agent:
