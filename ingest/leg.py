@@ -24,6 +24,9 @@ class LegUser(Protocol):
     def leg_lost(self, leg: "Leg") -> None:
         """The connection is gone, both ways."""
 
+    def leg_congested(self, leg: "Leg") -> None:
+        """The transport has more to send than it should: stop reading what goes there."""
+
     def leg_drained(self, leg: "Leg") -> None:
         """The transport takes bytes again after `is_congested`."""
 
@@ -77,6 +80,8 @@ class Leg(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.is_congested = True
+        if self._user is not None:
+            self._user.leg_congested(self)
 
     def resume_writing(self) -> None:
         self.is_congested = False

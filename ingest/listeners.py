@@ -5,14 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from policy.decide import PolicyEngine
-
 from ingest.connection import Service, listener_tls
 from ingest.gate import Gate
 from ingest.leg import Leg
 from ingest.opaque import serve_opaque
 from ingest.postgres import serve_postgres
 from ingest.proxy import Proxy
+from policy.decide import PolicyEngine
 from schemas.resources import Resource
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from schemas.config import Settings
 from schemas.errors import AuditUnavailable
 from schemas.events import ControlKind, EventKind, SessionContext
 from schemas.resources import Resource, Upstream
-from schemas.runtime import Home, now_us, read_run_state
+from schemas.runtime import Home, now_us, write_private
 from schemas.wire import kafka
 from schemas.wire.control import ControlView
 from schemas.wire.publisher import Publisher
@@ -88,8 +88,8 @@ class Proxy:
         return found
 
     def _open_own_session(self) -> Session:
-        previous = read_run_state(self.home, self.name)
         publisher = self.recorder.publisher
+        previous_epoch = self._swap_epoch(publisher.epoch)
         context = SessionContext(
             session_id=f"{self.name}-{publisher.epoch}",
             principal="custody",
@@ -107,12 +107,16 @@ class Proxy:
             record="best_effort",
         )
         session = self.recorder.open_session(context, own)
-        facts = {
-            "epoch": publisher.epoch,
-            "previous_epoch": str(previous.detail.get("epoch", "")) if previous else "",
-        }
+        facts = {"epoch": publisher.epoch, "previous_epoch": previous_epoch}
         session.record(EventKind.PROXY_STARTED, attributes=facts)
         return session
+
+    def _swap_epoch(self, epoch: str) -> str:
+        """Remember this epoch for the next start; the one remembered, empty at the first."""
+        path = self.home.spool / self.name / "epoch"
+        previous = path.read_text() if path.is_file() else ""
+        write_private(path, epoch.encode())
+        return previous
 
     def _on_control(self, kind: ControlKind, id: str) -> None:  # in the view's thread
         if kind is ControlKind.RESOURCE:

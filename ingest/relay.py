@@ -65,6 +65,7 @@ class Relay:
         self._streaming: dict[int, tuple[_Live, Stream]] = {}
         self._progress_timer: asyncio.TimerHandle | None = None
         self._ended: set[Side] = set()
+        self._is_throttled = False
         self._reason = ""
         self._loop = asyncio.get_running_loop()
         self.last_activity = self._loop.time()
@@ -107,7 +108,9 @@ class Relay:
             return
         self._codec.receive(side, data)
         self._act()
-        self._throttle()
+        # Short conversations never come near the limits: look only when one side has sent much, or waits.
+        if self._is_throttled or len(data) >= LOW_BYTES // 8 or self._to_agent.held_bytes or self._codec.backlog(side):
+            self._throttle()
 
     def leg_ended(self, leg: Leg) -> None:
         side = Side.AGENT if leg is self._agent else Side.UPSTREAM
@@ -127,6 +130,9 @@ class Relay:
             elif self._to_agent.is_empty:
                 self._finish("upstream_closed")
         self._settle()
+
+    def leg_congested(self, leg: Leg) -> None:
+        self._throttle()
 
     def leg_drained(self, leg: Leg) -> None:
         self._throttle()
@@ -148,6 +154,7 @@ class Relay:
 
     def _throttle(self) -> None:
         """Read no faster than the other side takes, or than its records become durable."""
+        self._is_throttled = False
         for side, source, outbox, target in (
             (Side.AGENT, self._agent, self._to_upstream, self._upstream),
             (Side.UPSTREAM, self._upstream, self._to_agent, self._agent),
@@ -155,6 +162,7 @@ class Relay:
             waiting = outbox.held_bytes + self._codec.backlog(side)
             if target.is_congested or waiting > HIGH_BYTES:
                 source.pause()
+                self._is_throttled = True
             elif waiting < LOW_BYTES:
                 source.resume()
 
@@ -367,8 +375,10 @@ class Relay:
     def _on_release(self) -> None:
         if self._ended and not self._reason:
             self._propagate_eof()
-        self._throttle()
-        self._settle()
+        if self._is_throttled:
+            self._throttle()
+        if self._reason:
+            self._settle()
 
     def _finish(self, reason: str) -> None:
         """No more steps are taken; what is held may still go, then both legs close."""

@@ -57,11 +57,16 @@ class Home:
 
     def read_secret(self, name: str) -> str:
         """A secret file's text without its final newline, e.g. `kafka/proxy.password`. Raises ConfigError."""
-        return self.read_key(name).decode().rstrip("\n")
+        try:
+            return self.read_key(name).decode().rstrip("\n")
+        except UnicodeDecodeError:
+            raise ConfigError(f"secrets/{name} is not text") from None
 
     def read_key(self, name: str) -> bytes:
         """A secret file's bytes. Raises ConfigError when it is missing or others may read it."""
         path = self.secrets / name
+        if not path.resolve().is_relative_to(self.secrets.resolve()):
+            raise ConfigError(f"{name} is outside secrets/")
         try:
             if path.stat().st_mode & 0o077:
                 raise ConfigError(f"secrets/{name} must have mode 0600")

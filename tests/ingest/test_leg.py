@@ -28,6 +28,9 @@ class Sink:
     def leg_lost(self, leg: Leg) -> None:
         self.said.append("lost")
 
+    def leg_congested(self, leg: Leg) -> None:
+        self.said.append("congested")
+
     def leg_drained(self, leg: Leg) -> None:
         self.said.append("drained")
 
@@ -80,7 +83,7 @@ async def test_a_slow_reader_congests_and_drains() -> None:
             if "drained" in sink.said:
                 break
             await asyncio.sleep(0.01)
-        assert "drained" in sink.said and not client.is_congested
+        assert sink.said[:2] == ["congested", "drained"] and not client.is_congested
         client.abort()
 
 

@@ -8,7 +8,7 @@ def test_a_start_is_recorded_with_the_previous_epoch(home: Home) -> None:
     with run_proxy(home) as first:
         first.process.kill()
         first.process.wait()
-    with run_proxy(home, keep_state=True):
+    with run_proxy(home):
         pass
     started = [event for trail in read_trails(home, "custody") for event in trail.of("proxy.started")]
     epochs = [(event.attributes["epoch"], event.attributes["previous_epoch"]) for event in started]

@@ -44,7 +44,9 @@ def test_secrets_are_named_never_given(tmp_path: Path, monkeypatch: pytest.Monke
     assert resolve_secret("file:db.password", home) == "hidden"
     assert resolve_secret("env:DB_PASSWORD", home) == "from-env"
     assert resolve_secret("", home) == ""
-    for reference in ("hidden", "env:ABSENT_VARIABLE", "file:absent"):
+    write_private(tmp_path / "outside", b"hidden")
+    write_private(home.secrets / "binary", b"\xff\xfe")
+    for reference in ("hidden", "env:ABSENT_VARIABLE", "file:absent", "file:../outside", "file:binary"):
         with pytest.raises(ConfigError):
             resolve_secret(reference, home)
 

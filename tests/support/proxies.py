@@ -66,14 +66,9 @@ class Proxy:
 
 
 @contextmanager
-def run_proxy(
-    home: Home, module: str = "ingest.tcp", name: str = "proxy-tcp", *, keep_state: bool = False, **environment: str
-) -> Iterator[Proxy]:
-    """A proxy of `home`, ready; stopped at the end. `keep_state`: it finds what an earlier one left in run/."""
-    before = read_run_state(home, name)
-    if not keep_state:
-        (home.run / f"{name}.json").unlink(missing_ok=True)
-        before = None
+def run_proxy(home: Home, module: str = "ingest.tcp", name: str = "proxy-tcp", **environment: str) -> Iterator[Proxy]:
+    """A proxy of `home`, ready; stopped at the end."""
+    (home.run / f"{name}.json").unlink(missing_ok=True)
     log = home.root / f"{name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -85,7 +80,7 @@ def run_proxy(
         )
     proxy = Proxy(home, process, ControlWriter(find_settings(home), home), name, log)
     try:
-        proxy.wait_for(lambda: (state := read_run_state(home, name)) not in (None, before) and state.is_ready)
+        proxy.wait_for(lambda: (state := read_run_state(home, name)) is not None and state.is_ready)
         yield proxy
     finally:
         if process.poll() is None:
