@@ -1,4 +1,4 @@
-"""The whole embedded stack in a home of a test's own, with an rsyslog as its SIEM; what agents and checks need of it."""
+"""The whole embedded stack in a home of a test's own, with an rsyslog as its SIEM; what agents and checks need."""
 
 import os
 import subprocess
