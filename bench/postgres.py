@@ -1,7 +1,7 @@
 """pgbench -S directly, through pgbouncer (session mode), and through Custody ungated and gated, in one run.
 
-Entries: postgres.{direct,pgbouncer,ungated,gated}.{simple,prepared}.{1,4,16}, transactions per second, median of several
-rounds; the ratio is against pgbouncer. All legs share two cores with the server, the broker and the load.
+Entries: postgres.{direct,pgbouncer,ungated,gated}.{simple,prepared}.{1,4,16}, transactions per second, the median of
+several rounds; the ratio is against pgbouncer. All legs share two cores with the server, the broker and the load.
 """
 
 import re

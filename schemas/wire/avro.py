@@ -8,6 +8,8 @@ EMPTY: Final = b"\x00"
 
 _SHORT: Final = [bytes((n,)) for n in range(0x80)] + [bytes((n & 0x7F | 0x80, n >> 7)) for n in range(0x80, 0x4000)]
 """Every variable-length number of one and two bytes."""
+_MORE: Final = [bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(0x4000)]
+"""The same numbers when more bytes follow."""
 
 
 def zigzag(value: int) -> bytes:
@@ -15,12 +17,11 @@ def zigzag(value: int) -> bytes:
     value = (value << 1) ^ (value >> 63)
     if value < 0x4000:
         return _SHORT[value]
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    out = b""
+    while value >= 0x4000:
+        out += _MORE[value & 0x3FFF]
+        value >>= 14
+    return out + _SHORT[value]
 
 
 def text(value: str) -> bytes:

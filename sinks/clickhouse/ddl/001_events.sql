@@ -65,6 +65,6 @@ CREATE TABLE IF NOT EXISTS custody.events
 ENGINE = MergeTree
 PARTITION BY (retention_class, toYYYYMMDD(at))
 ORDER BY (session_id, seq)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1,
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 268435456, fsync_after_insert = 1, fsync_part_directory = 1,
          min_rows_to_fsync_after_merge = 1
 COMMENT 'Every captured event; immutable';
