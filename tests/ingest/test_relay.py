@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psycopg
@@ -143,3 +144,22 @@ def wait_for_trail_with(home: Home, resource: str, statement: str, timeout_s: fl
                 return trail
         time.sleep(0.1)
     raise AssertionError(f"{statement} is not in the trail")
+
+
+@pytest.mark.parametrize(("record", "is_answered"), [("request", True), ("complete", False)])
+def test_what_happens_when_the_log_goes_away_while_the_upstream_works(
+    proxy: Proxy, login: Login, own_kafka: Kafka, postgres_server: Postgres, record: str, is_answered: bool
+) -> None:
+    """The request is durable and forwarded; only `complete` also needs the record of the outcome."""
+    port = register(proxy, postgres_server, f"while-{record}", record=record)
+    with connect(port, login) as connection, ThreadPoolExecutor(1) as pool:
+        connection.execute("CREATE TABLE u(a int)")
+        working = pool.submit(connection.execute, "INSERT INTO u SELECT 1 FROM pg_sleep(1)")
+        time.sleep(0.6)
+        with broker_away(own_kafka):
+            if is_answered:
+                assert working.result(30).rowcount == 1
+            else:
+                with pytest.raises(psycopg.OperationalError, match="outcome is not recorded") as caught:
+                    working.result(30)
+                assert caught.value.sqlstate == "08007"
