@@ -21,6 +21,7 @@ EVENT_TEXTS: Final = ("statement", "fingerprint", "status", "error", "operation"
 EVENT_MAPS: Final = ("attributes", "links")
 EVENT_LISTS: Final = ("parameters", "objects")
 STRUCTURED: Final = ("rows", "json", "text")
+_EDGE: Final = b"\0"  # what the prefilter takes for the end of a text
 _COOKIES: Final = frozenset({"cookie", "set-cookie"})
 
 Hits = Mapping[str, MaskedText]
@@ -45,7 +46,7 @@ class Redactor:
             _collect_context(record, texts, keys)
         for event in events:
             _collect_event(event, texts, keys)
-        payloads = [event for event in events if event["payload"] and self._may_change(event)]
+        payloads = self._suspects([event for event in events if event["payload"]])
         hits = self._hits(texts)
         named = frozenset(key for key in keys if _is_telling(key) or key in hits)
         if not (hits or named or payloads):
@@ -61,14 +62,18 @@ class Redactor:
         outcomes = zip(listed, self._masker.mask_batch(listed), strict=True)
         return {text: outcome for text, outcome in outcomes if outcome is not None and outcome.findings}
 
+    def _suspects(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those whose payload may have to change: one scan over all, a look at each only when that hits."""
+        joined = _EDGE.join(event["payload"] for event in events)
+        if all(event["payload_type"] in STRUCTURED for event in events) and self._is_clean(joined):
+            return []
+        return [event for event in events if self._may_change(event)]
+
+    def _is_clean(self, content: bytes) -> bool:
+        return _is_utf8(content) and not self._masker.has_candidates(content)
+
     def _may_change(self, event: dict[str, Any]) -> bool:
-        if event["payload_type"] not in STRUCTURED or self._masker.has_candidates(event["payload"]):
-            return True
-        try:
-            event["payload"].decode()
-        except UnicodeDecodeError:
-            return True
-        return False
+        return event["payload_type"] not in STRUCTURED or not self._is_clean(event["payload"])
 
     def _apply(self, batch: dict[str, Any], hits: Hits, named: frozenset[str], payloads: list[dict[str, Any]]) -> bool:
         has_changed = False
@@ -143,6 +148,14 @@ class Redactor:
             return masked.data.decode("utf-8", "replace"), masked.findings
         outcome = mask_payload(self._masker, content, "", kind)
         return outcome.text, outcome.findings
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _collect_context(context: dict[str, Any], texts: set[str], keys: set[str]) -> None:

@@ -89,3 +89,14 @@ def test_bytes_that_are_no_text_leave_their_count_only() -> None:
 def test_rows_that_are_cut_off_or_odd_are_masked_all_the_same(content: bytes) -> None:
     changed, _, event = redact(payload=content % CARD.encode(), payload_type="rows")
     assert changed and CARD.encode() not in event["payload"]
+
+
+def test_one_suspect_among_many_payloads_is_found() -> None:
+    batch = EventBatch("p", "e", 0, sessions=[make_context()])
+    for number in range(9):
+        content = f'{{"n": "{CARD if number == 4 else number}"}}'.encode()
+        batch.events.append(SessionEvent(0, make_event(number + 1, payload=content, payload_type="json")))
+    fields = framing.decode_body("EventBatch", framing.encode_body("EventBatch", framing.batch_fields(batch)))
+    assert REDACTOR.redact(fields)
+    assert [bool(item["event"]["masked"]) for item in fields["events"]] == [number == 4 for number in range(9)]
+    assert CARD not in str(fields)
