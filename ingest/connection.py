@@ -23,6 +23,7 @@ class Service:
     resource: Resource
     gate: Gate
     listener_tls: ssl.SSLContext | None
+    is_tls_required: bool
     relays: set[Relay]
 
     def new_context(self, agent: Leg) -> SessionContext:

@@ -12,6 +12,7 @@ from ingest.opaque import serve_opaque
 from ingest.postgres import serve_postgres
 from ingest.proxy import Proxy
 from policy.decide import PolicyEngine
+from schemas.config import is_loopback
 from schemas.resources import Resource
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Listeners:
         capture = proxy.settings.capture
         self._tls = listener_tls(capture.tls_certificate, capture.tls_key)
         self._bind = capture.bind
+        self._is_exposed = not is_loopback(capture.bind)
         self._open: dict[str, tuple[Service, asyncio.Server]] = {}
         self._draining: list[Service] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,7 +84,7 @@ class Listeners:
 
     async def _listen(self, resource: Resource) -> None:
         serve, dialect = PROTOCOLS[resource.protocol]
-        service = Service(self._proxy, resource, Gate(self._engine, dialect), self._tls, set())
+        service = Service(self._proxy, resource, Gate(self._engine, dialect), self._tls, self._is_exposed, set())
 
         def accept(leg: Leg) -> None:
             task = asyncio.get_running_loop().create_task(_guard(serve, service, leg))

@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 async def serve_opaque(service: Service, agent: Leg) -> None:
     """One connection of an agent, from its first byte to its end."""
+    if service.is_tls_required and service.listener_tls is not None:
+        await agent.start_tls(service.listener_tls, server_side=True)
     upstream_at = service.resource.upstream
     context = service.new_context(agent)
     try:

@@ -127,7 +127,9 @@ async def _log_in_agent(service: Service, agent: Leg, context: SessionContext) -
             nonce=b64encode(secrets.token_bytes(18)).decode(),
             md5_salt=secrets.token_bytes(4),
             salt_key=service.proxy.salt_key,
+            method=service.resource.agent_login,
             has_tls=service.listener_tls is not None,
+            is_tls_required=service.is_tls_required,
         )
     )
     identity: Identity | None = None

@@ -12,7 +12,20 @@ from typing import Any, Final
 
 import orjson
 
-from ingest.codecs.base import Action, Closed, Codec, Completed, Hold, Noted, Opaque, Piece, Progressed, Requested, Side
+from ingest.codecs.base import (
+    Action,
+    Closed,
+    Codec,
+    Completed,
+    Hold,
+    Noted,
+    Opaque,
+    Piece,
+    Progressed,
+    Requested,
+    Side,
+    Step,
+)
 from ingest.gate import Gate, Ruling
 from ingest.leg import Leg
 from ingest.outbox import HIGH_BYTES, LOW_BYTES, Outbox
@@ -169,13 +182,18 @@ class Relay:
     # -- steps
 
     def _act(self) -> None:
+        step: Step | None = None
         try:
             for step in self._codec.steps():
                 self._handlers[type(step)](step)
                 if self._reason:
                     return
         except AuditUnavailable:
-            self.stop("audit_unavailable", AUDIT_LOST, "the audit log does not take more events; not executed")
+            if isinstance(step, Requested):
+                self.stop("audit_unavailable", AUDIT_LOST, "Custody: the audit log takes no more events; not executed")
+            else:
+                message = "Custody: the audit log takes no more events; the outcome is not recorded"
+                self.stop("audit_unavailable", OUTCOME_UNKNOWN, message)
 
     def _request(self, step: Requested) -> None:
         action = step.action

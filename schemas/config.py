@@ -4,12 +4,13 @@ Resources are not kept here: they enter the control topic (`custody apply -f`), 
 are never in the file: they are files under `secrets/` of the home, or environment variables.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.errors import ConfigError
 from schemas.runtime import Home, find_home
@@ -19,6 +20,14 @@ class Model(BaseModel):
     """Base of all settings: unknown keys are faults, values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name can only be this host."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 class Ports(Model):
@@ -70,6 +79,12 @@ class Capture(Model):
     max_pending_bytes: int = Field(64 << 20, ge=1 << 20, description="events waiting for the broker, per partition")
     max_batch_bytes: int = Field(512 << 10, ge=1 << 12, le=1 << 20, description="plain bytes of one batch")
     spool_max_bytes: int = Field(1 << 30, ge=1 << 20, description="most the spool keeps on disk")
+
+    @model_validator(mode="after")
+    def _exposed_only_with_tls(self) -> "Capture":
+        if not is_loopback(self.bind) and not (self.tls_certificate and self.tls_key):
+            raise ValueError(f"bind {self.bind} is not loopback: set tls_certificate and tls_key")
+        return self
 
 
 class Masking(Model):

@@ -46,6 +46,9 @@ class Resource(Model):
     record: Literal["complete", "request", "best_effort"] = Field("complete", description="what is durable first")
     on_audit_failure: Literal["block", "spool"] = Field("block", description="when the broker is gone")
     on_opaque: Literal["relay", "refuse"] = Field("refuse", description="bytes that cannot be parsed")
+    agent_login: Literal["scram-sha-256", "md5"] = Field(
+        "scram-sha-256", description="postgres: how agents prove their secret; md5 only for clients that know no other"
+    )
     principal: str = Field("", description="tcp: whose authority is used, since the protocol carries no login")
     retention_class: str = Field("standard", description="retention class of its events")
     labels: dict[str, str] = Field(default_factory=dict, description="free labels, e.g. environment: production")

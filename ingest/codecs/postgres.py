@@ -138,13 +138,13 @@ class PostgresCodec:
             yield from out
             yield from self._leave_rest(Side.UPSTREAM)
             yield from self._leave_rest(Side.AGENT)
-            yield self._close("upstream closed")
+            yield self._close("upstream_closed")
         elif requests.pending is None and not self._talk.expected:
             if self._talk.is_terminated:
                 yield self._close("terminated")
             elif self._agent_eof:
                 yield from self._leave_rest(Side.AGENT)
-                yield self._close("agent closed")
+                yield self._close("agent_closed")
 
     def _leave_rest(self, source: Side) -> Iterator[Step]:
         """Bytes of a message that never became whole, and what was held back."""
@@ -173,7 +173,7 @@ class PostgresCodec:
         last = done[-1] if done else None
         data = error_response("FATAL", "08P01", "the conversation is not valid PostgreSQL protocol")
         yield Piece(Side.AGENT, data, Hold.NONE if last is None else Hold.OUTCOME, last)
-        yield self._close("protocol violation")
+        yield self._close("protocol_violation")
 
     def _drain(self) -> Iterator[Step]:
         for half in (self._answers, self._requests):

@@ -16,8 +16,9 @@ import psycopg
 import pytest
 
 from schemas.runtime import Home, write_private
+from tests.support.homes import connect_home
 from tests.support.kafka import Kafka
-from tests.support.postgres import Postgres, run_postgres
+from tests.support.postgres import Postgres, make_certificate, run_postgres
 from tests.support.proxies import Login, Proxy, issue_credential, run_proxy, wait_for_trails
 
 SESSIONS = 200
@@ -34,16 +35,18 @@ def login(home: Home, proxy: Proxy) -> Login:
     return issue_credential(home, proxy.writer)
 
 
-def register(proxy: Proxy, server: Postgres, name: str, **settings: object) -> int:
+def register(
+    proxy: Proxy, server: Postgres, name: str, upstream: dict[str, object] | None = None, **settings: object
+) -> int:
     write_private(proxy.home.secrets / "pg.password", server.password.encode())
-    upstream = {
+    target = {
         "host": server.host,
         "port": server.port,
         "user": server.user,
         "database": server.create_database(),
         "secret": "file:pg.password",
     }
-    return proxy.register(name, "postgres", upstream, **settings).listen
+    return proxy.register(name, "postgres", target | (upstream or {}), **settings).listen
 
 
 def url(port: int, login: Login, **parameters: str) -> str:
@@ -92,6 +95,39 @@ def test_a_wrong_secret_is_refused_and_recorded(proxy: Proxy, login: Login, post
             psycopg.connect(url(port, Login(user, "wrong")))
     trails = wait_for_trails(proxy.home, "wrong", 2)
     assert [trail.events[-1].status for trail in trails] == ["login_refused"] * 2
+
+
+def test_md5_login_for_clients_that_know_no_other(proxy: Proxy, login: Login, postgres_server: Postgres) -> None:
+    port = register(proxy, postgres_server, "md5", agent_login="md5")
+    with psycopg.connect(url(port, login, require_auth="md5")) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(url(port, Login(login.id, "wrong")))
+    trails = wait_for_trails(proxy.home, "md5", 2)
+    assert trails[0].context.attributes["login"] == "md5"
+
+
+@pytest.fixture
+def tls_proxy(home: Home, kafka: Kafka) -> Iterator[Proxy]:
+    certificate, key = make_certificate()
+    (home.root / "listener.pem").write_bytes(certificate)
+    write_private(home.root / "listener.key", key)
+    files = {"tls_certificate": str(home.root / "listener.pem"), "tls_key": str(home.root / "listener.key")}
+    connect_home(home, kafka, capture=files)
+    with run_proxy(home) as running:
+        yield running
+
+
+@pytest.mark.parametrize("mode", ["off", "require", "verify"])
+def test_tls_on_both_legs(tls_proxy: Proxy, postgres_server: Postgres, mode: str) -> None:
+    login = issue_credential(tls_proxy.home, tls_proxy.writer)
+    upstream = {"tls": mode, "ca_file": str(postgres_server.ca_file) if mode == "verify" else ""}
+    port = register(tls_proxy, postgres_server, f"tls-{mode}", upstream=upstream)
+    with psycopg.connect(url(port, login, sslmode="require")) as connection:
+        row = connection.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone()
+        assert row == (mode != "off",)
+    (trail,) = wait_for_trails(tls_proxy.home, f"tls-{mode}", 1)
+    assert trail.context.tls.startswith("TLSv1.3")
 
 
 def test_pgbench_runs_simple_and_prepared(proxy: Proxy, login: Login, postgres_server: Postgres, kafka: Kafka) -> None:

@@ -23,6 +23,18 @@ def test_an_empty_file_is_all_defaults() -> None:
     assert parse_settings("") == Settings()
 
 
+@pytest.mark.parametrize("bind", ["0.0.0.0", "10.0.0.1", "::", "gateway.example"])
+def test_an_exposed_listener_needs_tls(bind: str) -> None:
+    with pytest.raises(ConfigError, match=r"capture: .*not loopback"):
+        parse_settings(f"capture: {{bind: '{bind}'}}")
+    parse_settings(f"capture: {{bind: '{bind}', tls_certificate: c.pem, tls_key: k.pem}}")
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
+def test_loopback_needs_none(bind: str) -> None:
+    assert parse_settings(f"capture: {{bind: '{bind}'}}").capture.bind == bind
+
+
 def test_aliases_are_refused() -> None:
     with pytest.raises(ConfigError, match="aliases"):
         parse_settings("a: &a [1]\nb: [*a, *a]")

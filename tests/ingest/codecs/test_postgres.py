@@ -155,7 +155,7 @@ def test_bytes_held_back_when_the_session_becomes_opaque_still_pass() -> None:
 @pytest.mark.parametrize("length", [0, 3, 0x4000_0001, 0xFFFF_FFFF])
 def test_a_bad_length_is_opaque(length: int) -> None:
     played = play([(AGENT, b"Q" + length.to_bytes(4) + b"select")])
-    assert played.opaque and played.closed == ["protocol violation"]
+    assert played.opaque and played.closed == ["protocol_violation"]
 
 
 # ends
@@ -177,7 +177,7 @@ def test_an_upstream_that_vanishes_completes_what_is_in_flight() -> None:
     codec.receive_eof(UPSTREAM)
     run(codec, played)
     assert played.completed[0].status == "08006"
-    assert played.closed == ["upstream closed"]
+    assert played.closed == ["upstream_closed"]
 
 
 def test_a_half_closed_agent_still_gets_its_answer() -> None:
@@ -188,7 +188,7 @@ def test_a_half_closed_agent_still_gets_its_answer() -> None:
     assert not played.closed
     codec.receive(UPSTREAM, complete("SELECT 0") + ready())
     run(codec, played)
-    assert played.closed == ["agent closed"]
+    assert played.closed == ["agent_closed"]
 
 
 def test_answers_go_on_while_a_request_waits_for_its_decision() -> None:

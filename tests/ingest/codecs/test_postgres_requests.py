@@ -265,5 +265,5 @@ def test_a_function_call_is_an_action() -> None:
 def test_an_agent_that_sends_on_and_on_while_it_must_wait_is_cut_off() -> None:
     codec = PostgresCodec(limits=Limits(max_backlog_bytes=5000))
     played = play([(AGENT, query("select pg_sleep(99)"))] + [(AGENT, copy_data(b"x" * 995))] * 10, codec)
-    assert played.closed == ["protocol violation"]
+    assert played.closed == ["protocol_violation"]
     assert sum(o.size for o in played.opaque) >= 5000
