@@ -17,6 +17,7 @@ DEAD: Final = frozenset({"undecodable", "forged", "misplaced", "unopenable", "to
 """Reasons for which the sealed bytes are kept as a dead letter; a duplicate's are on the log already."""
 
 _PREFIX: Final = framing.prefix_of("EventBatch")
+_FRAMINGS: Final = tuple(framing.prefix_of(record) for record in framing.CURRENT)
 
 
 def derive(opened: Opened, origin: Origin, redactor: Redactor, notes: list[Mapping[str, str]], at: int) -> bytes:
@@ -54,10 +55,20 @@ def derive_gap(refused: Refused, origin: Origin, redactor: Redactor, notes: list
 
 
 def dead_letter(refused: Refused, origin: Origin, record: bytes, at: int) -> bytes:
-    """The framed dead letter of a refused record."""
-    is_kept = len(record) <= MAX_DERIVED_BYTES
-    reason = f"{refused.reason}: {refused.detail}" + ("" if is_kept else " (record too large to be kept)")
-    return framing.encode(DeadLetter(origin, STAGE, reason, record if is_kept else b"", at))
+    """The framed dead letter of a refused record. Its bytes are kept if they are sealed: others may be plaintext."""
+    why = ""
+    if len(record) > MAX_DERIVED_BYTES:
+        why = " (record too large to be kept)"
+    elif refused.claimed is None and not _may_be_sealed(record):
+        why = f" ({len(record)} bytes that nobody sealed are not kept)"
+    return framing.encode(
+        DeadLetter(origin, STAGE, f"{refused.reason}: {refused.detail}{why}", b"" if why else record, at)
+    )
+
+
+def _may_be_sealed(record: bytes) -> bool:
+    """Whether it could be a sealed batch of a later version: framed, and none of the records that this one knows."""
+    return record.startswith(framing.SINGLE_OBJECT) and not record.startswith(_FRAMINGS)
 
 
 def _head(opened: Opened, origin: Origin, rule_version: str) -> bytes:

@@ -16,7 +16,8 @@ from masking.model import Finding, MaskedText, summarize
 from masking.payload import mask_payload
 from masking.structured import mask_headers, mask_json, mask_rows
 
-CONTEXT_TEXTS: Final = ("run_id", "client", "tls", "upstream")
+# A refused login's credential id is whatever somebody claimed.
+CONTEXT_TEXTS: Final = ("run_id", "client", "tls", "upstream", "credential_id")
 EVENT_TEXTS: Final = ("statement", "fingerprint", "status", "error", "operation")
 EVENT_MAPS: Final = ("attributes", "links")
 EVENT_LISTS: Final = ("parameters", "objects")
@@ -84,7 +85,7 @@ class Redactor:
             if event["kind"] == "session.opened" and 0 <= item["session"] < len(findings_of):
                 findings += findings_of[item["session"]]
             has_changed |= bool(findings)
-            event["masked"] += _entries(findings)
+            event["masked"] += self._entries(findings)
         for event in payloads:
             has_changed |= self._mask_payload(event)
         return has_changed or any(findings_of)
@@ -136,18 +137,45 @@ class Redactor:
         event["payload"] = text.encode("utf-8", "replace")
         if kind not in STRUCTURED:
             event["payload_type"] = "text"
-        event["masked"] += _entries(_placed(findings, "payload"))
+        event["masked"] += self._entries(_placed(findings, "payload"))
         return bool(event["payload"] != before or kind != event["payload_type"])
 
     def _masked_content(self, content: bytes, kind: str) -> tuple[str | None, Iterable[Finding]]:
         if kind == "rows" and (table := _parse_rows(content)) is not None:
+            columns, found = self._mask_names(table[0])
             rows, findings = mask_rows(self._masker, table[0], table[1])
-            return orjson.dumps({"columns": table[0], "rows": rows}).decode(), findings
+            return orjson.dumps({"columns": columns, "rows": rows}).decode(), (*found, *findings)
         if kind == "rows":  # cut off, or not what its type says
             masked = mask_json(self._masker, content, "rows")
             return masked.data.decode("utf-8", "replace"), masked.findings
         outcome = mask_payload(self._masker, content, "", kind)
         return outcome.text, outcome.findings
+
+    def _mask_names(self, columns: list[str]) -> tuple[list[str], list[Finding]]:
+        """Names of result columns: an agent chooses them."""
+        findings: list[Finding] = []
+        masked = [
+            outcome or MaskedText(name) for name, outcome in zip(columns, self._masker.mask_batch(columns), strict=True)
+        ]
+        for outcome in masked:
+            findings.extend(_placed(outcome.findings, "columns"))
+        return [outcome.text for outcome in masked], findings
+
+    def _entries(self, findings: Iterable[Finding]) -> list[dict[str, Any]]:
+        """Findings by place. A place may be named by the agent, too: a column, a key, a header."""
+        by_place: dict[str, list[Finding]] = {}
+        for finding in findings:
+            by_place.setdefault(finding.place, []).append(finding)
+        places = list(by_place)
+        shown = [
+            outcome.text if outcome else place
+            for place, outcome in zip(places, self._masker.mask_batch(places), strict=True)
+        ]
+        return [
+            {"label": label, "count": count, "token": token, "place": place}
+            for place, found in zip(shown, by_place.values(), strict=True)
+            for label, count, token in summarize(found)
+        ]
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -199,17 +227,6 @@ def _placed(findings: Iterable[Finding], place: str) -> Iterator[Finding]:
     for finding in findings:
         where = f"{place}:{finding.place}" if finding.place else place
         yield Finding(finding.label, finding.token, finding.start, finding.end, where, finding.layers)
-
-
-def _entries(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    by_place: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_place.setdefault(finding.place, []).append(finding)
-    return [
-        {"label": label, "count": count, "token": token, "place": place}
-        for place, found in by_place.items()
-        for label, count, token in summarize(found)
-    ]
 
 
 def _last_name(key: str) -> str:

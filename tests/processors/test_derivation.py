@@ -78,11 +78,22 @@ def test_a_gap_holds_masked_claims_and_counts_only_what_is_proven() -> None:
 
 
 def test_a_dead_letter_keeps_the_sealed_bytes_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    letter = framing.decode(dead_letter(Refused("forged", "why"), ORIGIN, b"sealed", 5))
+    letter = framing.decode(dead_letter(Refused("forged", "why", HEADER), ORIGIN, b"sealed", 5))
     assert letter == DeadLetter(ORIGIN, "mask", "forged: why", b"sealed", 5)
     monkeypatch.setattr(derivation, "MAX_DERIVED_BYTES", 5)
     large = framing.decode(dead_letter(Refused("forged", "why"), ORIGIN, b"sealed", 5))
     assert isinstance(large, DeadLetter) and large.record == b"" and "too large" in large.reason
+
+
+def test_a_dead_letter_keeps_nothing_that_may_be_plaintext() -> None:
+    batch_in_the_clear = framing.encode(EventBatch("p", "e", 1, sessions=[], events=[]))
+    for record in (CARD.encode(), b"", batch_in_the_clear):
+        letter = framing.decode(dead_letter(Refused("undecodable", "why"), ORIGIN, record, 5))
+        assert isinstance(letter, DeadLetter) and letter.record == b""
+        assert letter.reason == f"undecodable: why ({len(record)} bytes that nobody sealed are not kept)"
+    later = b"\xc3\x01 of a later version"
+    letter = framing.decode(dead_letter(Refused("undecodable", "why"), ORIGIN, later, 5))
+    assert isinstance(letter, DeadLetter) and letter.record == later
 
 
 def test_reading_back_counts_the_first_occurrence_of_the_next_origin() -> None:

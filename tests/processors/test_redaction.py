@@ -41,6 +41,10 @@ def redact(context: dict[str, Any] | None = None, **event: Any) -> tuple[bool, d
         ("payload", {"payload": f"x {CARD}".encode(), "payload_type": "text"}),
         ("payload:$.a", {"payload": json.dumps({"a": CARD}).encode(), "payload_type": "json"}),
         ("payload:n", {"payload": b'{"columns":["n"],"rows":[["%s"]]}' % CARD.encode(), "payload_type": "rows"}),
+        (
+            "payload:columns",
+            {"payload": b'{"columns":["n %s"],"rows":[["1"]]}' % CARD.encode(), "payload_type": "rows"},
+        ),
         ("payload", {"payload": f"copied\t{CARD}\n".encode(), "payload_type": "binary"}),
     ],
 )
@@ -70,6 +74,26 @@ def test_contexts_are_masked_and_identity_is_not() -> None:
     assert changed and CARD not in str(context)
     assert context["principal"] == "ann@example.com"
     assert {item["place"] for item in event["masked"]} == {"session.client", "session.attributes.user"}
+
+
+def test_what_a_refused_login_claimed_is_masked() -> None:
+    changed, context, event = redact({"credential_id": f"user-{CARD}"}, kind="session.opened")
+    assert changed and CARD not in str(context)
+    assert {item["place"] for item in event["masked"]} == {"session.credential_id"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"payload": b'{"columns":["c %s"],"rows":[["%s"]]}' % (CARD.encode(), CARD.encode()), "payload_type": "rows"},
+        {"payload": json.dumps({f"k {CARD}": {"a": CARD}}).encode(), "payload_type": "json"},
+        {"attributes": {f"header.x-{CARD}": CARD}},
+    ],
+)
+def test_a_place_shows_no_secret(values: dict[str, Any]) -> None:
+    changed, _, event = redact(**values)
+    assert changed and CARD not in json.dumps(event, default=lambda value: value.decode("latin-1"))
+    assert any("‹payment_card:" in item["place"] for item in event["masked"])
 
 
 def test_what_holds_nothing_stays_as_it_is() -> None:
