@@ -5,15 +5,22 @@ from typing import Final
 
 from ingest.session import Session
 from policy.classify import Classified, classify
-from policy.decide import ActionFacts, PolicyEngine
+from policy.decide import ActionFacts, Decision, PolicyEngine
 from schemas.events import Verdict
 
 UNKNOWN: Final = "unknown"
 
+REFUSED: Final = {
+    Verdict.DENY: "",
+    Verdict.HOLD: "held actions need an approval, and approvals are not available yet",
+    Verdict.MASK: "the answer would have to be masked, and inline masking is not available yet",
+}
+"""The verdicts that refuse an action, and what is told besides the rule's own reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What policy says of an action."""
+    """What policy says of an action. `reason` is for the agent, and says which verdict refused it."""
 
     verdict: str
     operation: str
@@ -26,8 +33,8 @@ class Ruling:
 
     @property
     def is_refused(self) -> bool:
-        """Held actions are refused too until approvals exist."""
-        return self.verdict in (Verdict.DENY, Verdict.HOLD)
+        """Held actions are refused too until approvals exist, and masked ones until answers can be masked inline."""
+        return self.verdict in REFUSED
 
 
 class Gate:
@@ -67,7 +74,6 @@ class Gate:
                 protocol=context.protocol,
                 labels=session.resource.labels,
                 classified=classified,
-                retention_class=session.resource.retention_class,
             )
         )
         attributes = {}
@@ -80,7 +86,12 @@ class Gate:
             UNKNOWN if classified.is_unknown else classified.operation.value,
             [str(item) for item in classified.objects],
             classified.fingerprint,
-            decision.reason,
+            _explain(decision),
             attributes,
             is_write=not classified.is_read,
         )
+
+
+def _explain(decision: Decision) -> str:
+    """The rule's reason, and what keeps a verdict that is not an outright denial from being carried out."""
+    return ": ".join(part for part in (decision.reason, REFUSED.get(decision.verdict, "")) if part)

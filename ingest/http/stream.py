@@ -38,8 +38,6 @@ HELD_BYTES: Final = 65_536
 Commands = Generator[commands.Command, Any]
 Check = Generator[commands.Command, Any, bool]
 
-HOLD_REASON: Final = "held actions need an approval"
-
 CHALLENGES: Final = {
     401: ((b"WWW-Authenticate", b'Bearer realm="custody"'), (b"WWW-Authenticate", b'Basic realm="custody"')),
     407: ((b"Proxy-Authenticate", b'Basic realm="custody"'), (b"Proxy-Authenticate", b'Bearer realm="custody"')),
@@ -246,7 +244,7 @@ class CapturedStream(AnswerStream):
 
     def _refuse_judged(self, ruling: Ruling, body: bytes, status: int = 403) -> Commands:
         exchange = self.exchange
-        message = HOLD_REASON if ruling.verdict == Verdict.HOLD else ruling.reason or "denied by policy"
+        message = ruling.reason or "denied by policy"
         try:
             exchange.requested(self._statement(), self._version(), self._recorded_fields(), ruling, body)
             exchange.decided(ruling)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from ingest.gate import Gate
-from policy.decide import load_engine
+from policy.decide import RuleEngine, load_engine
 from policy.model import ActionFacts, Decision
+from policy.rules import check_rules
 from schemas.events import SessionContext
 from schemas.resources import Resource
 
@@ -65,3 +66,24 @@ def test_memory_is_bounded() -> None:
     for number in range(Gate.MAX_REMEMBERED + 10):
         gate.rule(session(f"agent-{number}"), "SELECT 1")
     assert len(gate._remembered) <= Gate.MAX_REMEMBERED
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "is_refused", "told"),
+    [
+        ("allow", "fine", False, "fine"),
+        ("deny", "no", True, "no"),
+        ("deny", "", True, ""),
+        ("hold", "ask", True, "ask: held actions need an approval, and approvals are not available yet"),
+        ("hold", "", True, "held actions need an approval, and approvals are not available yet"),
+        ("mask", "pii", True, "pii: the answer would have to be masked, and inline masking is not available yet"),
+        ("mask", "", True, "the answer would have to be masked, and inline masking is not available yet"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused_and_says_why(
+    verdict: str, reason: str, is_refused: bool, told: str
+) -> None:
+    rules = check_rules({"rules": [{"id": "a", verdict: {}, "reason": reason}]})
+    ruling = Gate(RuleEngine(rules), "postgres").rule(session(), "SELECT 1")
+    assert (ruling.verdict, ruling.is_refused, ruling.reason) == (verdict, is_refused, told)
+    assert ruling.attributes.get("policy.reason", "") == reason
