@@ -8,12 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from policy.model import ActionFacts, Decision, Obligation, Operation, PolicyEngine
-from policy.rules import Match, PolicyRules, Rule, parse_rules
+from policy.model import ActionFacts, Decision, Operation, PolicyEngine
+from policy.rules import Match, PolicyRules, parse_rules
 from schemas.errors import ConfigError
 from schemas.events import Verdict
 
-__all__ = ["ActionFacts", "Decision", "Obligation", "PolicyEngine", "RuleEngine", "decide", "load_engine"]
+__all__ = ["ActionFacts", "Decision", "PolicyEngine", "RuleEngine", "decide", "load_engine"]
 
 DEFAULT_POLICY: Final = "default_policy.yaml"
 
@@ -41,25 +41,11 @@ def load_engine(policy_file: str = "") -> PolicyEngine:
 
 def decide(action: ActionFacts, rules: PolicyRules) -> Decision:
     """The first rule that matches decides; else the default does."""
-    obligations = _obligations(action, rules)
     for rule in rules.rules:
         if _matches(rule.match, action, is_permission=rule.verdict is Verdict.ALLOW):
-            return Decision(rule.verdict, (rule.id,), rule.reason, (*obligations, *_demands(rule)))
+            return Decision(rule.verdict, (rule.id,), rule.reason)
     verdict = Verdict(rules.default)
-    return Decision(verdict, (), "" if verdict is Verdict.ALLOW else "no rule allows it", obligations)
-
-
-def _obligations(action: ActionFacts, rules: PolicyRules) -> tuple[Obligation, ...]:
-    chosen = next((each for each in rules.retention if _any_match(each.resources, action.resource)), None)
-    retention_class = chosen.retention_class if chosen else action.retention_class
-    return (Obligation("retain", retention_class),) if retention_class else ()
-
-
-def _demands(rule: Rule) -> list[Obligation]:
-    demands = [Obligation("record", rule.record)] if rule.record else []
-    if rule.verdict is Verdict.MASK:
-        demands.append(Obligation("mask", ",".join(rule.mask_labels) or "*"))
-    return demands
+    return Decision(verdict, (), "" if verdict is Verdict.ALLOW else "no rule allows it")
 
 
 def _matches(match: Match, action: ActionFacts, *, is_permission: bool) -> bool:

@@ -71,15 +71,6 @@ class ActionFacts:
     protocol: str
     classified: Classified
     labels: Mapping[str, str] = field(default_factory=dict)  # of the resource
-    retention_class: str = ""  # of the resource
-
-
-@dataclass(slots=True, frozen=True)
-class Obligation:
-    """What a verdict demands besides: `record` (complete, request …), `retain` (a class), `mask` (labels)."""
-
-    kind: str
-    value: str
 
 
 @dataclass(slots=True, frozen=True)
@@ -89,7 +80,6 @@ class Decision:
     verdict: Verdict
     policy_ids: tuple[str, ...]
     reason: str
-    obligations: tuple[Obligation, ...] = ()
 
 
 class PolicyEngine(Protocol):

@@ -6,8 +6,6 @@ rules:
   - id: no-schema-changes
     deny: {operations: [ddl, grant], resources: ["prod-*"]}
     reason: Schema changes go through migrations.
-retention:
-  - {resources: ["prod-*"], retention_class: regulated}
 """
 
 from collections.abc import Sequence
@@ -46,11 +44,9 @@ class Rule(Model):
 
     id: str = Field(..., pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="recorded with each decision")
     deny: Match | None = Field(None, description="refuse the action")
-    hold: Match | None = Field(None, description="wait for an approval")
-    mask: Match | None = Field(None, description="mask values in what the agent receives")
+    hold: Match | None = Field(None, description="wait for an approval; refused until approvals exist")
+    mask: Match | None = Field(None, description="mask values in what the agent receives; refused until that exists")
     allow: Match | None = Field(None, description="let it pass")
-    mask_labels: tuple[str, ...] = Field((), description="mask: which labels; empty = all")
-    record: Literal["", "complete", "request", "best_effort"] = Field("", description="how durable its record must be")
     reason: str = Field("", max_length=500, description="told to the agent and recorded")
 
     @model_validator(mode="after")
@@ -69,20 +65,12 @@ class Rule(Model):
         return match
 
 
-class Retention(Model):
-    """Which retention class the events of some resources get, over what the resource itself says."""
-
-    resources: Patterns = Field(..., min_length=1)
-    retention_class: str = Field(..., pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
-
-
 class PolicyRules(Model):
     """A whole policy."""
 
     version: Literal[1] = 1
     default: Literal["allow", "deny"] = Field("allow", description="when no rule matches")
     rules: tuple[Rule, ...] = Field((), max_length=MAX_RULES)
-    retention: tuple[Retention, ...] = ()
 
     @model_validator(mode="after")
     def _has_unique_ids(self) -> "PolicyRules":

@@ -32,3 +32,16 @@ def test_one_verdict_a_rule_and_one_rule_an_id(rules):
 def test_a_document_that_is_no_mapping_is_refused():
     with pytest.raises(ConfigError):
         parse_rules("[1, 2]")
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ({"rules": [{"id": "a", "deny": {}, "record": "request"}]}, "policy.yaml: rules.0.record"),
+        ({"rules": [{"id": "a", "mask": {}, "mask_labels": ["email"]}]}, "policy.yaml: rules.0.mask_labels"),
+        ({"retention": [{"resources": ["*"], "retention_class": "short"}]}, "policy.yaml: retention"),
+    ],
+)
+def test_a_setting_that_nothing_applies_is_refused(document, place):
+    with pytest.raises(ConfigError, match=f"{place}: Extra inputs are not permitted"):
+        check_rules(document, "policy.yaml")
