@@ -19,6 +19,7 @@ from tests.integration.live import Live
 TABLE: Final = "chaos_marks"
 MARK: Final = re.compile(r"mark-\d+-\d+-end")
 MARK_SQL: Final = r"mark-[0-9]+-[0-9]+-end"
+AGENTS: Final = 5
 PAUSE_S: Final = 0.01
 ACTION_TIMEOUT_S: Final = 30.0
 CONNECTION_ACTIONS: Final = 40
@@ -33,13 +34,13 @@ class Ledger:
     acknowledged: dict[str, str] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
 
-    def count_by_agent(self) -> dict[str, int]:
-        """Answers so far by the agent's number; an agent without any is not named."""
-        return dict(Counter(mark.split("-")[1] for mark in self.acknowledged))
+    def count_by_agent(self) -> list[int]:
+        """Answers so far, agent by agent."""
+        counts = Counter(int(mark.split("-")[1]) for mark in self.acknowledged)
+        return [counts[number] for number in range(1, AGENTS + 1)]
 
-    def has_reached(self, wanted: dict[str, int]) -> bool:
-        counts = self.count_by_agent()
-        return all(counts.get(agent, 0) >= count for agent, count in wanted.items())
+    def has_reached(self, wanted: list[int]) -> bool:
+        return all(count >= least for count, least in zip(self.count_by_agent(), wanted, strict=True))
 
     def fail(self, error: BaseException) -> None:
         state = getattr(error, "sqlstate", None)
@@ -166,6 +167,7 @@ def make_agents(live: Live, ledger: Ledger) -> list[Agent]:
     agents: list[Agent] = [SqlAgent(number, ledger, live.postgres_url(issued)) for number in (1, 2, 3)]
     agents.append(HttpAgent(4, ledger, f"http://127.0.0.1:{live.ports.demo_http_proxy}", login, None))
     agents.append(HttpAgent(5, ledger, f"http://127.0.0.1:{live.ports.demo_http}", "", proxy))
+    assert len(agents) == AGENTS
     return agents
 
 

@@ -5,7 +5,9 @@ import base64
 import contextlib
 import gzip
 import json
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -51,6 +53,21 @@ async def run_proxied(proxy_port: int, upstream_port: int, login: str, make: Mak
         wrong = f"http://{quote(user)}:{quote(password)}@127.0.0.1:{proxy_port}"
         async with httpx.AsyncClient(proxy=wrong, trust_env=False) as client:
             assert (await client.get(f"{base}/{found.tag}", params={"q": found.line()})).status_code == 407
+
+
+async def run_intercepted(proxy_port: int, upstream_port: int, login: str, authority: Path, make: Make) -> None:
+    """HTTPS through the regular proxy, which shows certificates of its own authority."""
+    base, found = f"https://127.0.0.1:{upstream_port}", make("https-intercepted")
+    trust = ssl.create_default_context(cafile=str(authority))
+    for is_second in (False, True):
+        async with httpx.AsyncClient(
+            proxy=f"http://{login}@127.0.0.1:{proxy_port}", verify=trust, trust_env=False, http1=True, http2=is_second
+        ) as client:
+            headers = {"X-Note": found.line(), "Cookie": f"session={found.values['json_api_key']}"}
+            target = f"{base}/echo?{found.tag}&card={found.values['payment_card']}"
+            answer = await client.post(target, headers=headers, content=found.json())
+            assert answer.status_code == 200, answer.text
+            assert (await client.get(f"{base}/answer/text")).status_code == 200
 
 
 async def send_targets(client: httpx.AsyncClient, make: Make) -> None:

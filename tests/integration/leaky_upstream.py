@@ -1,15 +1,19 @@
 """Upstreams that answer with secrets: an HTTP API with every kind of answer, and a TCP echo."""
 
 import asyncio
+import base64
 import gzip
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from aiohttp import WSMsgType, web
 
 from deploy.embedded.process import LOOPBACK
 from tests.integration.canaries import Canaries
+from tests.support.postgres import make_certificate
 
 SPLIT_PAUSE_S: Final = 0.05
 Make = Callable[[str], Canaries]
@@ -44,8 +48,6 @@ def make_app(canaries: Make) -> web.Application:
         return web.Response(body=body, content_type="text/plain", charset="utf-16")
 
     async def as_base64(request: web.Request) -> web.Response:
-        import base64
-
         return web.Response(body=base64.b64encode(canaries("http-answer-base64").text().encode()))
 
     async def as_headers(request: web.Request) -> web.Response:
@@ -101,13 +103,23 @@ def make_app(canaries: Make) -> web.Application:
     return app
 
 
+def make_tls(directory: Path) -> ssl.SSLContext:
+    """A server's TLS with a certificate for 127.0.0.1 that it signed itself."""
+    certificate, key = make_certificate()
+    path = directory / "leaky.pem"
+    path.write_bytes(certificate + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
 @asynccontextmanager
-async def serve_http(canaries: Make) -> AsyncIterator[int]:
+async def serve_http(canaries: Make, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """The API's port."""
     runner = web.AppRunner(make_app(canaries), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, LOOPBACK, 0).start()
+        await web.TCPSite(runner, LOOPBACK, 0, ssl_context=tls).start()
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

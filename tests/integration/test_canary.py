@@ -28,7 +28,7 @@ from schemas.wire.sealing import Sealer
 from tests.integration import canary_http, canary_sql
 from tests.integration.canaries import KNOWN_BY_FORM, Canaries, make_canaries
 from tests.integration.disk_search import Searcher, search_tree
-from tests.integration.leaky_upstream import serve_echo, serve_http
+from tests.integration.leaky_upstream import make_tls, serve_echo, serve_http
 from tests.integration.live import ROOT, Live, run_live
 
 CONTROL = "harmless-words-that-are-kept"
@@ -90,9 +90,11 @@ async def send_everything(live: Live, run: Run) -> None:
     login = f"{issued.credential.id}:{issued.secret}"
     async with AsyncExitStack() as servers:
         http = await servers.enter_async_context(serve_http(run.make))
+        https = await servers.enter_async_context(serve_http(run.make, make_tls(live.receiver.root.parent)))
         echo = await servers.enter_async_context(serve_echo())
         register = asyncio.to_thread
         http_port = await register(live.register, "leaky-http", "http", http)
+        await register(live.register, "leaky-https", "http", https, upstream={"tls": "require"})
         tcp_port = await register(live.register, "leaky-tcp", "tcp", echo, principal="dana@example.test")
         relaying = await register(
             live.register,
@@ -108,6 +110,8 @@ async def send_everything(live: Live, run: Run) -> None:
         await say_control(live, issued)
         await canary_http.run_http(http_port, login, run.make)
         await canary_http.run_proxied(live.ports.http_proxy, http, login, run.make)
+        authority = live.home.ca / "custody-ca-cert.pem"
+        await canary_http.run_intercepted(live.ports.http_proxy, https, login, authority, run.make)
         await canary_http.run_tcp(tcp_port, run.make)
     write_wrong_records(live, run)
     ask_with_secrets(live, run)
@@ -254,6 +258,7 @@ EXPECTED: dict[str, tuple[str, str]] = {
     "http-text": ("action.requested", "payload"),
     "http-gzip": ("action.requested", "payload"),
     "http-chunked": ("", "payload"),
+    "https-intercepted": ("action.requested", "attributes.header.x-note"),
     "http-answer-json": ("action.completed", "payload"),
     "http-answer-text": ("action.completed", "payload"),
     "http-answer-gzip": ("action.completed", "payload"),

@@ -10,7 +10,7 @@ import pytest
 
 from console.commands.verify import check
 from console.verification import verdicts_exit_code
-from tests.integration.agents import TABLE, Ledger, run_agents
+from tests.integration.agents import AGENTS, TABLE, Ledger, run_agents
 from tests.integration.live import READY_TIMEOUT_S, Live, run_live
 from tests.integration.record_checks import SHOWN, find_faults
 
@@ -18,9 +18,8 @@ TARGETS = (
     "proxy-tcp", "proxy-http", "kafka", "worker-mask", "worker-detect", "worker-retain", "sink-clickhouse",
     "sink-siem", "store",
 )  # fmt: skip
-WARM_UP_ACTIONS = 100
-SERVED_AGAIN = 10
-"""Answers that each agent must get after the last kill."""
+SERVED = 10
+"""Answers that each agent must get before the first kill, and after the last."""
 LONGEST_PAUSE_S = 4.0
 TWO_AT_ONCE = 0.3
 """How often a second process is killed in the same round."""
@@ -45,7 +44,7 @@ def make_plan(rounds: int, chance: random.Random) -> list[tuple[tuple[str, ...],
 
 async def kill_all_in_turn(live: Live, ledger: Ledger, plan: list[tuple[tuple[str, ...], float]]) -> None:
     """A target that is still down from an earlier round is waited for: each round really kills."""
-    await wait_for(lambda: len(ledger.acknowledged) >= WARM_UP_ACTIONS, "the agents get no answers")
+    await wait_for(lambda: ledger.has_reached([SERVED] * AGENTS), "not every agent is served")
     for number, (targets, pause_s) in enumerate(plan, 1):
         await wait_for(lambda target=targets[0]: live.is_serving(target), f"{targets[0]} did not come back")
         await asyncio.sleep(pause_s)
@@ -68,9 +67,8 @@ async def hold_through_kills(live: Live, rounds: int) -> None:
     async with run_agents(live, ledger):
         await kill_all_in_turn(live, ledger, make_plan(rounds, random.Random(seed)))
         # Service resumes by itself, whatever was killed: every agent's door opens again.
-        before = ledger.count_by_agent()
-        wanted = {agent: count + SERVED_AGAIN for agent, count in before.items()}
-        await wait_for(lambda: ledger.has_reached(wanted), f"service did not resume for each of {before}")
+        wanted = [count + SERVED for count in ledger.count_by_agent()]
+        await wait_for(lambda: ledger.has_reached(wanted), "service did not resume for every agent")
     print(f"{len(ledger.tried)} tried, {len(ledger.acknowledged)} acknowledged, failures {ledger.failures}", flush=True)
     await asyncio.to_thread(live.wait_quiet)
     with psycopg.connect(live.upstream_postgres_url()) as upstream, live.store() as store:
