@@ -3,11 +3,13 @@
 Keys come from a `KeyRing`. What is refused for good raises Refused; what may pass later raises KeyMissing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from processors.pieces import read_batch
 from schemas.errors import ForgedError, RecordError, SealError
 from schemas.events import SealedBatch, SealedHeader
 from schemas.wire import framing, sealing
@@ -37,12 +39,16 @@ class KeyRing(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Opened:
-    """An authentic, opened batch. `tail` is where its sessions start in `plain`, None when it was built unusually."""
+    """An authentic, opened batch. `tail` is where its sessions start in `plain`, None when it was built unusually.
+
+    `positions` says where its events stand in `plain`, see pieces.py.
+    """
 
     header: SealedHeader
     plain: bytes
     fields: dict[str, Any]
     tail: int | None
+    positions: Sequence[int] = ()
 
 
 def decode_sealed(value: bytes) -> SealedBatch:
@@ -77,7 +83,7 @@ def open_sealed(sealed: SealedBatch, unsealer: sealing.Unsealer) -> Opened:
     header = sealed.header
     try:
         plain = unsealer.unseal(sealed)
-        fields = framing.decode_body("EventBatch", plain)
+        fields, positions = read_batch(plain)
     except RecordError as error:
         raise Refused("undecodable", str(error), header) from None
     except SealError as error:
@@ -86,7 +92,7 @@ def open_sealed(sealed: SealedBatch, unsealer: sealing.Unsealer) -> Opened:
         raise Refused("unopenable", str(error), header) from None
     _check_inside(fields, header)
     start = head_of(header)
-    return Opened(header, plain, fields, len(start) if plain.startswith(start) else None)
+    return Opened(header, plain, fields, len(start) if plain.startswith(start) else None, positions)
 
 
 def head_of(header: SealedHeader) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from processors.admission import MAX_CLAIM_CHARS, Opened, Refused
+from processors.pieces import write_batch
 from processors.redaction import Redactor
 from schemas.events import DeadLetter, Event, EventBatch, EventKind, Origin, SessionContext, SessionEvent
 from schemas.topics import MAX_RECORD_BYTES
@@ -26,12 +27,12 @@ def derive(opened: Opened, origin: Origin, redactor: Redactor, notes: list[Mappi
     Raises Refused when it does not fit a Kafka record.
     """
     fields = opened.fields
-    has_changed = redactor.redact(fields)
-    if has_changed or notes or opened.tail is None:
+    changed = redactor.redact_events(fields)
+    if changed is not None or notes or opened.tail is None:
         fields["origin"] = vars(origin)
         fields["rule_version"] = redactor.rule_version
         _append_notes(fields, origin, notes, at)
-        derived = _PREFIX + framing.encode_body("EventBatch", fields)
+        derived = _PREFIX + write_batch(fields, changed or (), opened.plain, opened.positions)
     else:
         # Nothing was masked: the events' bytes go on as they are, behind a new head.
         derived = b"".join((_PREFIX, _head(opened, origin, redactor.rule_version), opened.plain[opened.tail :]))

@@ -40,6 +40,10 @@ class Redactor:
 
     def redact(self, batch: dict[str, Any]) -> bool:
         """Mask a batch's fields in place. False: nothing had to change."""
+        return self.redact_events(batch) is not None
+
+    def redact_events(self, batch: dict[str, Any]) -> set[int] | None:
+        """Mask a batch's fields in place: the indices of the events that changed. None: not even a context did."""
         sessions, events = batch["sessions"], [item["event"] for item in batch["events"]]
         texts: set[str] = set()
         keys: set[str] = set()
@@ -51,7 +55,7 @@ class Redactor:
         hits = self._hits(texts)
         named = frozenset(key for key in keys if _is_telling(key) or key in hits)
         if not (hits or named or payloads):
-            return False
+            return None
         return self._apply(batch, hits, named, payloads)
 
     def mask_text(self, text: str) -> str:
@@ -76,19 +80,23 @@ class Redactor:
     def _may_change(self, event: dict[str, Any]) -> bool:
         return event["payload_type"] not in STRUCTURED or not self._is_clean(event["payload"])
 
-    def _apply(self, batch: dict[str, Any], hits: Hits, named: frozenset[str], payloads: list[dict[str, Any]]) -> bool:
-        has_changed = False
+    def _apply(
+        self, batch: dict[str, Any], hits: Hits, named: frozenset[str], payloads: list[dict[str, Any]]
+    ) -> set[int] | None:
+        changed: set[int] = set()
         findings_of = [self._mask_context(context, hits, named) for context in batch["sessions"]]
-        for item in batch["events"]:
+        suspects = {id(event) for event in payloads}
+        for index, item in enumerate(batch["events"]):
             event = item["event"]
             findings = self._mask_event(event, hits, named)
             if event["kind"] == "session.opened" and 0 <= item["session"] < len(findings_of):
                 findings += findings_of[item["session"]]
-            has_changed |= bool(findings)
-            event["masked"] += self._entries(findings)
-        for event in payloads:
-            has_changed |= self._mask_payload(event)
-        return has_changed or any(findings_of)
+            if findings:
+                event["masked"] += self._entries(findings)
+                changed.add(index)
+            if id(event) in suspects and self._mask_payload(event):
+                changed.add(index)
+        return changed if changed or any(findings_of) else None
 
     def _mask_context(self, context: dict[str, Any], hits: Hits, named: frozenset[str]) -> list[Finding]:
         findings: list[Finding] = []
@@ -137,8 +145,9 @@ class Redactor:
         event["payload"] = text.encode("utf-8", "replace")
         if kind not in STRUCTURED:
             event["payload_type"] = "text"
-        event["masked"] += self._entries(_placed(findings, "payload"))
-        return bool(event["payload"] != before or kind != event["payload_type"])
+        entries = self._entries(_placed(findings, "payload"))
+        event["masked"] += entries
+        return bool(entries or event["payload"] != before or kind != event["payload_type"])
 
     def _masked_content(self, content: bytes, kind: str) -> tuple[str | None, Iterable[Finding]]:
         if kind == "rows" and (table := _parse_rows(content)) is not None:
