@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from schemas.errors import ConfigError
 from schemas.runtime import Home, find_home
@@ -28,6 +28,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def hosts_of(bootstrap: str) -> list[str]:
+    """The hosts of Kafka's `host:port,…`; an IPv6 address stands in brackets there."""
+    addresses = [item.strip().rpartition("://")[2] for item in bootstrap.split(",") if item.strip()]
+    return [item.rpartition(":")[0] if item.count(":") == 1 or "]:" in item else item for item in addresses]
 
 
 class Ports(Model):
@@ -49,12 +55,21 @@ class Kafka(Model):
 
     bootstrap: str = Field("", description="host:port,… of the brokers; empty: the embedded broker")
     security_protocol: Literal["SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "SASL_PLAINTEXT", description="SASL_PLAINTEXT only towards loopback"
+        "SASL_PLAINTEXT", description="SASL_PLAINTEXT only towards loopback", validate_default=True
     )
     ca_file: str = Field("", description="CA certificates for SASL_SSL")
     partitions: int = Field(4, ge=1, le=1000, description="partitions of the raw and sessions topics when created")
     replication: int = Field(1, ge=1, le=9, description="replicas of each topic when created; 3 in production")
     min_insync_replicas: int = Field(1, ge=1, le=9, description="replicas that make a record durable; 2 in production")
+
+    @field_validator("security_protocol")
+    @classmethod
+    def _clear_text_only_to_loopback(cls, protocol: str, info: ValidationInfo) -> str:
+        hosts = hosts_of(info.data.get("bootstrap", ""))
+        exposed = next((host for host in hosts if not is_loopback(host)), None)
+        if protocol == "SASL_PLAINTEXT" and exposed is not None:
+            raise ValueError(f"bootstrap {exposed} is not loopback: set SASL_SSL")
+        return protocol
 
 
 class Store(Model):

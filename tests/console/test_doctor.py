@@ -32,7 +32,7 @@ def test_java_versions(text: str, version: int) -> None:
 def test_java_is_not_needed_with_a_broker_elsewhere(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert [finding.health for finding in check_java(place)] == [Health.BAD]
-    elsewhere = Place(place.home, Settings(kafka=Kafka(bootstrap="broker:9092")))
+    elsewhere = Place(place.home, Settings(kafka=Kafka(bootstrap="broker:9092", security_protocol="SASL_SSL")))
     assert [finding.health for finding in check_java(elsewhere)] == [Health.FINE]
 
 

@@ -19,6 +19,23 @@ def test_every_fault_is_reported_with_its_path() -> None:
     assert [line.split(": ")[1] for line in lines] == ["ports.kafka", "store.insert_rows", "unknown"]
 
 
+def test_a_broker_elsewhere_is_not_reached_in_the_clear() -> None:
+    for bootstrap in (
+        "broker:9092",
+        "127.0.0.1:1, 10.0.0.7:9092",
+        "[2001:db8::1]:9092",
+        "SASL_SSL://broker:1",
+        "0.0.0.0:1",
+    ):
+        with pytest.raises(
+            ConfigError, match=r"custody\.yaml: kafka\.security_protocol: .*is not loopback: set SASL_SSL"
+        ):
+            parse_settings(f"kafka: {{bootstrap: '{bootstrap}'}}")
+        assert parse_settings(f"kafka: {{bootstrap: '{bootstrap}', security_protocol: SASL_SSL}}")
+    for bootstrap in ("", "127.0.0.1:9092", "localhost:1,[::1]:2", "127.8.8.8"):
+        assert parse_settings(f"kafka: {{bootstrap: '{bootstrap}'}}")
+
+
 def test_an_empty_file_is_all_defaults() -> None:
     assert parse_settings("") == Settings()
 

@@ -8,7 +8,7 @@ from tests.console.conftest import Run
 
 def test_lines_and_exit_code(custody: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUSTODY_HOME", str(tmp_path))
-    (tmp_path / "custody.yaml").write_text("kafka: {bootstrap: 'broker:9092'}\n")
+    (tmp_path / "custody.yaml").write_text("kafka: {bootstrap: 'broker:9092', security_protocol: SASL_SSL}\n")
     tmp_path.chmod(0o755)
     answer = custody("doctor")
     assert answer.code == 1
