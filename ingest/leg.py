@@ -60,7 +60,7 @@ class Leg(asyncio.Protocol):
             return
         self._unread += data
         self._arrived.set()
-        if len(self._unread) > 1 << 20:  # nobody sends so much before being logged in
+        if len(self._unread) > 1 << 16:  # nobody sends so much before being logged in
             self.pause()
 
     def eof_received(self) -> bool:

@@ -30,19 +30,19 @@ from ingest.gate import Gate, Ruling
 from ingest.leg import Leg
 from ingest.outbox import HIGH_BYTES, LOW_BYTES, Outbox
 from ingest.session import MAX_TEXT, Session
-from ingest.stream import SEGMENTS, Stream
+from ingest.stream import Stream, StreamRecorder
 from schemas.errors import AuditUnavailable
 from schemas.events import EventKind
 from schemas.runtime import now_us
 
 log = logging.getLogger(__name__)
 
-PROGRESS_DELAY_S: Final = 0.02
-"""A stream's last bytes are recorded this long after they came, when no more follow."""
-
 AUDIT_LOST: Final = "58030"
 OUTCOME_UNKNOWN: Final = "08007"
 DENIED: Final = "42501"
+
+TUNNEL: Final = "tunnel"
+OTHER: Final = {Side.AGENT: Side.UPSTREAM, Side.UPSTREAM: Side.AGENT}
 
 
 @dataclass(slots=True)
@@ -74,11 +74,11 @@ class Relay:
         self._to_upstream = Outbox(session, self._write_upstream, self._on_release)
         self._is_whole = session.resource.record == "complete"
         self._limit = session.resource.limits
-        self._segment = session.max_unrecorded_bytes // SEGMENTS
-        self._streaming: dict[int, tuple[_Live, Stream]] = {}
-        self._progress_timer: asyncio.TimerHandle | None = None
+        self._streams = StreamRecorder(session, lambda: self._withhold("Custody: the audit log takes no more events"))
         self._ended: set[Side] = set()
         self._is_throttled = False
+        self._open_writes = 0
+        self._write_outcome = 0  # ticket of the last write's outcome
         self._reason = ""
         self._loop = asyncio.get_running_loop()
         self.last_activity = self._loop.time()
@@ -178,6 +178,8 @@ class Relay:
                 self._is_throttled = True
             elif waiting < LOW_BYTES:
                 source.resume()
+            else:
+                self._is_throttled = True  # as it was: paused, perhaps
 
     # -- steps
 
@@ -192,8 +194,7 @@ class Relay:
             if isinstance(step, Requested):
                 self.stop("audit_unavailable", AUDIT_LOST, "Custody: the audit log takes no more events; not executed")
             else:
-                message = "Custody: the audit log takes no more events; the outcome is not recorded"
-                self.stop("audit_unavailable", OUTCOME_UNKNOWN, message)
+                self._withhold("Custody: the audit log takes no more events")
 
     def _request(self, step: Requested) -> None:
         action = step.action
@@ -213,6 +214,7 @@ class Relay:
 
     def _record_request(self, action: Action, ruling: Ruling) -> _Live:
         live = _Live(self.session.next_action_id(), now_us(), ruling.is_write, 0)
+        self._open_writes += ruling.is_write
         attributes = {"kind": action.kind, **action.attributes, **ruling.attributes}
         live.request = self.session.record(
             EventKind.ACTION_REQUESTED,
@@ -245,8 +247,7 @@ class Relay:
         if not isinstance(live, _Live):
             return
         for stream in live.streams.values():
-            self._record_progress(live, stream)
-            self._streaming.pop(id(stream), None)
+            self._streams.record(stream)
         rows = {"columns": action.columns, "rows": action.row_values} if action.row_values or action.columns else None
         digest = getattr(action.digest, "digest", None)
         live.outcome = self.session.record(
@@ -265,6 +266,9 @@ class Relay:
             payload_digest=digest() if digest else b"",
             is_truncated=action.is_truncated,
         )
+        if live.is_write:
+            self._open_writes -= 1
+            self._write_outcome = live.outcome
 
     def _pass(self, piece: Piece) -> None:
         outbox = self._to_agent if piece.to is Side.AGENT else self._to_upstream
@@ -290,7 +294,7 @@ class Relay:
         stream = live.streams.get(Side.AGENT)
         if stream is not None:
             if hold is Hold.OUTCOME:
-                self._record_progress(live, stream)
+                self._streams.record(stream)
                 return stream.latest
             return stream.floor
         return live.request if live.is_write else 0
@@ -317,63 +321,29 @@ class Relay:
 
     # -- streams
 
-    def _open_streams(self, action: Action, live: _Live) -> None:
-        digested = action.kind == "tunnel"
-        for side in Side:
-            live.streams[side] = Stream(
-                side,
-                live.request if live.is_write or side is Side.UPSTREAM else 0,
-                live.request,
-                self._limit.max_payload_bytes,
-                digest=self.session.new_digest() if digested else None,
-            )
-
     def _progress(self, step: Progressed) -> None:
         live = step.action.token
         if not isinstance(live, _Live):
             return
         if not live.streams:  # it turned out to be open-ended only now, e.g. a COPY among the answers of a Query
             self._open_streams(step.action, live)
-        stream = live.streams[step.source]
-        if not step.action.is_bounded and step.action.kind == "tunnel":
-            other = live.streams[Side.UPSTREAM if step.source is Side.AGENT else Side.AGENT]
-            if other.unrecorded:
-                self._record_progress(live, other)
-                stream.budget = self._limit.max_payload_bytes
-        stream.take(step.data)
-        if stream.unrecorded >= self._segment:
-            self._record_progress(live, stream)
-        else:
-            self._streaming[id(stream)] = (live, stream)
-            if self._progress_timer is None:
-                self._progress_timer = self._loop.call_later(PROGRESS_DELAY_S, self._record_all_progress)
+        if step.action.kind == TUNNEL:
+            self._streams.turn(live.streams[OTHER[step.source]], live.streams[step.source])
+        self._streams.take(live.streams[step.source], step.data)
 
-    def _record_all_progress(self) -> None:
-        self._progress_timer = None
-        streaming, self._streaming = self._streaming, {}
-        if self.session.is_closed:
-            return
-        try:
-            for live, stream in streaming.values():
-                self._record_progress(live, stream)
-        except AuditUnavailable:
-            self.stop("audit_unavailable", OUTCOME_UNKNOWN, "the audit log does not answer; the outcome is unknown")
-
-    def _record_progress(self, live: _Live, stream: Stream) -> None:
-        if not stream.unrecorded:
-            return
-        ticket = self.session.record(
-            EventKind.DATA_SENT if stream.source is Side.AGENT else EventKind.DATA_RECEIVED,
-            action_id=live.id,
-            bytes=stream.unrecorded,
-            payload=bytes(stream.kept),
-            payload_type="binary" if stream.kept else "",
-            payload_bytes=stream.unrecorded,
-            payload_digest=stream.digest.digest() if stream.digest else b"",
-            is_truncated=len(stream.kept) < stream.unrecorded,
-            attributes={"total_bytes": str(stream.total), "from": stream.source.value},
-        )
-        stream.recorded(ticket)
+    def _open_streams(self, action: Action, live: _Live) -> None:
+        is_tunnel = action.kind == TUNNEL
+        live.streams = {
+            side: Stream(
+                live.id,
+                side,
+                live.request if live.is_write or side is Side.UPSTREAM else 0,
+                live.request,
+                self._limit.max_payload_bytes,
+                digest=self.session.new_digest() if is_tunnel else None,  # other actions bring their own
+            )
+            for side in Side
+        }
 
     # -- the audit log is away
 
@@ -385,8 +355,14 @@ class Relay:
             self._to_upstream.discard()
             self.stop("audit_unavailable", AUDIT_LOST, "Custody: the audit log does not answer; not executed")
         elif not self._to_agent.is_empty:
-            message = "Custody: the audit log does not answer; the outcome is not recorded"
-            self.stop("audit_unavailable", OUTCOME_UNKNOWN, message)
+            self._withhold("Custody: the audit log does not answer")
+
+    def _withhold(self, what: str) -> None:
+        """End the session without the answers it waits for; after a write, say that it may have been done."""
+        if self._open_writes or not self.session.is_released(self._write_outcome):
+            self.stop("audit_unavailable", OUTCOME_UNKNOWN, f"{what}; the outcome is not recorded")
+        else:
+            self.stop("audit_unavailable", AUDIT_LOST, f"{what}; the answer is withheld")
 
     # -- the end
 
@@ -403,8 +379,6 @@ class Relay:
         if self._reason:
             return
         self._reason = reason
-        if self._progress_timer is not None:
-            self._progress_timer.cancel()
         self._settle()
 
     def _settle(self) -> None:
@@ -425,8 +399,7 @@ class Relay:
     def _close_session(self) -> None:
         refused = {"refused_without_record": str(self.session.refused_count)} if self.session.refused_count else {}
         try:
-            for live, stream in self._streaming.values():
-                self._record_progress(live, stream)
+            self._streams.close()
             self.session.close(self._reason, **refused)
         except AuditUnavailable:
             log.error("the end of session %s could not be recorded", self.session.context.session_id)

@@ -11,7 +11,7 @@ LIMIT = 1 << 20
 
 @given(st.lists(st.integers(1, 1 << 16), min_size=1, max_size=60))
 def test_the_run_past_the_last_durable_record_is_bounded(sizes: list[int]) -> None:
-    stream = Stream(Side.AGENT, 1, 1, 1000)
+    stream = Stream("action", Side.AGENT, 1, 1, 1000)
     covered = {1: 0}  # ticket -> bytes recorded by then
     kept = 0
     for size in sizes:
