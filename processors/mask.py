@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from masking.catalog import rule_version
 from masking.engine import Masker
 from masking.tokens import TokenKey
 from processors.admission import Refused, decode_sealed, open_sealed, verify_sealed
@@ -281,4 +282,4 @@ class MaskStage(Stage):
 
 def make_masker(home: Home) -> Masker:
     """The masker of the stream: every shipped detector, the home's token key."""
-    return Masker(tokens=TokenKey(home.read_key("token.key")))
+    return Masker(tokens=TokenKey(home.read_key("token.key")), rule_version=rule_version())

@@ -1,8 +1,15 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from masking.catalog import CatalogError, load_detectors, parse_family
+from masking.catalog import CatalogError, load_detectors, parse_family, rule_version
 from tests.masking.helpers import masker
 
+ROOT = Path(__file__).parents[2]
 DETECTORS = load_detectors()
 HITS = [(detector, case) for detector in DETECTORS for case in detector.hits]
 MISSES = [(detector, text) for detector in DETECTORS for text in detector.misses]
@@ -69,3 +76,26 @@ def test_a_wrong_detector_is_refused_with_its_name(old, new, fault):
 def test_a_file_that_is_no_list_is_refused():
     with pytest.raises(CatalogError, match="list"):
         list(parse_family("family.yaml", "a: 1"))
+
+
+def test_the_rule_version_changes_with_any_detector_and_any_name(tmp_path: Path) -> None:
+    package = tmp_path / "masking"
+    shutil.copytree(ROOT / "masking", package)
+    seen = {rule_version(package)}
+    assert seen == {rule_version()}
+    for path in (package / "detectors" / "payment.yaml", package / "names.yaml"):
+        path.write_text(path.read_text("utf-8") + "\n# changed\n")
+        seen.add(rule_version(package))
+    (package / "detectors" / "new.yaml").write_text(VALID)
+    seen.add(rule_version(package))
+    (package / "detectors" / "new.yaml").rename(package / "detectors" / "newer.yaml")
+    seen.add(rule_version(package))
+    assert len(seen) == 5
+
+
+def test_the_rule_version_is_the_same_in_every_process() -> None:
+    command = [sys.executable, "-c", "from masking.catalog import rule_version; print(rule_version())"]
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=ROOT)
+        assert done.stdout.strip() == rule_version()
