@@ -1,8 +1,7 @@
-"""The answer's half of the gate: held answers, streamed answers, local answers, and broken ones."""
+"""The answer's half of the gate: held answers and streamed answers. Other endings are in endings.py."""
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mitmproxy import http
@@ -14,11 +13,11 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.websocket import WebSocketData
 
 from ingest.http import heads
-from ingest.http.connection import AbortHook, AgentConnection, AwaitHook
+from ingest.http.connection import AgentConnection
+from ingest.http.endings import EndingStream
 from ingest.http.engine import (
     DropStream,
     ErrorCode,
-    HttpStream,
     RequestData,
     RequestEndOfMessage,
     RequestHeaders,
@@ -31,32 +30,28 @@ from ingest.http.engine import (
     ResponseTrailers,
     SendHttp,
 )
-from ingest.http.exchange import PROGRESS_BYTES, Exchange, Tally
+from ingest.http.exchange import PROGRESS_BYTES, Tally
 from ingest.http.http2 import ConsumedData
 from ingest.http.websocket import CapturedWebsocket
 from schemas.errors import AuditUnavailable
 from schemas.events import EventKind
 
 HELD_BYTES: Final = 65_536
+"""Bodies of known length up to this are held whole, so that head and body are one record."""
+
 FLUSH_S: Final = 0.25
 """A stream's bytes have a record of their progress after this time at the latest."""
 
 _REQUEST_EVENTS: Final = (RequestHeaders, RequestData, RequestTrailers, RequestEndOfMessage)
 
 
-class AnswerStream(HttpStream):
+class AnswerStream(EndingStream):
     """What CapturedStream does once the request is on its way."""
 
     def __init__(self, context: Context, stream_id: int, agent: AgentConnection) -> None:
-        super().__init__(context, stream_id)
-        self.agent = agent
-        self.exchange: Exchange
-        self.response: http.Response
+        super().__init__(context, stream_id, agent)
         self.answer: Tally
         self.asked_host = ""
-        self.is_request_over = False
-        self.is_upstream_asked = False
-        self.is_answer_begun = False
         self.is_websocket = False
         self._answer_size: int | None = 0
         self._answer_fields: heads.Fields = ()
@@ -80,36 +75,7 @@ class AnswerStream(HttpStream):
             if self.context.server.alpn == b"h2" and isinstance(event, ResponseData):
                 yield SendHttp(ConsumedData(self.stream_id, len(event.data)), self.context.server)
 
-    @property
-    def known_exchange(self) -> Exchange | None:
-        """The exchange; None before anybody logged in."""
-        return self.__dict__.get("exchange")
-
-    @property
-    def parent(self) -> Any:
-        """The CapturedHttpLayer of this stream."""
-        return self.context.layers[self.context.layers.index(self) - 1]
-
-    # -- waiting
-
-    def wait_for(self, ticket: int, pausing: Connection | None = None) -> Any:
-        """Wait until a ticket is released. False when the audit log does not answer."""
-        session = self.exchange.session
-        if session.is_released(ticket):
-            return True
-        return (yield from self._await(lambda: session.wait(ticket), pausing))
-
-    def _await(self, run: Callable[[], Any], pausing: Connection | None) -> Any:
-        wait = AwaitHook(run)
-        handler = self.agent.handler
-        # Several HTTP/2 streams share a connection: there the window of the stream holds its peer back instead.
-        held_back = pausing if pausing is not None and pausing.alpn != b"h2" else None
-        if held_back is not None:
-            handler.pause(held_back)
-        yield wait
-        if held_back is not None:
-            handler.resume(held_back)
-        return wait.error is None
+    # -- pace
 
     def keep_pace(self, kind: EventKind, tally: Tally, fields: heads.Fields, size: int, source: Connection) -> Any:
         """Record progress, and wait when the stream would run too far past its durable record. False: cannot."""
@@ -118,7 +84,7 @@ class AnswerStream(HttpStream):
             if tally.total - tally.recorded >= PROGRESS_BYTES:
                 self.exchange.progress(kind, tally, fields)
             tally.settle(session)
-            limit = self.agent.service.max_unrecorded_bytes
+            limit = self.agent.shared.max_unrecorded_bytes
             while tally.total - tally.durable > limit:
                 if not tally.oldest_ticket:
                     if tally.total == tally.recorded:
@@ -135,11 +101,7 @@ class AnswerStream(HttpStream):
         """Wait while a slow HTTP/2 peer leaves too much in our send buffer."""
         layer = self.parent.http2.get(sink)
         if layer is not None and layer.is_backed_up(self.stream_id):
-            yield from self._await(lambda: layer.wait_drained(self.stream_id), source)
-
-    def is_abandoned(self) -> bool:
-        """Whether the agent went away while this stream waited."""
-        return any(isinstance(event, RequestProtocolError) for event in self._paused_event_queue)
+            yield from self.await_run(lambda: layer.wait_drained(self.stream_id), source)
 
     # -- the upstream's answer
 
@@ -175,7 +137,7 @@ class AnswerStream(HttpStream):
         """A redirect to the upstream's own address would lead the agent around its listener."""
         if not (self.agent.fixed and self.asked_host):
             return
-        upstream = self.agent.service.resources.get(self.agent.fixed)
+        upstream = self.agent.shared.resources.get(self.agent.fixed)
         for name in ("location", "content-location"):
             value = response.headers.get(name)
             if value is None or upstream is None or "://" not in value:
@@ -205,7 +167,7 @@ class AnswerStream(HttpStream):
             return
         trailers = response.trailers.fields if response.trailers else ()
         if not (yield from self._record_outcome(body, trailers)):
-            yield from self._refuse_outcome()
+            yield from self.refuse_outcome()
             return
         is_empty = not (body or trailers)
         self.is_answer_begun = True
@@ -226,21 +188,12 @@ class AnswerStream(HttpStream):
         is_complete = exchange.session.resource.record == "complete"
         return (yield from self.wait_for(ticket if is_complete else exchange.request_ticket))
 
-    def _refuse_outcome(self) -> Any:
-        """The upstream acted, and that cannot be recorded: never success. A read may be asked again, so it is told."""
-        if self.exchange.is_write or self.is_answer_begun:
-            yield from self.break_off("the audit log does not answer")
-        else:
-            yield from self.answer_locally(
-                503, "audit_unavailable", "the audit log does not answer; the answer is withheld"
-            )
-
     def _begin_answer(self, response: http.Response) -> Any:
         exchange = self.exchange
         exchange.answer = self.answer = Tally(exchange.session)
         self.server_state = self.state_stream_response_body
         if not (yield from self.wait_for(exchange.request_ticket, self.context.server)):
-            yield from self._refuse_outcome()
+            yield from self.refuse_outcome()
             return
         kind = response.headers.get("content-type", "").encode("utf-8", "surrogateescape")
         is_coded = "content-encoding" in response.headers
@@ -266,7 +219,7 @@ class AnswerStream(HttpStream):
             response = self.response
             trailers = response.trailers.fields if response.trailers else ()
             if not (yield from self._record_outcome(None, trailers)):
-                yield from self.break_off("the audit log does not answer")
+                yield from self.break_off("audit_unavailable")
                 return
             if self._held_piece:
                 yield SendHttp(ResponseData(self.stream_id, self._held_piece), self.context.client)
@@ -286,7 +239,7 @@ class AnswerStream(HttpStream):
                 EventKind.DATA_RECEIVED, tally, self._answer_fields, len(data), self.context.server
             )
         ):
-            yield from self.break_off("the audit log does not answer")
+            yield from self.break_off("audit_unavailable")
             return
         yield SendHttp(ResponseData(self.stream_id, data), self.context.client)
         ledger.to_agent += len(data)
@@ -328,7 +281,7 @@ class AnswerStream(HttpStream):
     def _switch_to_websocket(self) -> Any:
         response, exchange = self.response, self.exchange
         if not (yield from self.wait_for(exchange.request_ticket)):
-            yield from self._refuse_outcome()
+            yield from self.refuse_outcome()
             return
         self.is_answer_begun = True
         yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=True), self.context.client)
@@ -339,117 +292,6 @@ class AnswerStream(HttpStream):
         yield from self.child_layer.handle_event(events.Start())
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
 
-    # -- endings that are not the upstream's
-
-    def answer_locally(
-        self, status: int, code: str, message: str, extra: Sequence[heads.Field] = (), *, is_last: bool = False
-    ) -> Any:
-        """Custody's own answer, as JSON. Whatever the agent still sends of this request is dropped."""
-        exchange = self.known_exchange
-        if exchange is not None and not exchange.is_done:
-            try:
-                exchange.completed(status, error=message)
-            except AuditUnavailable:
-                exchange.is_done = True
-        if exchange is not None:
-            self.agent.exchanges.discard(exchange)
-        body = json.dumps({"error": message, "code": code}).encode() + b"\n"
-        fields = [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body)), *extra]
-        if is_last or not self.is_request_over:
-            fields.append((b"Connection", b"close"))
-        if self.flow.request.method == "HEAD":
-            body = b""
-        response = http.Response(
-            b"HTTP/1.1", status, _REASONS.get(status, b"Refused"), http.Headers(fields), body, None, 0, 0
-        )
-        self.flow.response = self.response = response
-        self.server_state = self.state_errored
-        self.is_answer_begun = True
-        yield SendHttp(ResponseHeaders(self.stream_id, response, not body), self.context.client)
-        if body:
-            yield SendHttp(ResponseData(self.stream_id, body), self.context.client)
-        is_over = self.is_request_over
-        self.client_state = self.state_errored if is_over else self.state_discard
-        if is_over:
-            yield DropStream(self.stream_id)
-        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
-        if is_last and not is_over and self.context.client.alpn != b"h2":
-            yield commands.CloseConnection(self.context.client)
-
-    def state_discard(self, event: events.Event) -> Any:
-        """The answer is out; the rest of the request means nothing."""
-        if isinstance(event, RequestEndOfMessage):
-            self.client_state = self.state_errored
-            yield DropStream(self.stream_id)
-
-    def break_off(self, reason: str) -> Any:
-        """End both sides so that nobody can take it for success."""
-        exchange = self.known_exchange
-        if exchange is not None and not exchange.is_done:
-            try:
-                exchange.completed(499, error=reason, body=None if exchange.answer else b"")
-            except AuditUnavailable:
-                exchange.is_done = True
-        if exchange is not None:
-            self.agent.exchanges.discard(exchange)
-        self.client_state = self.server_state = self.state_errored
-        self.flow.live = False
-        if self.context.server in self.parent.connections:
-            yield SendHttp(RequestProtocolError(self.stream_id, reason, ErrorCode.CANCEL), self.context.server)
-        if self.context.client.alpn != b"h2":
-            yield AbortHook(self.context.client)
-        yield SendHttp(ResponseProtocolError(self.stream_id, reason, ErrorCode.KILL), self.context.client)
-        yield DropStream(self.stream_id)
-
-    def lose_agent(self, event: RequestProtocolError) -> Any:
-        """The agent broke off: so does what it asked for."""
-        if self.client_state == self.state_errored or self.server_state in (self.state_done, self.state_errored):
-            yield DropStream(self.stream_id)
-            return
-        exchange = self.known_exchange
-        if exchange is not None:
-            self.agent.close_reason = "agent_disconnected"
-            try:
-                exchange.completed(499, error="the agent broke off", body=None if exchange.answer else b"")
-            except AuditUnavailable:
-                exchange.is_done = True
-            self.agent.exchanges.discard(exchange)
-        if self.context.server in self.parent.connections:
-            yield SendHttp(event, self.context.server)
-        self.client_state = self.server_state = self.state_errored
-        self.flow.live = False
-        yield DropStream(self.stream_id)
-
-    def lose_upstream(self, event: ResponseProtocolError) -> Any:
-        """The upstream broke off, or cannot be reached."""
-        if self.client_state == self.state_errored or self.server_state in (self.state_done, self.state_errored):
-            yield DropStream(self.stream_id)
-            return
-        if self.is_answer_begun:
-            yield from self.break_off("the upstream broke off")
-            return
-        is_reached = event.code is not ErrorCode.CONNECT_FAILED
-        message = "the upstream broke off" if is_reached else "the upstream cannot be reached"
-        exchange = self.known_exchange
-        try:
-            ticket = exchange.completed(502, error=message) if exchange is not None else 0
-        except AuditUnavailable:
-            ticket = -1
-        if ticket < 0 or (exchange is not None and not (yield from self.wait_for(ticket))):
-            yield from self._refuse_outcome()
-            return
-        yield from self.answer_locally(502, "upstream_failed", message)
-
 
 def _upstream_fault(stream_id: int, message: str) -> ResponseProtocolError:
     return ResponseProtocolError(stream_id, message, ErrorCode.RESPONSE_VALIDATION_FAILED)
-
-
-_REASONS: Final = {
-    400: b"Bad Request",
-    401: b"Unauthorized",
-    403: b"Forbidden",
-    407: b"Proxy Authentication Required",
-    502: b"Bad Gateway",
-    503: b"Service Unavailable",
-}

@@ -15,7 +15,9 @@ from mitmproxy import connection
 from mitmproxy.proxy import commands, server, server_hooks
 from mitmproxy.proxy.mode_specs import ProxyMode
 
+from ingest.http.exchange import Exchange
 from ingest.http.heads import Claim
+from ingest.http.shared import Shared
 from ingest.identity import Identity, LoginRefused
 from ingest.session import Session
 from schemas.errors import AuditUnavailable, CustodyError
@@ -24,8 +26,7 @@ from schemas.resources import Resource
 from schemas.runtime import now_us
 
 if TYPE_CHECKING:
-    from ingest.http.exchange import Exchange
-    from ingest.http.service import HttpService
+    from mitmproxy.master import Master  # at run time it would pull in every addon
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +75,8 @@ class Live:
 class AgentConnection:
     """Who is on a client connection, and the sessions it has: one for each credential and resource."""
 
-    def __init__(self, service: "HttpService", client: connection.Client, resource: Resource | None) -> None:
-        self.service = service
+    def __init__(self, shared: Shared, client: connection.Client, resource: Resource | None) -> None:
+        self.shared = shared
         self.client = client
         self.fixed = resource.name if resource else ""
         self.tunnel: tuple[str, Claim] | None = None
@@ -94,14 +95,14 @@ class AgentConnection:
         if (
             live is None
             or live.claim != claim
-            or not self.service.proxy.identities.is_session_allowed(live.identity.credential.id)
+            or not self.shared.proxy.identities.is_session_allowed(live.identity.credential.id)
         ):
             return None
         return live if live.session.resource is resource else None
 
     async def login(self, claim: Claim, resource: Resource) -> Live:
         """Check a claim and open its session. Raises LoginRefused, AuditUnavailable."""
-        identity = await self.service.proxy.identities.login(
+        identity = await self.shared.proxy.identities.login(
             claim.credential_id, claim.secret, self._login_resource(claim, resource)
         )
         if self.is_closed:
@@ -116,7 +117,7 @@ class AgentConnection:
         if before is not None:  # other streams may still record in it
             self._retired.append(before.session)
         self._lives[claim.credential_id, resource.name] = live
-        self.service.set_idle_timeout(self.client.id, resource.limits.idle_timeout_s)
+        self.handler.timeout_watchdog.timeout = resource.limits.idle_timeout_s  # type: ignore[assignment]
         return live
 
     def refuse(self, reason: str, resource: Resource, credential_id: str = "", detail: str = "") -> None:
@@ -139,7 +140,7 @@ class AgentConnection:
     def has_expired(self) -> bool:
         """Whether a session's credential no longer holds."""
         return any(
-            not self.service.proxy.identities.is_session_allowed(live.identity.credential.id)
+            not self.shared.proxy.identities.is_session_allowed(live.identity.credential.id)
             for live in self._lives.values()
         )
 
@@ -162,13 +163,13 @@ class AgentConnection:
 
     def _login_resource(self, claim: Claim, resource: Resource) -> Resource:
         """Nobody has a credential for what is not registered: there it proves only who asks."""
-        payload = self.service.proxy.view.get(ControlKind.CREDENTIAL, claim.credential_id)
-        if resource is not self.service.unregistered or not payload or not payload.get("resources"):
+        payload = self.shared.proxy.view.get(ControlKind.CREDENTIAL, claim.credential_id)
+        if resource is not self.shared.unregistered or not payload or not payload.get("resources"):
             return resource
         return resource.model_copy(update={"name": payload["resources"][0]})
 
     def _open(self, context: SessionContext, resource: Resource) -> Session:
-        return self.service.proxy.recorder.open_session(context, resource)
+        return self.shared.proxy.recorder.open_session(context, resource)
 
     def _context(self, resource: Resource) -> SessionContext:
         peer = self.client.peername
@@ -191,10 +192,10 @@ class AgentConnection:
 class AgentHandler(server.LiveConnectionHandler):
     """mitmproxy's connection handler with awaits of layers, pauses of single connections and bounded connects."""
 
-    def __init__(self, service: "HttpService", reader: Any, writer: Any, resource: Resource | None) -> None:
-        super().__init__(reader, writer, service.options, REGULAR)
-        self.service = service
-        self.agent = AgentConnection(service, self.client, resource)
+    def __init__(self, shared: Shared, master: "Master", reader: Any, writer: Any, resource: Resource | None) -> None:
+        super().__init__(reader, writer, master.options, REGULAR)
+        self.agent = AgentConnection(shared, self.client, resource)
+        self._master = master
         self.agent.handler = self
         self.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(UPSTREAM_CONNECTIONS))
         self.timeout_watchdog.timeout = int(resource.limits.connect_timeout_s) if resource else FIRST_REQUEST_S
@@ -217,7 +218,7 @@ class AgentHandler(server.LiveConnectionHandler):
             return
         if isinstance(hook, server_hooks.ServerConnectHook):
             self._limit_connect(hook.data.server)
-        await self.service.master.addons.trigger_event(hook)
+        await self._master.addons.trigger_event(hook)
 
     def pause(self, connection_: connection.Connection) -> None:
         """Stop reading from a connection: its stream cannot take more now."""
@@ -261,7 +262,7 @@ class AgentHandler(server.LiveConnectionHandler):
         """mitmproxy's messages may quote content: only that something crashed is kept, and where."""
         if level >= logging.ERROR:
             log.log(level, "the HTTP engine failed on a connection", exc_info=exc_info)
-            self.end("engine_failed")  # its state is unknown: nothing more may pass
+            self.end("failed")  # its state is unknown: nothing more may pass
 
     def _abort(self, connection_: connection.Connection) -> None:
         io = self.transports.get(connection_)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import h11
 from h11._readers import ChunkedReader
@@ -11,6 +11,7 @@ from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 
+from ingest.http.connection import AgentConnection
 from ingest.http.engine import (
     ErrorCode,
     Http1Client,
@@ -27,9 +28,6 @@ from ingest.http.engine import (
     make_body_reader,
 )
 from ingest.http.http2 import ConsumedData
-
-if TYPE_CHECKING:
-    from ingest.http.connection import AgentConnection
 
 MAX_HEAD_BYTES: Final = 65_536
 MAX_HEADERS: Final = 200
@@ -108,7 +106,7 @@ class _Mended:
 class MendedHttp1Server(_Mended, Http1Server):
     """The agent's side."""
 
-    def __init__(self, context: Context, agent: "AgentConnection") -> None:
+    def __init__(self, context: Context, agent: AgentConnection) -> None:
         super().__init__(context)
         self._agent = agent
 
@@ -150,8 +148,8 @@ class MendedHttp1Server(_Mended, Http1Server):
 
     def _reject(self, status: int, message: str) -> Commands:
         agent = self._agent
-        known = agent.service.resources.get(agent.fixed or (agent.tunnel[0] if agent.tunnel else ""))
-        agent.refuse("bad_request", known or agent.service.unregistered, detail=message)
+        known = agent.shared.resources.get(agent.fixed or (agent.tunnel[0] if agent.tunnel else ""))
+        agent.refuse("bad_request", known or agent.shared.unregistered, detail=message)
         body = json.dumps({"error": message, "code": "bad_request"}).encode() + b"\n"
         head = (
             b"HTTP/1.1 %d Refused\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import h2.events
 import h2.exceptions
@@ -14,6 +14,7 @@ from mitmproxy.connection import Connection
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 
+from ingest.http.connection import AgentConnection
 from ingest.http.engine import (
     BufferedH2Connection,
     Http2Client,
@@ -22,9 +23,6 @@ from ingest.http.engine import (
     ReceiveHttp,
     ResponseHeaders,
 )
-
-if TYPE_CHECKING:
-    from ingest.http.connection import AgentConnection
 
 STREAM_WINDOW: Final = 1 << 20
 """Bytes a peer may send on one stream before they were taken."""
@@ -135,7 +133,7 @@ class _Mended:
 class MendedHttp2Server(_Mended, Http2Server):
     """The agent's side."""
 
-    def __init__(self, context: Context, agent: "AgentConnection") -> None:
+    def __init__(self, context: Context, agent: AgentConnection) -> None:
         super().__init__(context)
         self._agent = agent
         self._prepare()
@@ -143,8 +141,8 @@ class MendedHttp2Server(_Mended, Http2Server):
     def protocol_error(self, message: str, error_code: int = 1) -> Commands:
         """Bad frames are recorded."""
         agent = self._agent
-        known = agent.service.resources.get(agent.fixed or (agent.tunnel[0] if agent.tunnel else ""))
-        agent.refuse("bad_request", known or agent.service.unregistered, detail="HTTP/2 protocol error")
+        known = agent.shared.resources.get(agent.fixed or (agent.tunnel[0] if agent.tunnel else ""))
+        agent.refuse("bad_request", known or agent.shared.unregistered, detail="HTTP/2 protocol error")
         agent.close_reason = "bad_request"
         yield from super().protocol_error(message, error_code)
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,10 +20,11 @@ from ingest.gate import Gate
 from ingest.http.connection import AgentConnection, AgentHandler
 from ingest.http.engine import HTTPMode
 from ingest.http.layers import CapturedHttpLayer, install
+from ingest.http.shared import Shared
 from ingest.http.tls import InterceptionTls, ensure_ca, listener_context
 from ingest.proxy import Proxy
 from schemas.errors import ConfigError, CustodyError
-from schemas.resources import Resource, Upstream, resolve_secret
+from schemas.resources import Resource
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +53,12 @@ class Options:
 class LayerChooser:
     """What follows an accepted CONNECT: TLS to intercept, or plain HTTP."""
 
-    def __init__(self, service: "HttpService") -> None:
-        self._service = service
+    def __init__(self, agents: Mapping[str, AgentConnection]) -> None:
+        self._agents = agents
 
     def next_layer(self, data: layer.NextLayer) -> None:
         """mitmproxy asks with the first bytes of the tunnel."""
-        agent = self._service.agents.get(data.context.client.id)
+        agent = self._agents.get(data.context.client.id)
         first = data.data_client()
         if agent is None or not first:
             return
@@ -76,24 +77,14 @@ class HttpService:
 
     def __init__(self, proxy: Proxy, gate: Gate) -> None:
         self.proxy = proxy
-        self.gate = gate
-        self.resources: dict[str, Resource] = {}
-        self.by_address: dict[tuple[str, int], Resource] = {}
+        self.shared = Shared(proxy, gate)
         self.agents: dict[str, AgentConnection] = {}
-        self.handlers: dict[str, AgentHandler] = {}
-        self.max_unrecorded_bytes = proxy.settings.capture.max_unrecorded_bytes
-        self.unregistered = Resource(
-            name="unregistered", protocol="http", listen=0, upstream=Upstream(host="unregistered", port=1)
-        )
         self.on_ports: Callable[[dict[str, int]], None] = lambda ports: None
-        self._secrets: dict[str, str] = {}
         self._listeners: dict[str, _Listener] = {}
-        self._tls: ssl.SSLContext | None = None
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._connections: set[asyncio.Task[None]] = set()
-        self.options = options.Options()
-        self.master = Master(self.options, asyncio.get_running_loop(), with_termlog=False)
+        self.master = Master(options.Options(), asyncio.get_running_loop(), with_termlog=False)
 
     @property
     def ports(self) -> dict[str, int]:
@@ -104,9 +95,8 @@ class HttpService:
         """Make the CA, open every listener, follow control. Raises ConfigError when a port is taken."""
         install()
         store = await asyncio.to_thread(ensure_ca, self.proxy.home)
-        self._tls = listener_context(self.proxy.settings.capture)
-        self.master.addons.add(Options(), LayerChooser(self), InterceptionTls(self, store))
-        self.options.update(connection_strategy="lazy", keep_host_header=True, http2_ping_keepalive=0)
+        self.master.addons.add(Options(), LayerChooser(self.agents), InterceptionTls(self.agents, store))
+        self.master.options.update(connection_strategy="lazy", keep_host_header=True, http2_ping_keepalive=0)
         self.proxy.on_resource = lambda name: self._changed.set()
         self.proxy.on_revocation = self._end_revoked
         await self._open(REGULAR, None, self.proxy.settings.ports.http_proxy)
@@ -127,30 +117,12 @@ class HttpService:
         await asyncio.gather(*self._connections, return_exceptions=True)
         await self.master.done()
 
-    def upstream_secret(self, resource: Resource) -> str:
-        """What the upstream wants to see, read once. "" when it cannot be had: then the upstream refuses."""
-        reference = resource.upstream.secret
-        if reference and reference not in self._secrets:
-            try:
-                self._secrets[reference] = resolve_secret(reference, self.proxy.home)
-            except ConfigError as error:
-                log.error("resource %s: %s", resource.name, error)
-                return ""
-        return self._secrets.get(reference, "")
-
-    def set_idle_timeout(self, client_id: str, timeout_s: float) -> None:
-        """How long the connection may be still."""
-        handler = self.handlers.get(client_id)
-        if handler is not None:
-            handler.timeout_watchdog.timeout = timeout_s  # type: ignore[assignment]
-
     # -- listeners
 
     async def _follow(self) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            self._secrets.clear()
             try:
                 await self._apply()
             except CustodyError as error:
@@ -165,10 +137,8 @@ class HttpService:
             known = wanted.get(name)
             if known is None or (known.listen != self._listeners[name].port and known.listen != 0):
                 self._close_listener(name, "resource_removed" if known is None else "resource_changed")
-        current = {name: self.resources[name] if self.resources.get(name) == r else r for name, r in wanted.items()}
-        self.resources = current
-        self.by_address = {(r.upstream.host.lower(), r.upstream.port): r for r in reversed(current.values())}
-        for name, resource in current.items():
+        self.shared.update(wanted)
+        for name, resource in self.shared.resources.items():
             if name in self._listeners:
                 continue
             try:
@@ -179,8 +149,6 @@ class HttpService:
 
     async def _open(self, name: str, resource: Resource | None, port: int) -> None:
         bind = self.proxy.settings.capture.bind
-        if bind not in ("127.0.0.1", "::1", "localhost") and self._tls is None:
-            raise ConfigError(f"capture.bind {bind} needs capture.tls_certificate: only loopback goes without TLS")
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await self._serve(listener, reader, writer)
@@ -210,7 +178,7 @@ class HttpService:
         task = asyncio.current_task()
         if task is None:
             return
-        handler = AgentHandler(self, reader, writer, listener.resource)
+        handler = AgentHandler(self.shared, self.master, reader, writer, listener.resource)
         client = handler.client
         _note_tls(handler, writer)
         context = handler.layer.context
@@ -218,7 +186,7 @@ class HttpService:
         handler.layer = CapturedHttpLayer(context, mode, handler.agent)
         self._connections.add(task)
         listener.handlers.add(handler)
-        self.agents[client.id], self.handlers[client.id] = handler.agent, handler
+        self.agents[client.id] = handler.agent
         try:
             await handler.handle_client()
         finally:
@@ -226,7 +194,6 @@ class HttpService:
             self._connections.discard(task)
             listener.handlers.discard(handler)
             self.agents.pop(client.id, None)
-            self.handlers.pop(client.id, None)
             with contextlib.suppress(OSError):
                 writer.close()
 
@@ -234,16 +201,16 @@ class HttpService:
         """A live session ends with its credential, or when it is still for too long."""
         while True:
             await asyncio.sleep(CHECK_S)
-            for handler in tuple(self.handlers.values()):
-                if handler.agent.has_expired():
-                    handler.end("credential_ended")
-                elif handler.is_idle:
-                    handler.end("idle_timeout")
+            for agent in tuple(self.agents.values()):
+                if agent.has_expired():
+                    agent.handler.end("credential_over")
+                elif agent.handler.is_idle:
+                    agent.handler.end("idle_timeout")
 
     def _end_revoked(self, credential_id: str) -> None:
-        for handler in tuple(self.handlers.values()):
-            if handler.agent.uses(credential_id) and handler.agent.has_expired():
-                handler.end("credential_revoked")
+        for agent in tuple(self.agents.values()):
+            if agent.uses(credential_id) and agent.has_expired():
+                agent.handler.end("credential_over")
 
 
 def _note_tls(handler: AgentHandler, writer: asyncio.StreamWriter) -> None:

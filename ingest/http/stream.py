@@ -11,8 +11,8 @@ from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 
 from ingest.gate import Ruling
-from ingest.http import heads
-from ingest.http.answer import AnswerStream
+from ingest.http import forwarding, heads
+from ingest.http.answer import HELD_BYTES, AnswerStream
 from ingest.http.connection import MAX_REFUSALS, AgentConnection, AwaitHook, Live
 from ingest.http.engine import (
     HTTPMode,
@@ -28,12 +28,9 @@ from ingest.http.engine import (
 )
 from ingest.http.exchange import MASKED_CREDENTIAL, Exchange, Tally
 from ingest.identity import LoginRefused
-from schemas.errors import AuditUnavailable
+from schemas.errors import AuditUnavailable, ConfigError
 from schemas.events import EventKind, Verdict
 from schemas.resources import Resource
-
-HELD_BYTES: Final = 65_536
-"""Bodies of known length up to this are held whole, so that request and body are one record."""
 
 Commands = Generator[commands.Command, Any]
 Check = Generator[commands.Command, Any, bool]
@@ -78,7 +75,7 @@ class CapturedStream(AnswerStream):
         self.exchange = Exchange(self.live.session, request.method)
         self.agent.exchanges.add(self.exchange)
         self._fields = request.headers.fields
-        self._size = _request_size(request, event.end_stream)
+        self._size = forwarding.body_size(request, event.end_stream)
         if (yield from self._refuse_leak()):
             return
         if request.headers.get("expect", "").lower() == "100-continue":
@@ -102,7 +99,7 @@ class CapturedStream(AnswerStream):
                 challenge, "login_refused", "a Custody credential is needed", resource, detail="no credential"
             )
             return False
-        known = resource or self.agent.service.unregistered
+        known = resource or self.agent.shared.unregistered
         live = self.agent.find(claim, known)
         if live is None:
             found: list[Live] = []
@@ -123,14 +120,12 @@ class CapturedStream(AnswerStream):
                 )
                 return False
             if wait.error is not None or not found:
-                yield from self.answer_locally(
-                    503, "audit_unavailable", "the audit log does not answer; nothing was done"
-                )
+                yield from self.refuse_unrecorded()
                 return False
             live = found[0]
         self.live, self.resource, self.is_known = live, known, True
         if live.session.is_audit_lost:
-            yield from self.answer_locally(503, "audit_unavailable", "the audit log does not answer; nothing was done")
+            yield from self.refuse_unrecorded()
             return False
         if resource is None:
             yield from self._refuse_destination(request)
@@ -138,14 +133,14 @@ class CapturedStream(AnswerStream):
         return True
 
     def _find_resource(self, request: http.Request) -> Resource | None:
-        service, agent = self.agent.service, self.agent
+        shared, agent = self.agent.shared, self.agent
         if agent.fixed:
-            return service.resources.get(agent.fixed)
+            return shared.resources.get(agent.fixed)
         if agent.tunnel:
-            resource = service.resources.get(agent.tunnel[0])
+            resource = shared.resources.get(agent.tunnel[0])
             named = heads.split_authority(request.authority or request.host_header or "", 0)
             return resource if resource and (named is None or named[0] == resource.upstream.host.lower()) else None
-        return service.by_address.get((request.host.lower(), request.port))
+        return shared.by_address.get((request.host.lower(), request.port))
 
     def _find_claim(self, request: http.Request) -> heads.Claim | None:
         """The credential shown, taken out of the request for good."""
@@ -227,7 +222,7 @@ class CapturedStream(AnswerStream):
         override = request.headers.get("x-http-method-override")
         if override:  # some frameworks obey it: the more dangerous of the two counts
             target += ("&" if "?" in target else "?") + "_method=" + override
-        return self.agent.service.gate.rule(self.live.session, target)
+        return self.agent.shared.gate.rule(self.live.session, target)
 
     def _record_request(self, ruling: Ruling, body: bytes | None) -> Check:
         """Record the request; a write waits for it. False when it must not go on (the agent has its answer)."""
@@ -235,10 +230,10 @@ class CapturedStream(AnswerStream):
         try:
             ticket = exchange.requested(self._statement(), self._version(), self._recorded_fields(), ruling, body)
         except AuditUnavailable:
-            yield from self.answer_locally(503, "audit_unavailable", "the audit log does not answer; nothing was done")
+            yield from self.refuse_unrecorded()
             return False
         if exchange.is_write and not (yield from self.wait_for(ticket)):
-            yield from self.answer_locally(503, "audit_unavailable", "the audit log does not answer; nothing was done")
+            yield from self.refuse_unrecorded()
             return False
         return True
 
@@ -252,19 +247,15 @@ class CapturedStream(AnswerStream):
         except AuditUnavailable:
             ticket = -1
         if ticket < 0 or not (yield from self.wait_for(ticket)):
-            yield from self.answer_locally(503, "audit_unavailable", "the audit log does not answer; nothing was done")
+            yield from self.refuse_unrecorded()
             return
         yield from self.answer_locally(status, "denied", message)
 
     def _statement(self) -> str:
-        request, upstream = self.flow.request, self.resource.upstream
-        is_registered = self.resource is not self.agent.service.unregistered
-        scheme = "http" if is_registered and upstream.tls == "off" else "https"
-        if not is_registered:
-            scheme, place = request.scheme or "https", f"{request.host}:{request.port}"
-        else:
-            place = heads.authority(upstream.host, upstream.port, scheme == "https")
-        return self._clean(f"{request.method} {scheme}://{place}{request.path}")
+        is_registered = self.resource is not self.agent.shared.unregistered
+        return self._clean(
+            forwarding.statement_of(self.flow.request, self.resource.upstream if is_registered else None)
+        )
 
     def _version(self) -> str:
         """E.g. `HTTP/2.0 TLSv1.3`: a tunnel's TLS begins after its session."""
@@ -292,7 +283,7 @@ class CapturedStream(AnswerStream):
         if not (yield from self._record_request(ruling, None)):
             return
         if not (yield from self.wait_for(self.exchange.request_ticket)):
-            yield from self.answer_locally(503, "audit_unavailable", "the audit log does not answer; nothing was done")
+            yield from self.refuse_unrecorded()
             return
         if not (yield from self._reach_upstream()):
             return
@@ -314,7 +305,7 @@ class CapturedStream(AnswerStream):
     def _pass_upload(self, data: bytes) -> Commands:
         tally, session = self.upload, self.exchange.session
         if self.live.secret in data:
-            yield from self.break_off("the Custody credential stands in the content")
+            yield from self.break_off("bad_request")
             return
         tally.add(data)
         session.ledger.from_agent += len(data)
@@ -322,7 +313,7 @@ class CapturedStream(AnswerStream):
             self._last_piece = data
             return
         if not (yield from self.keep_pace(EventKind.DATA_SENT, tally, self._fields, len(data), self.context.client)):
-            yield from self.break_off("the audit log does not answer")
+            yield from self.break_off("audit_unavailable")
             return
         yield SendHttp(RequestData(self.stream_id, data), self.context.server)
         session.ledger.to_upstream += len(data)
@@ -335,7 +326,7 @@ class CapturedStream(AnswerStream):
         except AuditUnavailable:
             ticket = -1
         if ticket < 0 or not (yield from self.wait_for(ticket)):
-            yield from self.break_off("the audit log does not answer")
+            yield from self.break_off("audit_unavailable")
             return
         if self._last_piece:
             yield SendHttp(RequestData(self.stream_id, self._last_piece), self.context.server)
@@ -348,29 +339,16 @@ class CapturedStream(AnswerStream):
 
     def _reach_upstream(self) -> Check:
         """Put the resource's own credential and address on the request, and connect."""
-        request, upstream = self.flow.request, self.resource.upstream
+        request = self.flow.request
         self.aim(self.resource)
-        is_tls = upstream.tls != "off"
-        fields = heads.forwarded(request.headers.fields)
-        secret = self.agent.service.upstream_secret(self.resource)
-        if secret:
-            value = f"{upstream.scheme} {secret}" if upstream.scheme else secret
-            fields = heads.replaced(fields, upstream.header.encode(), value.encode())
-        name = heads.authority(upstream.host, upstream.port, is_tls)
+        try:
+            secret = self.agent.shared.upstream_secret(self.resource)
+        except ConfigError as error:
+            yield from self.fail_upstream("upstream_secret_missing", str(error))
+            return False
         self.asked_host = request.authority or request.host_header or ""
-        if self.agent.fixed and self.asked_host and heads.first_value(fields, b"x-forwarded-host") is None:
-            fields += ((b"X-Forwarded-Host", self.asked_host.encode("utf-8", "surrogateescape")),)
-        if request.is_http2:
-            request.authority = name
-            fields = heads.without(fields, frozenset({b"host"}))
-        else:
-            request.authority = ""
-            fields = heads.replaced(fields, b"Host", name.encode())
-        self.is_websocket = _is_websocket(request)
-        dropped = {b"expect"} if self.is_websocket else {b"expect", b"upgrade", b"http2-settings"}
-        request.headers = http.Headers(heads.without(fields, frozenset(dropped)))
-        request.data.host, request.data.port = upstream.host, upstream.port
-        request.scheme = "https" if is_tls else "http"
+        self.is_websocket = forwarding.is_websocket(request)
+        forwarding.readdress(request, self.resource.upstream, secret, self.asked_host if self.agent.fixed else "")
         if self.is_abandoned():
             return False
         self.server_state = self.state_wait_for_response_headers
@@ -386,7 +364,6 @@ class CapturedStream(AnswerStream):
             self.context.server.sni = upstream.host
 
     def _end_request(self) -> Commands:
-        self.is_upstream_asked = True
         if self.flow.request.trailers:
             yield SendHttp(RequestTrailers(self.stream_id, self.flow.request.trailers), self.context.server)
         yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
@@ -404,7 +381,7 @@ class CapturedStream(AnswerStream):
     ) -> Commands:
         """Refuse somebody who is not logged in; recorded as a session of nobody."""
         agent = self.agent
-        known = resource or agent.service.resources.get(agent.fixed) or agent.service.unregistered
+        known = resource or agent.shared.resources.get(agent.fixed) or agent.shared.unregistered
         agent.refuse(code, known, credential_id, detail)
         is_last = agent.refusals >= MAX_REFUSALS or status == 400
         yield from self.answer_locally(status, code, message, CHALLENGES.get(status, ()), is_last=is_last)
@@ -415,20 +392,6 @@ class CapturedStream(AnswerStream):
             yield from self.lose_agent(event)
         else:
             yield from self.lose_upstream(event)
-
-
-def _request_size(request: http.Request, is_over: bool) -> int | None:
-    """Bytes of the body; None when only its end will tell. Validation has looked at the header before."""
-    if is_over:
-        return 0
-    length = request.headers.get("content-length")
-    if length is not None and "transfer-encoding" not in request.headers:
-        return int(length)
-    return None
-
-
-def _is_websocket(request: http.Request) -> bool:
-    return request.headers.get("upgrade", "").lower() == "websocket" and not request.is_http2
 
 
 def _denial(reason: str, operation: str = "", *objects: str) -> Ruling:

@@ -2,7 +2,8 @@
 
 import ipaddress
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from cryptography.hazmat.primitives import serialization
 from mitmproxy import certs, connection, tls
@@ -10,12 +11,10 @@ from mitmproxy.addons.tlsconfig import _DEFAULT_CIPHERS, TlsConfig
 from mitmproxy.net import tls as net_tls
 from OpenSSL import SSL
 
+from ingest.http.connection import AgentConnection
 from schemas.config import Capture
 from schemas.errors import ConfigError
 from schemas.runtime import Home, write_private
-
-if TYPE_CHECKING:
-    from ingest.http.service import HttpService
 
 CA_NAME: Final = "Custody interception CA"
 CA_FILE: Final = "custody-ca.pem"
@@ -56,8 +55,8 @@ class InterceptionTls(TlsConfig):
 
     name = "tlsconfig"
 
-    def __init__(self, service: "HttpService", store: certs.CertStore) -> None:
-        self._service = service
+    def __init__(self, agents: Mapping[str, AgentConnection], store: certs.CertStore) -> None:
+        self._agents = agents
         self.certstore = store
 
     def configure(self, updated: Any) -> None:
@@ -68,7 +67,7 @@ class InterceptionTls(TlsConfig):
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """The agent did not take our certificate."""
-        agent = self._service.agents.get(data.context.client.id)
+        agent = self._agents.get(data.context.client.id)
         if agent is not None:
             agent.close_reason = "tls_failed"
 
@@ -83,7 +82,7 @@ class InterceptionTls(TlsConfig):
         server = tls_start.conn
         if not isinstance(server, connection.Server) or not server.address:
             return
-        agent = self._service.agents.get(tls_start.context.client.id)
+        agent = self._agents.get(tls_start.context.client.id)
         resource = agent.upstreams.get(server.address[:2]) if agent is not None else None
         is_verified = resource is None or resource.upstream.tls == "verify"
         context = net_tls.create_proxy_server_context(

@@ -1,7 +1,7 @@
 """WebSocket: every message is a record of its own and waits for that only; an abort stays an abort."""
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import wsproto.events
 import wsproto.utilities
@@ -12,13 +12,19 @@ from mitmproxy.proxy.layers.websocket import WebsocketConnection, WebsocketLayer
 from wsproto.connection import ConnectionState
 
 from ingest.http.connection import AbortHook, AgentConnection, AwaitHook
+from ingest.http.exchange import Exchange
 from schemas.errors import AuditUnavailable
-
-if TYPE_CHECKING:
-    from ingest.http.exchange import Exchange
 
 PART_BYTES: Final = 262_144
 """A longer message is recorded and forwarded in parts of this size."""
+
+BREAKS: Final = {
+    "agent_disconnected": "the agent broke off",
+    "audit_unavailable": "the audit log does not answer",
+    "bad_request": "a WebSocket protocol error",
+    "upstream_closed": "the upstream broke off",
+}
+"""Why a conversation is broken off: the reason with which its session closes, and the error of its action."""
 
 Commands = Generator[commands.Command, Any]
 
@@ -26,7 +32,7 @@ Commands = Generator[commands.Command, Any]
 class _Half:
     """One direction: the message under way."""
 
-    def __init__(self, exchange: "Exchange") -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self.start()
 
@@ -39,7 +45,7 @@ class _Half:
 class CapturedWebsocket(WebsocketLayer):
     """Relays messages once they are on record. The exchange is completed when the conversation ends."""
 
-    def __init__(self, context: Context, flow: http.HTTPFlow, exchange: "Exchange", agent: AgentConnection) -> None:
+    def __init__(self, context: Context, flow: http.HTTPFlow, exchange: Exchange, agent: AgentConnection) -> None:
         super().__init__(context, flow)
         self._exchange = exchange
         self._agent = agent
@@ -61,17 +67,17 @@ class CapturedWebsocket(WebsocketLayer):
                 (ticket, frame) for found in source.events() for ticket, frame in self._record(found, is_from_agent)
             ]
         except (wsproto.utilities.RemoteProtocolError, wsproto.utilities.LocalProtocolError):
-            yield from self._break("a WebSocket protocol error")
+            yield from self._break("bad_request")
             return
         except AuditUnavailable:
-            yield from self._break("the audit log does not answer")
+            yield from self._break("audit_unavailable")
             return
         for ticket, frame in ready:
             if isinstance(frame, wsproto.events.CloseConnection):
                 yield from self._close(frame, source, sink)
                 return
             if ticket and not (yield from self._wait(ticket)):
-                yield from self._break("the audit log does not answer")
+                yield from self._break("audit_unavailable")
                 return
             if sink.state is ConnectionState.OPEN:
                 yield sink.send2(frame)
@@ -121,11 +127,12 @@ class CapturedWebsocket(WebsocketLayer):
         is_reply = source.state is ConnectionState.CLOSED
         self._close_code = self._close_code or int(frame.code)
         if not is_reply:
+            self._agent.close_reason = "agent_closed" if source is self.client_ws else "upstream_closed"
             if sink.state is ConnectionState.OPEN:
                 yield sink.send2(wsproto.events.CloseConnection(frame.code, frame.reason))
             return
         if not (yield from self._finish(self._close_code, "")):
-            yield from self._break("the audit log does not answer")
+            yield from self._break("audit_unavailable")
             return
         if sink.state is ConnectionState.REMOTE_CLOSING:
             yield sink.send2(wsproto.events.CloseConnection(frame.code, frame.reason))
@@ -133,13 +140,11 @@ class CapturedWebsocket(WebsocketLayer):
 
     def _lose(self, is_from_agent: bool) -> Commands:
         """A side went away without a close frame: so does the other."""
-        who = "agent" if is_from_agent else "upstream"
-        if is_from_agent:
-            self._agent.close_reason = "agent_disconnected"
-        yield from self._break(f"the {who} broke off")
+        yield from self._break("agent_disconnected" if is_from_agent else "upstream_closed")
 
-    def _break(self, reason: str) -> Commands:
-        yield from self._finish(1006, reason)
+    def _break(self, cause: str) -> Commands:
+        self._agent.close_reason = cause
+        yield from self._finish(1006, BREAKS[cause])
         for ws in (self.server_ws, self.client_ws):
             yield AbortHook(ws.conn)
         yield from self._end()

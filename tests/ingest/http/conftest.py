@@ -18,6 +18,17 @@ from tests.support.proxies import Login, Proxy, Trail, issue_credential, run_pro
 
 _numbers = itertools.count(1)
 
+RULED = {"policy": "ruled"}
+"""Labels of a resource that the rules of the tests' policy file are for."""
+
+POLICY = """
+rules:
+  - {id: no-delete, deny: {operations: [delete], labels: {policy: ruled}}, reason: "orders are cancelled, not deleted"}
+  - {id: no-redirect, deny: {objects: ["*/redirect"], labels: {policy: ruled}}}
+  - {id: no-post, hold: {operations: [write], objects: ["*/echo"], labels: {policy: ruled}}, reason: big orders}
+  - {id: no-get, mask: {operations: [read], objects: ["*/echo"], labels: {policy: ruled}}}
+"""
+
 
 @dataclass
 class Front:
@@ -82,7 +93,9 @@ def captured(
 ) -> Iterator[Captured]:
     home = Home(tmp_path_factory.mktemp("http") / "home")
     shutil.copytree(secrets_home.root, home.root)
-    connect_home(home, kafka, ports={"http_proxy": 0}, capture={"audit_timeout_s": 3})
+    policy = home.root / "policy.yaml"
+    policy.write_text(POLICY)
+    connect_home(home, kafka, ports={"http_proxy": 0}, capture={"audit_timeout_s": 3}, policy_file=str(policy))
     write_private(home.secrets / "upstream/api.token", http_server.token.encode())
     with run_proxy(home, "ingest.http", "proxy-http") as proxy:
         login = issue_credential(home, proxy.writer)

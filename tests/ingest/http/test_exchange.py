@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from tests.ingest.http.conftest import Captured, Front
 from tests.support.homes import connect_home
 from tests.support.http_edges import PIECE, Edges
 from tests.support.kafka import Kafka
-from tests.support.proxies import Login, Proxy, issue_credential, read_trails, run_proxy
+from tests.support.proxies import Login, Proxy, issue_credential, read_trails, run_proxy, wait_for_trails
 
 MIB = 1 << 20
 MEMORY_MIB = 64
@@ -166,3 +168,30 @@ def test_without_the_broker_nothing_passes_and_then_it_does_again(
     (kept,) = read_trails(proxy.home, "spooling")
     assert kept.of("action.requested")[1].payload == b"kept"
     assert [event.attributes.get("durability") for event in kept.of("action.requested")] == [None, "spool"]
+
+
+def test_only_a_complete_record_needs_the_outcome_on_record(alone: tuple[Proxy, Login, Kafka], edges: Edges) -> None:
+    """The log goes away while both upstreams answer; their requests are durable."""
+    proxy, login, kafka = alone
+    upstream = {"host": "127.0.0.1", "port": edges.port}
+    bearer = {"Authorization": f"Bearer {login.id}.{login.secret}"}
+    ports = [proxy.register(record, "http", upstream, record=record).listen for record in ("request", "complete")]
+    clients = [httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=bearer, timeout=20) for port in ports]
+    assert kafka.broker.child is not None
+    with clients[0] as request, clients[1] as complete:
+        with request.stream("GET", "/late") as answered, complete.stream("GET", "/late") as withheld:
+            streams = answered.iter_bytes(), withheld.iter_bytes()
+            assert [next(each) for each in streams] == [b"first\n"] * 2
+            os.kill(kafka.broker.child.pid, signal.SIGSTOP)
+            try:
+                httpx.get(f"http://127.0.0.1:{edges.port}/go")
+                assert b"".join(streams[0]) == b"second\n"
+                with pytest.raises(httpx.TransportError):  # its end mark never comes
+                    b"".join(streams[1])
+            finally:
+                os.kill(kafka.broker.child.pid, signal.SIGCONT)
+        wait_for_trails(proxy.home, "complete", 1)
+    (trail,) = wait_for_trails(proxy.home, "request", 1)
+    assert (trail.of("action.completed")[0].status, trail.events[-1].status) == ("200", "agent_closed")
+    (trail,) = read_trails(proxy.home, "complete")
+    assert trail.events[-1].status == "audit_unavailable"

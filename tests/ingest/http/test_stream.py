@@ -1,8 +1,10 @@
 """One request after another through the reverse listener, and what of it is on record."""
 
 import httpx
+import pytest
 
-from tests.ingest.http.conftest import Captured, Front
+from tests.ingest.http.conftest import RULED, Captured, Front
+from tests.support.http_edges import Edges
 
 
 def test_a_read_and_a_write_are_recorded_with_what_came_back(captured: Captured, api: Front) -> None:
@@ -38,3 +40,44 @@ def test_a_read_and_a_write_are_recorded_with_what_came_back(captured: Captured,
     closed = trail.events[-1]
     assert closed.status == "agent_closed"
     assert int(closed.attributes["bytes.to_agent"]) == len(listed.content) + len(created.content)
+
+
+REFUSED = [
+    ("no-delete", "DELETE /echo", "deny", "orders are cancelled, not deleted"),
+    ("no-redirect", "GET /redirect", "deny", "denied by policy"),
+    ("no-post", "POST /echo", "hold", "big orders: held actions need an approval, and approvals are not available yet"),
+    ("no-get", "GET /echo", "mask", "the answer would have to be masked, and inline masking is not available yet"),
+]
+
+
+@pytest.mark.parametrize(("rule", "action", "verdict", "reason"), REFUSED)
+def test_a_rule_of_the_policy_file_refuses(
+    captured: Captured, edges: Edges, rule: str, action: str, verdict: str, reason: str
+) -> None:
+    front = captured.front(edges.port, labels=RULED)
+    method, path = action.split()
+    content = b"kept" if method == "POST" else None
+    with httpx.Client(base_url=front.url, headers=captured.bearer) as client:
+        answer = client.request(method, path, content=content)
+        assert (answer.status_code, answer.json()) == (403, {"error": reason, "code": "denied"})
+        assert client.get("/packed").status_code == 200  # no rule speaks of it; the connection goes on
+    assert [request.target for request in edges.seen] == ["/packed"]
+    trail = front.trail()
+    request, decision, outcome = trail.events[1:4]
+    assert (request.kind, request.verdict, request.payload) == ("action.requested", verdict, content or b"")
+    assert (decision.kind, decision.verdict, decision.error) == (
+        "action.decided",
+        verdict,
+        "" if reason == "denied by policy" else reason,
+    )
+    assert decision.attributes["policy.ids"] == rule
+    assert (outcome.kind, outcome.status, outcome.error) == ("action.completed", "403", reason)
+
+
+def test_a_held_upload_is_refused_before_its_body_is_read(captured: Captured, edges: Edges) -> None:
+    front = captured.front(edges.port, labels=RULED)
+    with httpx.Client(base_url=front.url, headers=captured.bearer) as client:
+        answer = client.post("/echo", content=iter([b"one", b"two"]))
+    assert (answer.status_code, answer.json()["code"]) == (403, "denied")
+    assert not edges.seen
+    assert front.trail().of("action.requested")[0].verdict == "hold"

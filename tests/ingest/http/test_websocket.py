@@ -28,6 +28,7 @@ async def test_every_message_is_a_record(api: Front, captured: Captured) -> None
     trail = await asyncio.to_thread(api.trail)
     assert [event.payload for event in trail.of("data.sent")] == [b"hello", b"\x00\x01"]
     assert [event.payload for event in trail.of("data.received")] == [b"hello", b"\x00\x01"]
+    assert trail.events[-1].status == "agent_closed"
     (outcome,) = trail.of("action.completed")
     assert (outcome.status, outcome.attributes["header.websocket.close_code"]) == ("101", "1000")
 
@@ -59,6 +60,7 @@ async def test_an_abort_of_the_upstream_is_an_abort_for_the_agent(captured: Capt
         assert caught.value.rcvd is None  # no close frame: the agent knows that it was no clean end
         trail = await asyncio.to_thread(front.trail)
     assert trail.of("action.completed")[0].error == "the upstream broke off"
+    assert trail.events[-1].status == "upstream_closed"
 
 
 async def test_the_upstreams_close_code_arrives(captured: Captured) -> None:
@@ -73,6 +75,8 @@ async def test_the_upstreams_close_code_arrives(captured: Captured) -> None:
         with pytest.raises(websockets.ConnectionClosed) as caught:
             await socket_.recv()
         assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4001, "enough")  # type: ignore[union-attr]
+        trail = await asyncio.to_thread(front.trail)
+    assert trail.events[-1].status == "upstream_closed"
 
 
 async def test_an_agent_that_drops_its_socket(api: Front, captured: Captured) -> None:
