@@ -1,16 +1,10 @@
-"""What control should hold by custody.yaml and by a file to apply. Component keys are the stack's own matter."""
+"""What control should hold by a file to apply. Component keys are the stack's own matter."""
 
 from console.control import Wanted
-from schemas.config import Settings, load_yaml
+from schemas.config import load_yaml
 from schemas.errors import ConfigError
 from schemas.events import ControlKind
 from schemas.resources import Document, Resource, parse_document
-
-
-def settings_entries(settings: Settings) -> Wanted:
-    """What custody.yaml says that belongs to control: the retention classes."""
-    classes = settings.retention.classes.items()
-    return {(ControlKind.RETENTION_CLASS, name): ages.model_dump(mode="json") for name, ages in classes}
 
 
 def resource_entries(resources: list[Resource]) -> Wanted:

@@ -72,7 +72,7 @@ class ControlKind(StrEnum):
     APPROVAL = "approval"
     QUARANTINE = "quarantine"
     LEGAL_HOLD = "legal_hold"
-    RETENTION_CLASS = "retention_class"
+    RETENTION_CLASS = "retention_class"  # kept for records of old: the classes are in custody.yaml
 
 
 @dataclass

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from console import control, registry
+from console import control
 from console.output import EXIT_FINE, EXIT_VIOLATION, print_json, print_table
 from schemas.runtime import read_run_state
 
@@ -23,12 +23,10 @@ def up() -> None:
 
 
 def start_stack(place: control.Place) -> None:
-    """Start what does not run yet, then bring control to what custody.yaml says. Raises CustodyError."""
+    """Start what does not run yet. Raises CustodyError."""
     from deploy.embedded import stack
 
     stack.up(place.home, say_nothing if is_up(place) else stack.say_on_stderr)
-    with control.open_view(place) as view:
-        control.write_changes(place, control.plan(registry.settings_entries(place.settings), view), view)
 
 
 def is_up(place: control.Place) -> bool:

@@ -1,7 +1,6 @@
 import pytest
 
 from console import registry
-from schemas.config import Settings
 from schemas.errors import ConfigError
 from schemas.events import ControlKind
 
@@ -34,8 +33,3 @@ def test_two_resources_never_share_a_port() -> None:
         registry.check_ports(clash)
     free = {name: entry.model_copy(update={"listen": 0}) for name, entry in resources.items()}
     registry.check_ports(free)
-
-
-def test_retention_classes_come_from_the_settings() -> None:
-    entries = registry.settings_entries(Settings())
-    assert entries[ControlKind.RETENTION_CLASS, "short"] == {"max_age_days": 30, "min_age_days": 0}
