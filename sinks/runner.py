@@ -20,6 +20,7 @@ from schemas.errors import CustodyError, Unreachable
 from schemas.runtime import Home, RunState, announce_ready, find_home, now_us, write_run_state
 from schemas.topics import SESSIONS
 from schemas.wire.kafka import reader_config
+from schemas.wire.log_filter import set_up_logging
 from sinks.clickhouse.sink import make_clickhouse_sink
 from sinks.contract import Sink, SinkKind
 from sinks.reader import SessionsReader
@@ -168,7 +169,7 @@ class Runner:
 
 def main(arguments: list[str]) -> int:
     """Exit code 0 after SIGTERM or when the sink is switched off, 2 for bad usage or settings, 1 for a failure."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_logging()
     if len(arguments) != 1 or arguments[0] not in SINKS:
         print(f"usage: python -m sinks.runner {'|'.join(SINKS)}", file=sys.stderr)
         return 2

@@ -30,6 +30,7 @@ from deploy.embedded.store_state import StateFile
 from schemas.config import find_settings
 from schemas.errors import CustodyError
 from schemas.runtime import Home, find_home
+from schemas.wire.log_filter import set_up_logging
 
 NAME: Final = "store"
 LOOPBACK: Final = "127.0.0.1"
@@ -128,7 +129,7 @@ async def serve(front: Front, listener: socket.socket, state: StateFile, means: 
 def main() -> int:
     """Process entry; exit code 2 with one line when it cannot start."""
     faulthandler.enable()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    set_up_logging()
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # it would log request lines that it cannot read
     os.umask(0o077)
     try:

@@ -5,6 +5,7 @@ run that was cut off is simply repeated.
 """
 
 import hashlib
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from schemas.config import find_settings
 from schemas.errors import ConfigError, CustodyError
 from schemas.runtime import Home, find_home
+from schemas.wire.log_filter import scrub, set_up_logging
 
 DDL: Final = Path(__file__).with_name("ddl")
 _FILE: Final = re.compile(r"(\d{3})_[a-z_]+\.sql")
@@ -99,6 +101,7 @@ def _check_unchanged(migration: Migration, digest: str) -> None:
 
 def main() -> int:
     """`python -m sinks.clickhouse.migrate`: the store of $CUSTODY_HOME brought up to date. Exit code 2 when not."""
+    set_up_logging(logging.WARNING)
     home = Home(find_home())
     try:
         address = urlsplit(find_settings(home).store_url())
@@ -115,7 +118,7 @@ def main() -> int:
         finally:
             client.close()
     except (CustodyError, ClickHouseError) as error:
-        print(str(error).splitlines()[0][:500], file=sys.stderr)
+        print(scrub(str(error).splitlines()[0][:500]), file=sys.stderr)
         return 2
     return 0
 

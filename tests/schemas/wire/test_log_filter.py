@@ -1,11 +1,24 @@
 """The last net: what looks like a secret does not reach a log."""
 
+import ast
 import logging
+import os
+import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from schemas.wire.log_filter import MAX_LINE, ScrubbingFormatter, scrub
+
+ROOT = Path(__file__).parents[3]
+PROCESSES = sorted(
+    path.relative_to(ROOT)
+    for package in ("ingest", "processors", "sinks", "deploy")
+    for path in (ROOT / package).rglob("*.py")
+    if '__name__ == "__main__"' in path.read_text("utf-8") and path.name != "jars.py"  # a download, run by hand
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +51,35 @@ def test_tracebacks_are_scrubbed_too() -> None:
 def test_a_giant_line_takes_bounded_time() -> None:
     assert len(scrub("a@" * 5_000_000)) <= MAX_LINE
     assert len(scrub("1 " * 5_000_000)) <= MAX_LINE
+
+
+@pytest.mark.parametrize("path", PROCESSES, ids=str)
+def test_every_process_sets_up_its_logging_through_the_net(path: Path) -> None:
+    functions = {node.name: node for node in ast.parse((ROOT / path).read_text("utf-8")).body if hasattr(node, "name")}
+    calls = [node.func for node in ast.walk(functions["main"]) if isinstance(node, ast.Call)]
+    assert "set_up_logging" in [call.id for call in calls if isinstance(call, ast.Name)]
+
+
+def test_the_processes_of_the_stack_are_among_those_and_nobody_sets_up_logging_otherwise() -> None:
+    from deploy.embedded.parts import PARTS
+
+    assert {"ingest/tcp.py", "ingest/http/__main__.py", "processors/worker.py", "sinks/runner.py"} <= set(
+        map(str, PROCESSES)
+    )
+    assert {f"deploy/embedded/{name}.py" for name in ("store", "http_api", "supervisor")} <= set(map(str, PROCESSES))
+    assert len(PARTS) == 11  # another process: name it here too
+    sources = [
+        path for folder in {path.parts[0] for path in PROCESSES} | {"schemas"} for path in (ROOT / folder).rglob("*.py")
+    ]
+    found = [path.name for path in sources if "basicConfig(" in path.read_text("utf-8")]
+    assert found == ["log_filter.py"]
+
+
+@pytest.mark.parametrize("command", ["ingest.tcp", "ingest.http", "processors.worker mask", "sinks.runner clickhouse"])
+def test_what_a_process_logs_is_scrubbed(command: str, tmp_path: Path) -> None:
+    (tmp_path / "custody.yaml").write_text("'password=hunter2secret': 1\n")
+    environment = {**os.environ, "CUSTODY_HOME": str(tmp_path)}
+    process = [sys.executable, "-m", *command.split()]
+    done = subprocess.run(process, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60)
+    assert done.returncode == 2
+    assert re.match(r"\S+Z (ERROR|CRITICAL) \S+ custody\.yaml: password=‹redacted›", done.stderr.splitlines()[-1])
