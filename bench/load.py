@@ -91,7 +91,8 @@ class Epoch:
         payload = b"" if template is WRITE else self._rows(aid, email, has_secret)
         outcome = Event(
             seq + 2, at + 300, EventKind.ACTION_COMPLETED.value, request.action_id, status="00000",
-            rows=1 if template is WRITE else 6 - 3 * has_secret, bytes=len(payload) + 60, duration_us=numbers.randrange(100, 900),
+            rows=1 if template is WRITE else 6 - 3 * has_secret, bytes=len(payload) + 60,
+            duration_us=numbers.randrange(100, 900),
             attributes={"kind": "query", "tag": "UPDATE 1" if template is WRITE else "SELECT 6"},
             payload=payload, payload_type="rows" if payload else "", payload_bytes=len(payload) + 60,
             payload_digest=numbers.randbytes(32), opening=numbers.randbytes(16),

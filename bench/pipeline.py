@@ -28,7 +28,7 @@ from schemas.wire.control import ControlWriter
 
 MAX_LAG: Final = 40_000
 WARM_UP_EVENTS: Final = 10_000
-POLL_S: Final = 0.1
+POLL_S: Final = 0.25  # a look costs the store some milliseconds
 STALL_S: Final = 60.0
 IDLE_S: Final = 5.0
 WANTED_EVENTS_PER_S: Final = 20_000
@@ -106,7 +106,7 @@ def measure_live(pipeline: Pipeline, feed: Feed, rows: Rows, events: int) -> Fig
     before, first, started = pipeline.cpu_seconds(), feed.published, time.monotonic()
     for batch in batches:
         while feed.published - first >= MAX_LAG and feed.published - rows.count() > MAX_LAG:
-            time.sleep(POLL_S / 2)
+            time.sleep(POLL_S)
         feed.put(batch)
     feed.flush()
     rows.wait(feed.published)

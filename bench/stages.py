@@ -25,18 +25,20 @@ STAGES: Final = {
     "sink": ("sink-clickhouse", "sinks.runner", "clickhouse"),
 }
 """Stage -> name of its run file, module, argument. `detect` holds facts and detection."""
+SIEM: Final = {"siem": ("sink-siem", "sinks.runner", "siem-syslog")}
+"""Runs only where a benchmark asks for it."""
 START_TIMEOUT_S: Final = 90.0
 
 CpuSeconds = dict[str, float]
 
 
-def wait_for(condition: Callable[[], object], what: str, timeout_s: float = START_TIMEOUT_S) -> None:
+def wait_for(condition: Callable[[], object], what: str, *, every_s: float = 0.05) -> None:
     """Raises SystemExit when it does not come true."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + START_TIMEOUT_S
     while not condition():
         if time.monotonic() > deadline:
             raise SystemExit(f"waited in vain for {what}")
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Pipeline:
     def start(self, *names: str) -> None:
         """Start stages (every one by default) and wait until they serve."""
         for name in names or tuple(STAGES):
-            run_name, *argv = STAGES[name]
+            run_name, *argv = (STAGES | SIEM)[name]
             with (self.home.logs / f"{run_name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
                     [sys.executable, "-m", *argv],
@@ -64,10 +66,10 @@ class Pipeline:
             wait_for(lambda name=name: self._is_ready(name), f"{name}, see {self.home.logs}")  # type: ignore[misc]
 
     def _is_ready(self, name: str) -> bool:
-        process = self.processes[name]
+        process, run_name = self.processes[name], (STAGES | SIEM)[name][0]
         if process.poll() is not None:
-            raise SystemExit(f"{name} ended: {(self.home.logs / f'{STAGES[name][0]}.log').read_text()[-2000:]}")
-        state = read_run_state(self.home, STAGES[name][0])
+            raise SystemExit(f"{name} ended: {(self.home.logs / f'{run_name}.log').read_text()[-2000:]}")
+        state = read_run_state(self.home, run_name)
         return state is not None and state.pid == process.pid and state.is_ready
 
     def stop(self) -> None:
