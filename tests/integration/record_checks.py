@@ -1,13 +1,15 @@
 """What must hold of the record in ClickHouse after agents were served: faults out, none when all is well."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from console.store import Store
 from tests.integration.agents import MARK_SQL, Ledger
 
 SHOWN: Final = 10
+
+Read = Callable[[str], list[dict[str, Any]]]
+"""The rows of a query."""
 
 REPEATED_COORDINATES: Final = """
 SELECT log_id, partition, offset, position, count() AS times FROM custody.events
@@ -56,16 +58,16 @@ NONE_OF: Final = {
 }
 
 
-def find_faults(store: Store, ledger: Ledger, written: Iterable[str], raw_ends: Mapping[int, int]) -> list[str]:
+def find_faults(read: Read, ledger: Ledger, written: Iterable[str], raw_ends: Mapping[int, int]) -> list[str]:
     """Everything that is wrong. `written` are the marks in the upstream's table, `raw_ends` the raw topic's ends."""
-    faults = [f"{what}: {row}" for what, sql in NONE_OF.items() for row in store.rows(sql)[:SHOWN]]
-    faults += check_origins(store.rows(ORIGINS), raw_ends)
+    faults = [f"{what}: {row}" for what, sql in NONE_OF.items() for row in read(sql)[:SHOWN]]
+    faults += check_origins(read(ORIGINS), raw_ends)
     requests: dict[str, list[str]] = {}
-    for row in store.rows(REQUESTS):
+    for row in read(REQUESTS):
         for mark in set(row["marks"]):
             requests.setdefault(mark, []).append(row["action_id"])
     outcomes: dict[str, list[str]] = {}
-    for row in store.rows(OUTCOMES):
+    for row in read(OUTCOMES):
         outcomes.setdefault(row["action_id"], []).append(row["status"])
     faults += check_actions(ledger, requests, outcomes)
     return faults + check_written(written, requests)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import psycopg
 import pytest
@@ -23,6 +24,8 @@ SERVED = 10
 LONGEST_PAUSE_S = 4.0
 TWO_AT_ONCE = 0.3
 """How often a second process is killed in the same round."""
+WHILE_DOWN = 0.25
+"""How often a round does not wait until agents are served again."""
 
 
 @pytest.fixture
@@ -31,24 +34,37 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield running
 
 
-def make_plan(rounds: int, chance: random.Random) -> list[tuple[tuple[str, ...], float]]:
-    """For each round what is killed, every target before any again, and the pause before it."""
+@dataclass(frozen=True)
+class Round:
+    """What is killed, this long after there were answers again; or while the stack still gets up from the last kill."""
+
+    targets: tuple[str, ...]
+    pause_s: float
+    has_answers: bool
+
+
+def make_plan(rounds: int, chance: random.Random) -> list[Round]:
+    """Every target before any again."""
     order = [target for _ in range(-(-rounds // len(TARGETS))) for target in chance.sample(TARGETS, len(TARGETS))]
     plan = []
     for target in order[:rounds]:
         others = [other for other in TARGETS if other != target]
         more = (chance.choice(others),) if chance.random() < TWO_AT_ONCE else ()
-        plan.append(((target, *more), chance.uniform(0.1, LONGEST_PAUSE_S)))
+        plan.append(Round((target, *more), chance.uniform(0.1, LONGEST_PAUSE_S), chance.random() >= WHILE_DOWN))
     return plan
 
 
-async def kill_all_in_turn(live: Live, ledger: Ledger, plan: list[tuple[tuple[str, ...], float]]) -> None:
+async def kill_all_in_turn(live: Live, ledger: Ledger, plan: list[Round]) -> None:
     """A target that is still down from an earlier round is waited for: each round really kills."""
     await wait_for(lambda: ledger.has_reached([SERVED] * AGENTS), "not every agent is served")
-    for number, (targets, pause_s) in enumerate(plan, 1):
-        await wait_for(lambda target=targets[0]: live.is_serving(target), f"{targets[0]} did not come back")
-        await asyncio.sleep(pause_s)
-        killed = [target for target in targets if live.kill(target)]
+    for number, item in enumerate(plan, 1):
+        if item.has_answers:
+            wanted = len(ledger.acknowledged) + SERVED
+            await wait_for(lambda wanted=wanted: len(ledger.acknowledged) >= wanted, "no agent is served")
+        await asyncio.sleep(item.pause_s)
+        first, *others = item.targets
+        await wait_for(lambda first=first: live.kill(first), f"{first} did not come back")
+        killed = [first, *filter(live.kill, others)]
         print(f"round {number}: killed {', '.join(killed)}; {len(ledger.acknowledged)} acknowledged", flush=True)
 
 
@@ -73,7 +89,7 @@ async def hold_through_kills(live: Live, rounds: int) -> None:
     await asyncio.to_thread(live.wait_quiet)
     with psycopg.connect(live.upstream_postgres_url()) as upstream, live.store() as store:
         written = [mark for (mark,) in upstream.execute(f"SELECT mark FROM {TABLE}")]
-        faults = find_faults(store, ledger, written, live.raw_ends())
+        faults = find_faults(store.rows, ledger, written, live.raw_ends())
         verdicts = check(store)
     assert not faults, f"{len(faults)} faults with seed {seed}:\n" + "\n".join(faults[: 4 * SHOWN])
     assert verdicts_exit_code(verdicts) == 0, (seed, verdicts)
