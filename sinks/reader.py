@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.errors import LogGap, RecordError, Unreachable
 from schemas.topics import SESSIONS
 from schemas.wire.framing import Registry
-from schemas.wire.kafka import TIMEOUT_S, partition_count, watermarks
+from schemas.wire.kafka import END_WAIT_MS, TIMEOUT_S, partition_count, watermarks
 from sinks.columns import DecodedBatch, decode_batch, decode_origin
 from sinks.origins import Begin, Found, Position, find_start, is_next
 
@@ -71,6 +71,7 @@ class SessionsReader:
         self._growth_interval_s = growth_interval_s
         self._assigned: set[int] = set()
         self._read_to: dict[int, int] = {}
+        self._fetched: deque[Message] = deque()
         self._pending: deque[Batch] = deque()
         self._pending_bytes = 0
         self._changed = threading.Condition()
@@ -155,7 +156,8 @@ class SessionsReader:
 
     def _locate(self, partition: int) -> int:
         """Where to begin, found by origin alone. Raises Unreachable."""
-        peeker = Consumer({**self._config, "auto.offset.reset": "earliest", "enable.partition.eof": True})
+        looking = {"auto.offset.reset": "earliest", "enable.partition.eof": True, "fetch.wait.max.ms": END_WAIT_MS}
+        peeker = Consumer({**self._config, **looking})
         try:
             low, high = watermarks(peeker, SESSIONS, partition)
             last = self._last.get(partition)
@@ -186,11 +188,17 @@ class SessionsReader:
             )
             if self._stopping or self._pending_bytes >= self._max_pending_bytes:
                 return
-        for message in consumer.consume(FETCH_RECORDS, FETCH_WAIT_S):
+        if not self._fetched:
+            self._fetched.extend(consumer.consume(FETCH_RECORDS, FETCH_WAIT_S))
+        while self._fetched:
+            message = self._fetched[0]
             if message.error() is not None:
+                self._fetched.popleft()
                 self._handle_error(consumer, message)
-            elif message.partition() not in self.alarms:
-                self._take(consumer, message)
+                continue
+            if message.partition() not in self.alarms:
+                self._take(consumer, message)  # raises while the schema registry is away: the message stays
+            self._fetched.popleft()
 
     def _handle_error(self, consumer: Consumer, message: Message) -> None:
         """An offset that is no longer there is looked for again, by origin; anything else is waited for."""

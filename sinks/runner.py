@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -21,9 +21,10 @@ from schemas.runtime import Home, RunState, announce_ready, find_home, now_us, w
 from schemas.topics import SESSIONS
 from schemas.wire.kafka import reader_config
 from schemas.wire.log_filter import set_up_logging
+from schemas.wire.startup import choose_framing
 from sinks.clickhouse.sink import make_clickhouse_sink
 from sinks.contract import Sink, SinkKind
-from sinks.reader import SessionsReader
+from sinks.reader import Batch, SessionsReader
 from sinks.records import Record, RecordReader
 from sinks.siem.sink import make_syslog_sink
 
@@ -37,6 +38,9 @@ FIRST_BACKOFF_S: Final = 0.1
 LAST_BACKOFF_S: Final = 5.0
 STATUS_INTERVAL_S: Final = 1.0
 POLL_WAIT_S: Final = 0.05
+REST_FACTOR: Final = 2.0
+MAX_REST_S: Final = 1.0
+"""A write is followed by a rest in proportion: the more the peer has to do, the larger the writes become."""
 SIDE_RECORDS: Final = 500
 GC_THRESHOLDS: Final = (200_000, 20, 100)
 """Batches are many small lists without cycles; by default the collector would look through them half of the time."""
@@ -59,7 +63,7 @@ class Runner:
         self._waiting = ""
         self._status: dict[str, Any] = {}
         self._status_at = 0.0
-        self._wrote_at = 0.0
+        self._write_at = 0.0
         self._started_at = now_us()
 
     def run(self) -> None:
@@ -90,13 +94,15 @@ class Runner:
 
     def _turn(self) -> None:
         assert self._reader is not None  # noqa: S101 - set by _open
-        pause = self._wrote_at + self._sink.interval_s - time.monotonic()
+        pause = self._write_at - time.monotonic()
         if pause > 0:
             self._stop.wait(pause)
         batches = self._reader.poll(self._sink.max_events, POLL_WAIT_S)
-        self._wrote_at = time.monotonic() if batches else 0.0
-        if batches and not self._retry(partial(self._sink.write, batches)):
-            return
+        if batches:
+            began = time.monotonic()
+            if not self._retry(partial(self._sink.write, batches)):
+                return
+            self._write_at = began + self._sink.interval_s + self._rest(batches, time.monotonic() - began)
         records = False
         for topic, reader in self._sides.items():
             records |= self._deliver_side(topic, reader)
@@ -104,6 +110,12 @@ class Runner:
         self._retry(partial(self._sink.work, self))
         if -1 in self._reader.alarms:
             raise CustodyError(self._reader.alarms[-1])
+
+    def _rest(self, batches: Sequence[Batch], took_s: float) -> float:
+        """What to wait besides the sink's interval: nothing when more is waiting than a write takes."""
+        events = sum(len(batch.decoded) for batch in batches)
+        is_behind = 2 * events >= self._sink.max_events
+        return 0.0 if is_behind or not self._sink.interval_s else min(REST_FACTOR * took_s, MAX_REST_S)
 
     def _deliver_side(self, topic: str, reader: RecordReader) -> bool:
         try:
@@ -184,6 +196,7 @@ def main(arguments: list[str]) -> int:
         if not kind.is_enabled(settings):
             print(f"{arguments[0]} is off: its receiver is not set in custody.yaml", file=sys.stderr)
             return 0
+        choose_framing(settings)
         Runner(settings, home, kind.build(settings, home), stop).run()
     except CustodyError as error:
         _log.error("%s", error)

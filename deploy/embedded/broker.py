@@ -253,6 +253,8 @@ class Broker:
             f"-Xmx{self.settings.heap_mb}m",
             # Little garbage, few cores: the serial collector costs the least.
             "-XX:+UseSerialGC",
+            # The second compiler took half of the broker's CPU in its first minutes, for little speed at this size.
+            "-XX:TieredStopAtLevel=1",
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-UsePerfData",
             "-Djava.awt.headless=true",
