@@ -46,7 +46,7 @@ ORDER BY""",
 
 ACTIVITY: Final = """
 SELECT session_id, countIf(kind = 'action.requested') AS actions,
-       countIf(kind = 'action.requested' AND verdict IN ('deny', 'hold')) AS refused,
+       countIf(kind = 'action.requested' AND verdict IN ('deny', 'hold', 'mask')) AS refused,
        sumIf(rows, kind = 'action.completed') AS row_count, sum(length(masked)) AS masked_values, count() AS stored
 FROM custody.events
 WHERE session_id IN {sessions:Array(String)}

@@ -129,7 +129,7 @@ class AgentConnection:
         context.principal, context.agent = "unauthenticated", "unknown"
         context.credential_id = credential_id[:63]
         try:
-            self._open(context, resource).close(reason, detail=detail)
+            self._open(context, resource).close(reason, error=detail)
         except AuditUnavailable:
             log.error("a refused request could not be recorded: %s", reason)
 

@@ -17,7 +17,7 @@ _CLOSED: Final = EventKind.SESSION_CLOSED.encode()
 _REQUESTED: Final = EventKind.ACTION_REQUESTED.encode()
 _GAP: Final = EventKind.AUDIT_GAP.encode()
 _NONE: Final = Verdict.NONE.encode()
-_ALARMING: Final = (b"deny", b"hold")
+_ALARMING: Final = (b"deny", b"hold", b"mask")
 
 
 @dataclass(slots=True)
