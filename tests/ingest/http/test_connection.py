@@ -61,7 +61,7 @@ def test_a_credential_for_another_resource_is_refused(edge: Front, captured: Cap
     assert httpx.get(f"{edge.url}/echo", headers=headers).status_code == 401
     trail = edge.trail()
     assert trail.context.credential_id == "agent-elsewhere"
-    assert trail.events[-1].attributes["detail"] == f"credential is not for {edge.name}"
+    assert trail.events[-1].attributes["error"] == f"credential is not for {edge.name}"
 
 
 def test_a_revoked_credential_ends_its_connection(edge: Front, captured: Captured) -> None:
