@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, Producer
 
 from console.demo.checks import as_bytes
 from deploy.embedded import stack
-from deploy.embedded.secrets import ADMIN
+from deploy.embedded.secrets import ADMIN, PASSWORDS
 from schemas import topics
 from schemas.events import EventBatch
 from schemas.runtime import now_us
@@ -56,6 +56,8 @@ for line in filter(None, tables):
 """
 """Everything that the store's own engine can read in its directory, whatever the reader's login may see."""
 
+BROKER_SETTINGS = "kafka/server.properties"
+
 
 @dataclass
 class Run:
@@ -65,13 +67,14 @@ class Run:
     leaks: list[str] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     held: dict[str, int] = field(default_factory=dict)
+    logins: dict[str, str] = field(default_factory=dict)
 
     def make(self, path: str) -> Canaries:
         """The secrets of a path, always the same."""
         return self.canaries.setdefault(path, make_canaries(path))
 
     def secrets(self) -> dict[str, str]:
-        return {
+        return self.logins | {
             f"{path}/{name}": secret
             for path, found in self.canaries.items()
             for name, secret in found.needles().items()
@@ -87,6 +90,8 @@ class Run:
 async def send_everything(live: Live, run: Run) -> None:
     """All paths, one after another."""
     issued = live.issue("canary", "run-canary")
+    run.logins["credential of the agent"] = issued.secret
+    run.logins |= {f"secrets/{name}": live.home.read_secret(name) for name in PASSWORDS}
     login = f"{issued.credential.id}:{issued.secret}"
     async with AsyncExitStack() as servers:
         http = await servers.enter_async_context(serve_http(run.make))
@@ -195,8 +200,9 @@ def read_store(live: Live, run: Run, searcher: Searcher) -> None:
 
 def search_disk(live: Live, run: Run, searcher: Searcher) -> None:
     """The home and what the SIEM wrote, file by file."""
-    exempt = [live.home.root / "postgres", live.home.logs / "demo-postgres.log"]
+    exempt = [live.home.secrets, live.home.root / "postgres", live.home.logs / "demo-postgres.log"]
     run.leaks += search_tree(searcher, live.home.root, exempt)
+    assert (live.home.root / BROKER_SETTINGS).stat().st_mode & 0o077 == 0
     run.leaks += search_tree(searcher, live.receiver.root)
 
 
@@ -219,8 +225,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 def is_ours(leak: str) -> bool:
-    """What the test wrote to the raw topic in the clear."""
+    """What the test wrote to the raw topic in the clear; the login that the broker's own settings have to hold."""
     where, _, what = leak.partition(": ")
+    if where == BROKER_SETTINGS:
+        return what.startswith("secrets/kafka/admin.password ")
     return topics.RAW in where and what.startswith(f"{RAW_UNDECODABLE}/")
 
 
