@@ -99,6 +99,15 @@ class Masker:
         """False: nothing in these bytes can be masked, be it by content, by a JSON key or by a column name."""
         return bool(self._prefilter.candidates(data))
 
+    def find_candidates(self, contents: Sequence[bytes]) -> list[int]:
+        """Which of the contents have candidates, rising, by one scan over all of them."""
+        located = self._prefilter.locate(b"".join((EDGE, EDGE.join(contents), EDGE)))
+        if located is None:
+            return [index for index, content in enumerate(contents) if self.has_candidates(content)]
+        ends = list(accumulate((len(content) + 1 for content in contents), initial=0))[1:]
+        found = {bisect_left(ends, end - 1) for _, end in located}
+        return sorted(index for index in found if index < len(contents))
+
     def find_spans(self, data: bytes) -> list[Span]:
         """Disjoint spans to mask, in order."""
         gates = self._prefilter.candidates(data)

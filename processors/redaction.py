@@ -68,10 +68,10 @@ class Redactor:
         return {text: outcome for text, outcome in outcomes if outcome is not None and outcome.findings}
 
     def _suspects(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Those whose payload may have to change: one scan over all, a look at each only when that hits."""
-        joined = _EDGE.join(event["payload"] for event in events)
-        if all(event["payload_type"] in STRUCTURED for event in events) and self._is_clean(joined):
-            return []
+        """Those whose payload may have to change, by one scan over all if all are text of a known structure."""
+        contents = [event["payload"] for event in events]
+        if all(event["payload_type"] in STRUCTURED for event in events) and _is_utf8(_EDGE.join(contents)):
+            return [events[index] for index in self._masker.find_candidates(contents)]
         return [event for event in events if self._may_change(event)]
 
     def _is_clean(self, content: bytes) -> bool:
@@ -112,7 +112,7 @@ class Redactor:
                 event[name] = _swap(event[name], hits, name, findings)
         for name in EVENT_LISTS:
             values = event[name]
-            if any(value in hits for value in values):
+            if values and not hits.keys().isdisjoint(values):
                 event[name] = [_swap(value, hits, f"{name}[{i}]", findings) for i, value in enumerate(values)]
         for name in EVENT_MAPS:
             if event[name]:
@@ -122,7 +122,7 @@ class Redactor:
     def _mask_map(
         self, values: dict[str, str], hits: Hits, named: frozenset[str], place: str, findings: list[Finding]
     ) -> dict[str, str]:
-        if named.isdisjoint(values) and not any(value in hits for value in values.values()):
+        if named.isdisjoint(values) and hits.keys().isdisjoint(values.values()):
             return values
         masked: dict[str, str] = {}
         for key, value in values.items():

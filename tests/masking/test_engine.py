@@ -103,6 +103,26 @@ def test_batch_equals_one_by_one():
     assert masker().mask_batch([]) == []
 
 
+@pytest.mark.parametrize("engine", ["hyperscan", "keywords"])
+def test_candidates_of_many_contents_are_those_of_each(engine: str) -> None:
+    mine = Masker(tokens=TokenKey(b"k" * 32), engine=engine)
+    texts = [
+        *SECRETS,
+        "",
+        "SELECT 1",
+        "ünï",
+        '{"password": "x"}',
+        "4111 1111 1111 111",
+        "\0",
+        "a\0" + CARD,
+        "bob",
+        "@x.y",
+    ]
+    contents = [text.encode() for text in texts * 3]
+    assert mine.find_candidates(contents) == [i for i, each in enumerate(contents) if mine.has_candidates(each)]
+    assert mine.find_candidates([]) == []
+
+
 def test_batch_of_too_many_hits_is_masked_all_the_same():
     texts = ["a@b.cd " * 9_000, "plain", CARD]
     batch = masker().mask_batch(texts)
