@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 MAX_REFUSALS: Final = 5
 """Failed logins after which a connection is closed."""
 
+MAX_CLAIM_CHARS: Final = 2048
+"""Most that is recorded of what a refused login called itself."""
+
 UPSTREAM_CONNECTIONS: Final = 128
 """Connections to one upstream for one client connection (HTTP/2 streams to an HTTP/1 upstream need one each)."""
 
@@ -127,7 +130,8 @@ class AgentConnection:
             return
         context = self._context(resource)
         context.principal, context.agent = "unauthenticated", "unknown"
-        context.credential_id = credential_id[:63]
+        # Whatever was claimed, an API key perhaps: whole, so that masking knows it.
+        context.credential_id = credential_id[:MAX_CLAIM_CHARS]
         try:
             self._open(context, resource).close(reason, error=detail)
         except AuditUnavailable:

@@ -40,6 +40,12 @@ def test_forwarded_and_recorded_headers() -> None:
     assert heads.replaced((), b"Host", b"h") == ((b"Host", b"h"),)
 
 
+def test_links_are_cut_at_a_blank_so_that_no_half_of_a_secret_is_left() -> None:
+    words = b"word " * 102
+    assert heads.read_links(((b"X-Custody-Plan", words + b"secretsecret"),)) == {"plan": words.decode().strip()}
+    assert heads.read_links(((b"X-Custody-Plan", b"s" * 513),)) == {"plan": ""}
+
+
 CONTENT = b"some content " * 1000
 
 
