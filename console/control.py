@@ -14,6 +14,7 @@ from schemas.events import ControlKind
 from schemas.resources import Resource
 from schemas.runtime import Home, find_home
 from schemas.wire.control import ControlView, ControlWriter
+from schemas.wire.startup import choose_framing
 
 COMPONENT = "api"
 TIMEOUT_S = 15.0
@@ -43,7 +44,9 @@ class Place:
 def find_place() -> Place:
     """The home named by the environment. Raises ConfigError."""
     home = Home(find_home())
-    return Place(home, find_settings(home))
+    settings = find_settings(home)
+    choose_framing(settings, is_lazy=True)
+    return Place(home, settings)
 
 
 def require_home(place: Place) -> Place:

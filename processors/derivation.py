@@ -17,7 +17,6 @@ STAGE: Final = "mask"
 DEAD: Final = frozenset({"undecodable", "forged", "misplaced", "unopenable", "too_large"})
 """Reasons for which the sealed bytes are kept as a dead letter; a duplicate's are on the log already."""
 
-_PREFIX: Final = framing.prefix_of("EventBatch")
 _FRAMINGS: Final = tuple(framing.prefix_of(record) for record in framing.CURRENT)
 
 
@@ -32,10 +31,11 @@ def derive(opened: Opened, origin: Origin, redactor: Redactor, notes: list[Mappi
         fields["origin"] = vars(origin)
         fields["rule_version"] = redactor.rule_version
         _append_notes(fields, origin, notes, at)
-        derived = _PREFIX + write_batch(fields, changed or (), opened.plain, opened.positions)
+        derived = framing.prefix_of("EventBatch") + write_batch(fields, changed or (), opened.plain, opened.positions)
     else:
         # Nothing was masked: the events' bytes go on as they are, behind a new head.
-        derived = b"".join((_PREFIX, _head(opened, origin, redactor.rule_version), opened.plain[opened.tail :]))
+        head = _head(opened, origin, redactor.rule_version)
+        derived = b"".join((framing.prefix_of("EventBatch"), head, opened.plain[opened.tail :]))
     if len(derived) > MAX_DERIVED_BYTES:
         raise Refused("too_large", f"its masked batch has {len(derived)} bytes", opened.header)
     return derived
@@ -69,7 +69,9 @@ def dead_letter(refused: Refused, origin: Origin, record: bytes, at: int) -> byt
 
 def _may_be_sealed(record: bytes) -> bool:
     """Whether it could be a sealed batch of a later version: framed, and none of the records that this one knows."""
-    return record.startswith(framing.SINGLE_OBJECT) and not record.startswith(_FRAMINGS)
+    if record.startswith(framing.SINGLE_OBJECT):
+        return not record.startswith(_FRAMINGS)
+    return framing.unknown_name(record) == "custody.v1.SealedBatch"
 
 
 def _head(opened: Opened, origin: Origin, rule_version: str) -> bytes:

@@ -20,8 +20,6 @@ FACT_KINDS: Final = frozenset(
 )
 """Events that say what came of something; requests and pieces of data do not."""
 
-_PREFIX: Final = framing.prefix_of("FactBatch")
-
 
 def is_failure(event: Mapping[str, Any]) -> bool:
     """Whether an event says that something was refused or failed: verdict, error text, SQLSTATE or HTTP status."""
@@ -71,4 +69,4 @@ def _fact(offset: int, position: int, context: Mapping[str, Any], event: Mapping
 def encode_facts(origin: Mapping[str, Any], index: int, count: int, facts: list[dict[str, Any]]) -> bytes:
     """A framed FactBatch."""
     body = {"origin": origin, "index": index, "count": count, "facts": facts}
-    return _PREFIX + framing.encode_body("FactBatch", body)
+    return framing.prefix_of("FactBatch") + framing.encode_body("FactBatch", body)

@@ -31,18 +31,18 @@ def _head_schema() -> Any:
 
 
 _HEAD: Final = _head_schema()
-_PREFIX: Final = framing.prefix_of("EventBatch")
+_CURRENT: Final = framing.current_fingerprint("EventBatch")
 
 
 def read_head(value: bytes) -> dict[str, Any]:
     """The first fields of a derived batch, without its sessions and events. Raises RecordError."""
-    if not value.startswith(_PREFIX):  # an older version, or Confluent framing: decode it whole
-        record, fields = framing.decode_fields(value)
-        if record != "EventBatch":
-            raise RecordError(f"a {record} on the sessions topic")
-        return fields
+    record, fingerprint, start = framing.find_body(value)
+    if record != "EventBatch":
+        raise RecordError(f"a {record} on the sessions topic")
+    if fingerprint != _CURRENT:  # an older version: decode it whole
+        return framing.decode_fields(value)[1]
     buffer = io.BytesIO(value)
-    buffer.seek(len(_PREFIX))
+    buffer.seek(start)
     try:
         head: dict[str, Any] = fastavro.schemaless_reader(buffer, _HEAD, None)
     except Exception as error:  # hostile bytes make the reader raise almost anything

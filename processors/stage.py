@@ -23,7 +23,7 @@ from processors.app import StageApp
 from processors.origins import OriginChain
 from processors.progress import ProgressStore, pack_state, unpack_state
 from schemas.config import Settings
-from schemas.errors import RecordError
+from schemas.errors import RecordError, Unreachable
 from schemas.events import Progress
 from schemas.runtime import Home, now_us
 from schemas.wire import framing, kafka
@@ -191,7 +191,7 @@ class Stage(ABC):
             part.unsettled.append(unsettled)
             try:
                 await self.absorb(part, message)
-            except Wait as wait:
+            except (Wait, Unreachable) as wait:  # Unreachable: the schema registry, asked before any effect
                 part.unsettled.pop()
                 self._let_wait(part, str(wait))
                 return

@@ -25,6 +25,7 @@ from schemas.runtime import Home, RunState, announce_ready, find_home, now_us, w
 from schemas.wire import kafka
 from schemas.wire.control import ControlView
 from schemas.wire.log_filter import set_up_logging
+from schemas.wire.startup import choose_framing
 
 log = logging.getLogger("processors.worker")
 
@@ -170,7 +171,9 @@ def main(arguments: Sequence[str]) -> int:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         home = Home(find_home())
-        return uvloop.run(_run(arguments[0], find_settings(home), home))
+        settings = find_settings(home)
+        choose_framing(settings)
+        return uvloop.run(_run(arguments[0], settings, home))
     except ConfigError as error:
         log.critical("%s", error)
         return EXIT_CONFIG

@@ -8,6 +8,7 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -151,7 +152,22 @@ class Siem(Model):
 class SchemaRegistry(Model):
     """Confluent framing instead of single-object encoding."""
 
-    url: str = Field("", description="registry; empty: single-object encoding")
+    url: str = Field("", description="http(s)://host:port of the registry; empty: single-object encoding")
+    ca_file: str = Field("", description="CA that signed the registry's certificate")
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            is_whole = False
+        if url and (not is_whole or not url.isascii() or not url.isprintable() or " " in url):
+            raise ValueError("not http(s)://host:port")
+        if url and (parts.query or parts.fragment or "@" in parts.netloc):
+            raise ValueError("an address only; credentials come from CUSTODY_REGISTRY_AUTH")
+        return url
 
 
 class Settings(Model):

@@ -17,7 +17,6 @@ from schemas.wire.framing import Registry
 RECORD: Final = "EventBatch"
 EMPTY: Final[dict[Any, Any]] = {}
 """Shared by every event whose map is empty: never written to."""
-_PREFIX_BYTES: Final = 10  # C3 01 and the fingerprint
 
 Columns = dict[str, list[Any]]
 """Field name -> one value an event: bytes, int, bool, sequence or dict (keys and strings inside are bytes too)."""
@@ -42,34 +41,27 @@ class DecodedBatch:
 
 
 def decode_batch(data: bytes, registry: Registry | None = None) -> DecodedBatch:
-    """The columns of a framed EventBatch. Raises RecordError for anything else."""
-    if data[:2] != framing.SINGLE_OBJECT:
-        data = _reframe(data, registry)
-    decoder = _DECODERS.get(data[2:_PREFIX_BYTES])
-    if decoder is None:
-        raise RecordError("not an EventBatch of a known version")
-    return decoder.decode(data, _PREFIX_BYTES)
+    """The columns of a framed EventBatch. Raises RecordError for anything else; Unreachable as framing does."""
+    decoder, start = _find_decoder(data, registry)
+    return decoder.decode(data, start)
 
 
 def decode_origin(data: bytes, registry: Registry | None = None) -> tuple[str, int, int]:
     """(log_id, partition, offset) of a framed EventBatch, without reading its events. Raises RecordError."""
-    if data[:2] != framing.SINGLE_OBJECT:
-        data = _reframe(data, registry)
-    decoder = _DECODERS.get(data[2:_PREFIX_BYTES])
-    if decoder is None:
-        raise RecordError("not an EventBatch of a known version")
-    origin = decoder.decode_origin(data, _PREFIX_BYTES)
+    decoder, start = _find_decoder(data, registry)
+    origin = decoder.decode_origin(data, start)
     if origin is None:
         raise RecordError("a batch without origin")
     return origin
 
 
-def _reframe(data: bytes, registry: Registry | None) -> bytes:
-    """Confluent framing costs a second encoding; the registry's schemas are ours, so the body stays the same record."""
-    record, fields = framing.decode_fields(data, registry)
-    if record != RECORD:
-        raise RecordError(f"{record} where an {RECORD} should be")
-    return framing.prefix_of(RECORD) + framing.encode_body(RECORD, fields)
+def _find_decoder(data: bytes, registry: Registry | None) -> tuple["_Decoder", int]:
+    """The decoder of the version that the framing names, and where the body starts."""
+    _, fingerprint, start = framing.find_body(data, registry)
+    decoder = _DECODERS.get(fingerprint)
+    if decoder is None:
+        raise RecordError("not an EventBatch of a known version")
+    return decoder, start
 
 
 def _read_long(b: bytes, p: int) -> tuple[int, int]:

@@ -189,7 +189,10 @@ class SessionsReader:
             if self._stopping or self._pending_bytes >= self._max_pending_bytes:
                 return
         if not self._fetched:
-            self._fetched.extend(consumer.consume(FETCH_RECORDS, FETCH_WAIT_S))
+            # `consume` alone would hold the first record back until its time is over.
+            if (first := consumer.poll(FETCH_WAIT_S)) is not None:
+                self._fetched.append(first)
+                self._fetched.extend(consumer.consume(FETCH_RECORDS, 0))
         while self._fetched:
             message = self._fetched[0]
             if message.error() is not None:

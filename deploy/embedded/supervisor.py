@@ -24,6 +24,7 @@ from schemas.config import Settings, find_settings
 from schemas.errors import CustodyError
 from schemas.runtime import Home, RunState, now_us, read_run_state, write_run_state
 from schemas.wire.log_filter import set_up_logging
+from schemas.wire.startup import choose_framing
 
 NAME: Final = "supervisor"
 EXIT_FAILED: Final = 1
@@ -289,6 +290,7 @@ def main() -> int:
     set_up_logging()
     home = Home(arguments.home)
     settings = find_settings(home)
+    choose_framing(settings, is_lazy=True)  # it starts the others whether the registry answers or not
     return supervise(home, settings, select_parts(settings, tuple(arguments.part)))
 
 

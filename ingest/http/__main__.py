@@ -16,6 +16,7 @@ from schemas.config import Settings, find_settings
 from schemas.errors import CustodyError
 from schemas.runtime import Home, announce_ready, find_home
 from schemas.wire.log_filter import set_up_logging
+from schemas.wire.startup import choose_framing
 
 NAME: Final = "proxy-http"
 STOP_TIMEOUT_S: Final = 5.0
@@ -51,7 +52,9 @@ def main() -> int:
     sys.setswitchinterval(0.0005)
     home = Home(find_home())
     try:
-        uvloop.run(run(find_settings(home), home))
+        settings = find_settings(home)
+        choose_framing(settings)
+        uvloop.run(run(settings, home))
     except CustodyError as error:
         log.critical("%s", error)
         return 2

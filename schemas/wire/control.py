@@ -116,6 +116,7 @@ class ControlView:
     """Follows the control topic. Thread-safe to read; `on_change` runs in the view's own thread."""
 
     POLL_S: Final = 0.2
+    REGISTRY_WAIT_S: Final = 1.0
 
     def __init__(
         self,
@@ -198,10 +199,21 @@ class ControlView:
 
     def _take(self, value: bytes) -> None:
         try:
-            entry = framing.decode(value)
+            entry = self._decode(value)
             if not isinstance(entry, Control):
                 raise RecordError("not a control entry")
             if self._state.apply(entry) and self._on_change is not None:
                 self._on_change(ControlKind(entry.kind), entry.id)
         except (RecordError, ForgedError) as error:
             log.error("control entry refused: %s", error)
+
+    def _decode(self, value: bytes) -> Any:
+        """The record, as soon as a schema registry that has to be asked answers. Raises RecordError."""
+        while True:
+            try:
+                return framing.decode(value)
+            except Unreachable as error:
+                if self._is_closing:
+                    raise RecordError(str(error)) from None
+                log.warning("control waits: %s", error)
+                time.sleep(self.REGISTRY_WAIT_S)

@@ -1,7 +1,7 @@
 """How a record becomes bytes on Kafka and back.
 
 Single-object encoding (C3 01, CRC-64-AVRO fingerprint, body) by default; Confluent framing (00, 4-byte big-endian id,
-body) when a schema registry is configured. Readers tell them apart by the first byte. Sources: Avro 1.12
+body) when a schema registry is in use (`use_registry`). Readers tell them apart by the first byte. Sources: Avro 1.12
 specification, "Single-object encoding"; Confluent "Wire format".
 """
 
@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from importlib import resources
 from typing import Any, Final, Protocol
 
@@ -38,10 +39,26 @@ class Registry(Protocol):
     """What Confluent framing needs of a schema registry."""
 
     def id_of(self, record: str, schema_json: str) -> int:
-        """Register (or find) the schema under the record's subject."""
+        """Register (or find) the schema under the record's subject. Raises Unreachable, RecordError."""
 
     def schema_of(self, schema_id: int) -> str:
-        """The schema JSON of an id."""
+        """The schema JSON of an id. Raises Unreachable; RecordError when the registry knows no such id."""
+
+
+class _Default:
+    """What this process frames with when a call names no registry, and the prefixes that follow from it."""
+
+    registry: Registry | None = None
+    prefixes: Final[dict[str, bytes]] = {}
+
+
+def use_registry(registry: Registry | None) -> None:
+    """From now on this process writes Confluent framing with this registry's ids (None: single-object encoding).
+
+    Asks the registry nothing; `schemas/wire/startup.py` does, once, before anything is written.
+    """
+    _Default.registry = registry
+    _Default.prefixes.clear()
 
 
 def load_avsc(record: str, version: int | None = None) -> dict[str, Any]:
@@ -119,7 +136,16 @@ def encode_body(record: str, value: Mapping[str, Any]) -> bytes:
 
 
 def prefix_of(record: str, registry: Registry | None = None) -> bytes:
-    """The framing that goes before the body of a record."""
+    """The framing that goes before the body of a record. Raises what the registry raises, at the first call."""
+    if registry is not None:
+        return _make_prefix(record, registry)
+    known = _Default.prefixes.get(record)
+    if known is None:
+        known = _Default.prefixes[record] = _make_prefix(record, _Default.registry)
+    return known
+
+
+def _make_prefix(record: str, registry: Registry | None) -> bytes:
     schema = _WRITTEN[record]
     if registry is None:
         return SINGLE_OBJECT + schema.fingerprint
@@ -136,7 +162,8 @@ def encode(value: events.Record, registry: Registry | None = None) -> bytes:
 def decode_fields(data: bytes, registry: Registry | None = None) -> tuple[str, dict[str, Any]]:
     """The record's name and its fields, resolved to the current version.
 
-    Raises RecordError for anything that is not a whole, known record.
+    Raises RecordError for anything that is not a whole, known record, Unreachable when the registry has to be asked
+    about it and does not answer.
     """
     schema, start = _schema_of(data, registry)
     buffer = io.BytesIO(data)
@@ -157,7 +184,7 @@ def decode_body(record: str, body: bytes) -> dict[str, Any]:
 
 
 def decode(data: bytes, registry: Registry | None = None) -> events.Record:
-    """The record as its dataclass. Raises RecordError."""
+    """The record as its dataclass. Raises RecordError, Unreachable (see `decode_fields`)."""
     record, values = decode_fields(data, registry)
     built: events.Record = BUILDERS[record](values)
     return built
@@ -174,6 +201,32 @@ def _read(schema: _Schema, buffer: io.BytesIO) -> dict[str, Any]:
     return value
 
 
+def find_body(data: bytes, registry: Registry | None = None) -> tuple[str, bytes, int]:
+    """The record's name, its schema's fingerprint, and where the body starts. Raises RecordError, Unreachable."""
+    schema, start = _schema_of(data, registry)
+    return schema.record, schema.fingerprint, start
+
+
+def unknown_name(data: bytes) -> str:
+    """The full name of the registry's schema that a record names and this version does not know; else empty."""
+    registry = _Default.registry
+    if registry is None or len(data) < 6 or data[0] != CONFLUENT:
+        return ""
+    try:
+        text = registry.schema_of(int.from_bytes(data[1:5], "big"))
+        if _fingerprint_of(text) in _KNOWN:
+            return ""
+        document = json.loads(text)
+        return f"{document['namespace']}.{document['name']}"
+    except (RecordError, TypeError, KeyError, *_NO_SCHEMA):
+        return ""
+
+
+def current_fingerprint(record: str) -> bytes:
+    """The fingerprint of the version that is written."""
+    return _WRITTEN[record].fingerprint
+
+
 def _schema_of(data: bytes, registry: Registry | None) -> tuple[_Schema, int]:
     if data[:2] == SINGLE_OBJECT:
         schema = _KNOWN.get(bytes(data[2:10]))
@@ -181,6 +234,7 @@ def _schema_of(data: bytes, registry: Registry | None) -> tuple[_Schema, int]:
             raise RecordError(f"unknown schema fingerprint {bytes(data[2:10]).hex()}")
         return schema, 10
     if len(data) > 5 and data[0] == CONFLUENT:
+        registry = registry or _Default.registry
         if registry is None:
             raise RecordError("Confluent framing, but no schema registry is configured")
         schema = _KNOWN.get(_registered(registry, int.from_bytes(data[1:5], "big")))
@@ -191,10 +245,19 @@ def _schema_of(data: bytes, registry: Registry | None) -> tuple[_Schema, int]:
 
 
 def _registered(registry: Registry, schema_id: int) -> bytes:
+    text = registry.schema_of(schema_id)
     try:
-        return schema_fingerprint(json.loads(registry.schema_of(schema_id)))
-    except (ValueError, fastavro.schema.SchemaParseException, fastavro.schema.UnknownType) as error:
+        return _fingerprint_of(text)
+    except _NO_SCHEMA as error:
         raise RecordError(f"schema {schema_id} of the registry is no Avro schema: {type(error).__name__}") from None
+
+
+_NO_SCHEMA: Final = (ValueError, RecursionError, fastavro.schema.SchemaParseException, fastavro.schema.UnknownType)
+
+
+@lru_cache(maxsize=64)
+def _fingerprint_of(schema_json: str) -> bytes:
+    return schema_fingerprint(json.loads(schema_json))
 
 
 def _origin(values: dict[str, Any] | None) -> events.Origin | None:

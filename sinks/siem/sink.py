@@ -95,10 +95,9 @@ class SiemSink:
 
     def write_records(self, topic: str, records: Sequence[Record]) -> None:
         for record in records:
-            if not self._is_new(topic, record.log_id, record.partition, record.offset):
-                continue
-            detection = self._read(record)
-            if detection is not None and is_severe_enough(detection, self._min_severity):
+            detection = self._read(record)  # first: while the schema registry is away, the record stays new
+            is_new = self._is_new(topic, record.log_id, record.partition, record.offset)
+            if is_new and detection is not None and is_severe_enough(detection, self._min_severity):
                 message = describe_detection(detection)
                 self._window.append(Sent(message, record.log_id, record.partition, record.offset))
         self._flush()

@@ -116,7 +116,7 @@ def test_other_records_are_refused() -> None:
         decode_batch(b"")
     with pytest.raises(RecordError, match="registry"):
         decode_batch(b"\x00\x00\x00\x00\x01body")
-    with pytest.raises(RecordError, match="known version"):
+    with pytest.raises(RecordError, match="unknown schema fingerprint"):
         decode_batch(b"\xc3\x01" + bytes(8))
 
 
