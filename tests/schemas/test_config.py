@@ -36,6 +36,23 @@ def test_a_broker_elsewhere_is_not_reached_in_the_clear() -> None:
         assert parse_settings(f"kafka: {{bootstrap: '{bootstrap}'}}")
 
 
+def test_a_registry_is_an_address_without_credentials() -> None:
+    for url in (
+        "registry:8081",
+        "ftp://r",
+        "http://",
+        "http://r:x",
+        "http://a:hunter2@r",
+        "http://r/?a=1",
+        "http://r\n/",
+    ):
+        with pytest.raises(ConfigError, match=r"schema_registry\.url: ") as refused:
+            parse_settings(json.dumps({"schema_registry": {"url": url}}))
+        assert "hunter2" not in str(refused.value)
+    for url in ("", "http://127.0.0.1:8081", "https://registry.example/base"):
+        assert parse_settings(json.dumps({"schema_registry": {"url": url}})).schema_registry.url == url
+
+
 def test_an_empty_file_is_all_defaults() -> None:
     assert parse_settings("") == Settings()
 
