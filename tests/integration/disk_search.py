@@ -14,6 +14,7 @@ from ahocorasick_rs import BytesAhoCorasick
 
 PIECE_BYTES = 8 << 20
 OVERLAP_BYTES = 4096
+PIECE_CHARS = 16
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 GZIP_MAGIC = b"\x1f\x8b\x08"
 MAX_UNPACKED = 64 << 20
@@ -45,6 +46,10 @@ def forms_of(secret: str) -> Iterator[tuple[str, bytes]]:
     yield "hex upper", raw.hex().upper().encode()
     yield "hex of utf-16", secret.encode("utf-16-le").hex().encode()
     yield "json slashes", secret.replace("/", "\\/").encode()
+    # Pieces: not of the first characters, which many share (a token's header is no secret), nor of the last ones.
+    own = (raw.partition(b".")[2] if raw.startswith(b"eyJ") else raw)[PIECE_CHARS:]
+    for start in range(0, len(own) - 2 * PIECE_CHARS + 1, PIECE_CHARS):
+        yield "a piece of it", own[start : start + PIECE_CHARS]
     if secret.isdigit():
         for gap in "- ":
             yield f"grouped by {gap!r}", gap.join(secret[i : i + 4] for i in range(0, len(secret), 4)).encode()
