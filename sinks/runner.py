@@ -38,8 +38,10 @@ FIRST_BACKOFF_S: Final = 0.1
 LAST_BACKOFF_S: Final = 5.0
 STATUS_INTERVAL_S: Final = 1.0
 POLL_WAIT_S: Final = 0.05
+GATHER_S: Final = 0.03
 REST_FACTOR: Final = 2.0
 MAX_REST_S: Final = 1.0
+FEW_EVENTS: Final = 500
 """A write is followed by a rest in proportion: the more the peer has to do, the larger the writes become."""
 SIDE_RECORDS: Final = 500
 GC_THRESHOLDS: Final = (200_000, 20, 100)
@@ -97,7 +99,7 @@ class Runner:
         pause = self._write_at - time.monotonic()
         if pause > 0:
             self._stop.wait(pause)
-        batches = self._reader.poll(self._sink.max_events, POLL_WAIT_S)
+        batches = self._gather(self._reader)
         if batches:
             began = time.monotonic()
             if not self._retry(partial(self._sink.write, batches)):
@@ -111,11 +113,19 @@ class Runner:
         if -1 in self._reader.alarms:
             raise CustodyError(self._reader.alarms[-1])
 
+    def _gather(self, reader: SessionsReader) -> list[Batch]:
+        """What has come. A sink with an interval waits for an action's outcome, which mostly follows its request."""
+        batches = reader.poll(self._sink.max_events, POLL_WAIT_S)
+        if batches and self._sink.interval_s and sum(len(batch.decoded) for batch in batches) < FEW_EVENTS:
+            self._stop.wait(GATHER_S)
+            batches += reader.poll(FEW_EVENTS, 0.0)
+        return batches
+
     def _rest(self, batches: Sequence[Batch], took_s: float) -> float:
-        """What to wait besides the sink's interval: nothing when more is waiting than a write takes."""
+        """What to wait besides the sink's interval: nothing when little comes, or more than one write takes."""
         events = sum(len(batch.decoded) for batch in batches)
-        is_behind = 2 * events >= self._sink.max_events
-        return 0.0 if is_behind or not self._sink.interval_s else min(REST_FACTOR * took_s, MAX_REST_S)
+        is_busy = FEW_EVENTS < events < self._sink.max_events // 2
+        return min(REST_FACTOR * took_s, MAX_REST_S) if is_busy and self._sink.interval_s else 0.0
 
     def _deliver_side(self, topic: str, reader: RecordReader) -> bool:
         try:
