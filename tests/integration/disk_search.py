@@ -46,8 +46,8 @@ def forms_of(secret: str) -> Iterator[tuple[str, bytes]]:
     yield "hex upper", raw.hex().upper().encode()
     yield "hex of utf-16", secret.encode("utf-16-le").hex().encode()
     yield "json slashes", secret.replace("/", "\\/").encode()
-    # Pieces: not of the first characters, which many share (a token's header is no secret), nor of the last ones.
-    own = (raw.partition(b".")[2] if raw.startswith(b"eyJ") else raw)[PIECE_CHARS:]
+    # Pieces: of a JWT its signature, else not of the first characters, which many share.
+    own = raw.rpartition(b".")[2] if raw.startswith(b"eyJ") else raw[PIECE_CHARS:]
     for start in range(0, len(own) - 2 * PIECE_CHARS + 1, PIECE_CHARS):
         yield "a piece of it", own[start : start + PIECE_CHARS]
     if secret.isdigit():
