@@ -122,8 +122,18 @@ class Live:
             if is_still and ends == before:
                 return
             before = ends if is_still else None
-            assert time.monotonic() < deadline, f"not quiet within {timeout_s:.0f} s: {describe(parts)}"
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not quiet within {timeout_s:.0f} s: {describe(parts)}\n{self.read_logs(parts)}")
             time.sleep(POLL_S)
+
+    def read_logs(self, parts: list[stack.PartStatus]) -> str:
+        """The last lines of whatever is behind or not there, and of what starts it."""
+        names = ["supervisor", "kafka", *(part.name for part in parts if not part.is_ready or part.lag)]
+        logs = {name: self.home.logs / f"{name}.log" for name in names}
+        tails = {
+            name: path.read_text(errors="replace").splitlines()[-40:] for name, path in logs.items() if path.exists()
+        }
+        return "\n".join(f"== {name}\n" + "\n".join(line[:300] for line in lines) for name, lines in tails.items())
 
     def raw_ends(self) -> dict[int, int]:
         """The next offset of each raw partition; empty while the broker is away."""
