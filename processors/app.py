@@ -102,6 +102,8 @@ def make_app(
         consumer_max_fetch_size=MAX_RECORD_BYTES,
         broker_session_timeout=6.0,
         broker_heartbeat_interval=1.0,
+        # The coordinator may wait this long for a member that was killed while it joined.
+        broker_rebalance_timeout=10.0,
         broker_request_timeout=REQUEST_TIMEOUT_S,
         broker_max_poll_records=BUFFERED_RECORDS,
         stream_buffer_maxsize=BUFFERED_RECORDS,

@@ -31,7 +31,7 @@ log = logging.getLogger("processors.worker")
 
 EXIT_CONFIG: Final = 2
 EXIT_UNREACHABLE: Final = 4
-START_TIMEOUT_S: Final = 90.0
+START_TIMEOUT_S: Final = 45.0
 STOP_TIMEOUT_S: Final = 10.0
 TICK_S: Final = 1.0
 QUIET: Final = ("faust", "mode", "aiokafka")
