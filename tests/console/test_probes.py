@@ -70,7 +70,7 @@ def test_an_upstream_without_tls_is_a_fault_when_tls_is_asked_for(bare_home: Hom
 
 
 def test_a_port_the_proxy_chose_comes_from_its_state(bare_home: Home) -> None:
-    place = Place(bare_home, Settings(capture=Capture(bind="0.0.0.0")))
+    place = Place(bare_home, Settings(capture=Capture(bind="0.0.0.0", tls_certificate="c.pem", tls_key="k.pem")))
     with pytest.raises(Unreachable):
         proxy_address(place, make(0, 1))
     announce_ready(bare_home, "proxy-tcp", {"r": 4711})

@@ -174,7 +174,11 @@ def test_ctrl_c_while_it_starts_leaves_nothing(light: Home, moment: str) -> None
         f"stack.up(Home(pathlib.Path(sys.argv[1])), parts={LIGHT!r})"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", script, str(light.root)], stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-c", script, str(light.root)],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # A run in the background has SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as starting:
         wait_for(has_come)
         starting.send_signal(signal.SIGINT)
