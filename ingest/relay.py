@@ -219,6 +219,8 @@ class Relay:
         live.request = self.session.record(
             EventKind.ACTION_REQUESTED,
             at=live.at,
+            # A read goes upstream at once: its record travels with that of its outcome when that comes quickly.
+            is_urgent=ruling.is_write or not action.is_bounded,
             action_id=live.id,
             statement=action.statement[: self._limit.max_statement_bytes],
             fingerprint=ruling.fingerprint,

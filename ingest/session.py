@@ -78,8 +78,8 @@ class Session:
         self.action_count += 1
         return f"{self.context.session_id}.{self.action_count}"
 
-    def record(self, kind: EventKind, *, at: int = 0, **values: Any) -> int:
-        """Append an event; its ticket.
+    def record(self, kind: EventKind, *, at: int = 0, is_urgent: bool = True, **values: Any) -> int:
+        """Append an event; its ticket. Not urgent: another event that somebody waits for follows shortly.
 
         Raises AuditUnavailable when the audit log is away and this session must not go on without it. A best-effort
         session goes on: the event is counted and the next one that gets through is preceded by an audit.gap.
@@ -90,7 +90,7 @@ class Session:
         if self._partition.is_stalled and self._accepts_spool:
             event.attributes = {**event.attributes, "durability": "spool"}
         try:
-            return self._append(event)
+            return self._append(event, is_urgent=is_urgent and self._is_gated)
         except AuditUnavailable:
             if self._is_gated and not self.is_closed:
                 raise
@@ -138,9 +138,13 @@ class Session:
             EventKind.SESSION_CLOSED, attributes=facts | self.ledger.as_attributes() | attributes, status=reason
         )
 
-    def _append(self, event: Event) -> int:
+    def _append(self, event: Event, *, is_urgent: bool = False) -> int:
         ticket = self._recorder.publisher.append(
-            self._partition, self.context.session_id, self._encoded_context, encode_event(event)
+            self._partition,
+            self.context.session_id,
+            self._encoded_context,
+            encode_event(event),
+            is_urgent=is_urgent,
         )
         self._seq = event.seq
         self.last_ticket = ticket

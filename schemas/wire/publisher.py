@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.1
 RESEND_S: Final = 1.0
 GROWTH_S: Final = 30.0
+RELAXED_S: Final = 0.002
+"""How long an event that nobody waits for yet may gather others before it makes a batch go."""
 
 
 class Spool(Protocol):
@@ -77,7 +79,10 @@ class Partition:
     sealed: deque[tuple[bytes, int]] = field(default_factory=deque)
     flight: _Flight | None = None
     spooled_tickets: deque[int] = field(default_factory=deque)
+    urgent: int = 0  # the last ticket that somebody waits for
+    sent: int = 0  # the last ticket in a batch that was sealed
     is_pump_due: bool = False
+    is_rest_due: bool = False
     watchers: set[Callable[[], None]] = field(default_factory=set)
     stall_watchers: set[Callable[[], None]] = field(default_factory=set)
 
@@ -143,8 +148,13 @@ class Publisher:
         """All partitions, by number."""
         return list(self._partitions)
 
-    def append(self, partition: Partition, session_id: str, context: bytes, event: bytes) -> int:
-        """Queue an encoded event; its ticket. Raises AuditUnavailable when too much waits for the broker."""
+    def append(
+        self, partition: Partition, session_id: str, context: bytes, event: bytes, *, is_urgent: bool = True
+    ) -> int:
+        """Queue an encoded event; its ticket. Not urgent: nobody waits for it yet, so it may gather others.
+
+        Raises AuditUnavailable when too much waits for the broker.
+        """
         if partition.pending_bytes + len(event) > self._limits.max_pending_bytes:
             raise AuditUnavailable("too many events wait for the broker")
         if not partition.pending or partition.pending[-1][0].size + len(event) > self._limits.max_batch_bytes:
@@ -155,7 +165,11 @@ class Publisher:
         partition.pending_bytes += builder.size
         partition.appended += 1
         partition.pending[-1] = (builder, partition.appended)
-        self._schedule(partition)
+        if is_urgent:
+            partition.urgent = partition.appended
+            self._schedule(partition)
+        else:
+            self._schedule_rest(partition)
         return partition.appended
 
     async def wait(self, partition: Partition, ticket: int, *, accept_spool: bool = False) -> None:
@@ -193,6 +207,19 @@ class Publisher:
             # At the end of this turn of the loop: events of one turn travel together.
             self._loop.call_soon(self._pump, partition)
 
+    def _schedule_rest(self, partition: Partition) -> None:
+        if (
+            not partition.is_rest_due
+            and not partition.is_pump_due
+            and (partition.flight is None or partition.is_stalled)
+        ):
+            partition.is_rest_due = True
+            self._loop.call_later(RELAXED_S, self._pump_rest, partition)
+
+    def _pump_rest(self, partition: Partition) -> None:
+        partition.is_rest_due = False
+        self._pump(partition)
+
     def _pump(self, partition: Partition) -> None:
         partition.is_pump_due = False
         if partition.is_stalled and self._spool is not None:
@@ -217,6 +244,7 @@ class Publisher:
         partition.pending_bytes -= builder.size
         seq = partition.next_seq
         partition.next_seq += 1
+        partition.sent = ticket
         plain = builder.build(self._sealer.proxy_id, self._sealer.epoch, seq)
         return self._wrap + self._sealer.seal_body(plain, partition.number, seq, now_us()), ticket
 
@@ -253,7 +281,10 @@ class Publisher:
         partition.durable = max(partition.durable, flight.last_ticket)
         partition.kept = max(partition.kept, partition.durable)
         partition.is_stalled = False
-        self._send_next(partition)
+        if partition.urgent > partition.sent or partition.sealed or flight.is_from_spool:
+            self._send_next(partition)
+        elif partition.pending:
+            self._schedule_rest(partition)
         self._notify(partition)
 
     def _recover(self, generation: int, partition: Partition, flight: _Flight) -> None:

@@ -161,6 +161,8 @@ def read_trails(home: Home, resource: str) -> list[Trail]:
             contexts[context.session_id] = context
             events[context.session_id].append(item.event)
     for session_id, found in events.items():
+        if contexts[session_id].resource != resource:
+            continue
         assert [event.seq for event in found] == list(range(1, len(found) + 1)), session_id
     trails = [Trail(context, events[id]) for id, context in contexts.items() if context.resource == resource]
     return sorted(trails, key=lambda trail: trail.context.opened_at)

@@ -99,6 +99,24 @@ async def test_durable_events_are_on_kafka_in_order_once(home: Home) -> None:
     assert await publisher.close(5)
 
 
+async def test_what_nobody_waits_for_gathers_and_still_goes_by_itself(home: Home) -> None:
+    publisher = make_publisher(home)
+    await publisher.start()
+    partition = publisher.partition_for("s")
+    context = encode_context(CONTEXT)
+    for seq in range(1, 51):
+        event = encode_event(Event(seq, 1, EventKind.ACTION_REQUESTED.value))
+        ticket = publisher.append(partition, CONTEXT.session_id, context, event, is_urgent=False)
+        await asyncio.sleep(0)
+    await publisher.wait(partition, ticket)
+    relaxed = read_batches(home, publisher.epoch, partition.number)
+    assert seqs_of(relaxed) == list(range(1, 51))
+    urgent = append(publisher, partition, 51)
+    await publisher.wait(partition, urgent)
+    assert seqs_of(read_batches(home, publisher.epoch, partition.number)) == list(range(1, 52))
+    assert await publisher.close(5)
+
+
 async def test_a_session_keeps_its_partition(home: Home) -> None:
     publisher = make_publisher(home)
     await publisher.start()
