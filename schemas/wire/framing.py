@@ -8,7 +8,7 @@ specification, "Single-object encoding"; Confluent "Wire format".
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import Any, Final, Protocol
@@ -315,11 +315,6 @@ BUILDERS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
     "Control": lambda values: events.Control(**values),
     "StoredEvent": _stored,
 }
-
-
-def field_names(kind: type[Any]) -> set[str]:
-    """Names of a record's fields, as the dataclass has them."""
-    return {item.name for item in fields(kind)}
 
 
 _HEADER: Final = parse_schema(
