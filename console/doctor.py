@@ -16,6 +16,7 @@ from typing import Final
 
 from console.control import Place
 from schemas.errors import CustodyError
+from schemas.native import is_native
 from schemas.runtime import read_run_state
 
 MIN_FREE_BYTES: Final = 2 << 30
@@ -55,6 +56,15 @@ def check_python(place: Place) -> Iterator[Finding]:
         yield Finding("python", Health.FINE, version)
     else:
         yield Finding("python", Health.BAD, f"{version}, not 3.13", "run `make setup` with Python 3.13 on PATH")
+
+
+def check_native(place: Place) -> Iterator[Finding]:
+    """The capture proxies want compiled code."""
+    if is_native():
+        yield Finding("native", Health.FINE, "the capture code runs compiled")
+    else:
+        detail = "the capture code runs interpreted, at less than half the speed"
+        yield Finding("native", Health.WARN, detail, "install a C compiler (Debian: gcc libc6-dev), run `make setup`")
 
 
 def check_java(place: Place) -> Iterator[Finding]:
@@ -161,6 +171,7 @@ def is_open_to_others(path: Path) -> bool:
 
 CHECKS: Final[tuple[Callable[[Place], Iterator[Finding]], ...]] = (
     check_python,
+    check_native,
     check_java,
     check_maven,
     check_disk,

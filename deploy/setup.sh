@@ -10,6 +10,8 @@ LOCKS=(requirements.lock requirements-dev.lock)
 TEST_TOOLS=(rsyslogd pgbouncer wrk psql pgbench)
 TEST_PACKAGES=(rsyslog rsyslog-gnutls pgbouncer wrk postgresql-client postgresql)
 JAVA_PACKAGES=(openjdk-17-jre-headless maven)
+# The capture code is compiled where this is at hand, and runs interpreted elsewhere.
+COMPILER_PACKAGES=(gcc libc6-dev)
 
 say() { printf 'custody: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 2; }
@@ -62,19 +64,23 @@ list_missing() {
 }
 
 install_system_packages() {
-    local missing_tools missing_java packages=()
+    local missing_tools missing_java missing_compiler packages=()
     missing_tools=$(list_missing "${TEST_TOOLS[@]}")
     missing_java=$(list_missing java mvn)
-    if [ -z "$missing_tools$missing_java" ]; then return; fi
+    missing_compiler=$(list_missing cc)
+    if [ -z "$missing_tools$missing_java$missing_compiler" ]; then return; fi
     if ! is_debian_root; then
         if [ -n "$missing_java" ]; then
             fail "${missing_java}missing: install Java 17 and Maven (on Debian: apt-get install ${JAVA_PACKAGES[*]})"
         fi
-        say "for 'make test' also install: ${missing_tools}(on Debian: apt-get install ${TEST_PACKAGES[*]})"
+        if [ -n "$missing_tools" ]; then
+            say "for 'make test' also install: ${missing_tools}(on Debian: apt-get install ${TEST_PACKAGES[*]})"
+        fi
         return
     fi
     if [ -n "$missing_java" ]; then packages+=("${JAVA_PACKAGES[@]}"); fi
     if [ -n "$missing_tools" ]; then packages+=("${TEST_PACKAGES[@]}"); fi
+    if [ -n "$missing_compiler" ]; then packages+=("${COMPILER_PACKAGES[@]}"); fi
     say "installing ${packages[*]} ..."
     install_with_apt "${packages[@]}"
 }
@@ -108,7 +114,7 @@ main() {
     make_venv
     install_packages
     install_system_packages
-    (cd "$ROOT" && "$VENV/bin/python" -m deploy.embedded.jars)
+    (cd "$ROOT" && "$VENV/bin/python" -m deploy.native && "$VENV/bin/python" -m deploy.embedded.jars)
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then main; fi

@@ -7,12 +7,15 @@ The relay is the only one that acts. It knows no protocol.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from ingest.codecs.base import (
+    AGENT,
+    HOLD_OUTCOME,
+    NO_HOLD,
+    UPSTREAM,
     Action,
     Closed,
     Codec,
@@ -41,20 +44,26 @@ AUDIT_LOST: Final = "58030"
 OUTCOME_UNKNOWN: Final = "08007"
 DENIED: Final = "42501"
 
+ACTION_REQUESTED: Final = EventKind.ACTION_REQUESTED.value
+ACTION_DECIDED: Final = EventKind.ACTION_DECIDED.value
+ACTION_COMPLETED: Final = EventKind.ACTION_COMPLETED.value
+DATA_SENT: Final = EventKind.DATA_SENT.value
+DATA_RECEIVED: Final = EventKind.DATA_RECEIVED.value
+
 TUNNEL: Final = "tunnel"
-OTHER: Final = {Side.AGENT: Side.UPSTREAM, Side.UPSTREAM: Side.AGENT}
+OTHER: Final = {AGENT: UPSTREAM, UPSTREAM: AGENT}
 
 
-@dataclass(slots=True)
 class _Live:
     """What the relay knows of an action under way."""
 
-    id: str
-    at: int
-    is_write: bool
-    request: int  # ticket of its request
-    outcome: int = 0  # ticket of its outcome
-    streams: dict[Side, Stream] = field(default_factory=dict)
+    def __init__(self, id: str, at: int, is_write: bool) -> None:
+        self.id = id
+        self.at = at
+        self.is_write = is_write
+        self.request = 0  # ticket of its request
+        self.outcome = 0  # ticket of its outcome
+        self.streams: dict[Side, Stream] | None = None  # of an open-ended action
 
 
 class Relay:
@@ -66,7 +75,7 @@ class Relay:
         self.session = session
         self._gate = gate
         self._codec = codec
-        self._legs = {Side.AGENT: agent, Side.UPSTREAM: upstream}
+        self._legs = {AGENT: agent, UPSTREAM: upstream}
         self._agent = agent
         self._upstream = upstream
         self._fatal = fatal
@@ -83,15 +92,6 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self.last_activity = self._loop.time()
         self.closed = asyncio.Event()
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            Piece: self._pass,
-            Requested: self._request,
-            Completed: self._complete,
-            Progressed: self._progress,
-            Noted: self._note,
-            Opaque: self._mark_opaque,
-            Closed: self._end_by_protocol,
-        }
 
     def start(self, unread_agent: bytes = b"", unread_upstream: bytes = b"") -> None:
         """Take the legs over."""
@@ -113,10 +113,10 @@ class Relay:
         self.last_activity = self._loop.time()
         if leg is self._agent:
             ledger.from_agent += len(data)
-            side = Side.AGENT
+            side = AGENT
         else:
             ledger.from_upstream += len(data)
-            side = Side.UPSTREAM
+            side = UPSTREAM
         if self._reason:
             return
         self._codec.receive(side, data)
@@ -126,7 +126,7 @@ class Relay:
             self._throttle()
 
     def leg_ended(self, leg: Leg) -> None:
-        side = Side.AGENT if leg is self._agent else Side.UPSTREAM
+        side = AGENT if leg is self._agent else UPSTREAM
         if self._reason or side in self._ended:
             return
         self._ended.add(side)
@@ -160,17 +160,17 @@ class Relay:
 
     def _propagate_eof(self) -> None:
         """Hand a half-close on, behind everything that is still held."""
-        if Side.AGENT in self._ended and self._to_upstream.is_empty:
+        if AGENT in self._ended and self._to_upstream.is_empty:
             self._upstream.write_eof()
-        if Side.UPSTREAM in self._ended and self._to_agent.is_empty and not self._reason:
-            self._finish("agent_closed" if Side.AGENT in self._ended else "upstream_closed")
+        if UPSTREAM in self._ended and self._to_agent.is_empty and not self._reason:
+            self._finish("agent_closed" if AGENT in self._ended else "upstream_closed")
 
     def _throttle(self) -> None:
         """Read no faster than the other side takes, or than its records become durable."""
         self._is_throttled = False
         for side, source, outbox, target in (
-            (Side.AGENT, self._agent, self._to_upstream, self._upstream),
-            (Side.UPSTREAM, self._upstream, self._to_agent, self._agent),
+            (AGENT, self._agent, self._to_upstream, self._upstream),
+            (UPSTREAM, self._upstream, self._to_agent, self._agent),
         ):
             waiting = outbox.held_bytes + self._codec.backlog(side)
             if target.is_congested or waiting > HIGH_BYTES:
@@ -184,17 +184,39 @@ class Relay:
     # -- steps
 
     def _act(self) -> None:
-        step: Step | None = None
+        """Do all that follows from the bytes so far; what may leave then leaves in one write for each side."""
+        is_request = False
         try:
-            for step in self._codec.steps():
-                self._handlers[type(step)](step)
-                if self._reason:
-                    return
+            while steps := self._codec.take_steps():
+                for step in steps:
+                    is_request = isinstance(step, Requested)
+                    self._take(step)
+                    if self._reason:
+                        return
         except AuditUnavailable:
-            if isinstance(step, Requested):
+            if is_request:
                 self.stop("audit_unavailable", AUDIT_LOST, "Custody: the audit log takes no more events; not executed")
             else:
                 self._withhold("Custody: the audit log takes no more events")
+        finally:
+            self._to_upstream.flush()
+            self._to_agent.flush()
+
+    def _take(self, step: Step) -> None:
+        if isinstance(step, Piece):
+            self._pass(step)
+        elif isinstance(step, Requested):
+            self._request(step)
+        elif isinstance(step, Completed):
+            self._complete(step)
+        elif isinstance(step, Progressed):
+            self._progress(step)
+        elif isinstance(step, Noted):
+            self._note(step)
+        elif isinstance(step, Opaque):
+            self._mark_opaque(step)
+        elif isinstance(step, Closed):
+            self._finish(step.reason)
 
     def _request(self, step: Requested) -> None:
         action = step.action
@@ -213,11 +235,11 @@ class Relay:
             self._open_streams(action, live)
 
     def _record_request(self, action: Action, ruling: Ruling) -> _Live:
-        live = _Live(self.session.next_action_id(), now_us(), ruling.is_write, 0)
+        live = _Live(self.session.next_action_id(), now_us(), ruling.is_write)
         self._open_writes += ruling.is_write
         attributes = {"kind": action.kind, **action.attributes, **ruling.attributes}
         live.request = self.session.record(
-            EventKind.ACTION_REQUESTED,
+            ACTION_REQUESTED,
             at=live.at,
             # A read goes upstream at once: its record travels with that of its outcome when that comes quickly.
             is_urgent=ruling.is_write or not action.is_bounded,
@@ -236,7 +258,7 @@ class Relay:
 
     def _record_refusal(self, live: _Live, ruling: Ruling) -> None:
         live.request = self.session.record(
-            EventKind.ACTION_DECIDED,
+            ACTION_DECIDED,
             action_id=live.id,
             operation=ruling.operation,
             verdict=ruling.verdict,
@@ -248,12 +270,13 @@ class Relay:
         live = action.token
         if not isinstance(live, _Live):
             return
-        for stream in live.streams.values():
-            self._streams.record(stream)
+        if live.streams is not None:
+            for stream in live.streams.values():
+                self._streams.record(stream)
         rows = {"columns": action.columns, "rows": action.row_values} if action.row_values or action.columns else None
         digest = getattr(action.digest, "digest", None)
         live.outcome = self.session.record(
-            EventKind.ACTION_COMPLETED,
+            ACTION_COMPLETED,
             action_id=live.id,
             status=action.status,
             error=action.error[:MAX_TEXT],
@@ -273,53 +296,50 @@ class Relay:
             self._write_outcome = live.outcome
 
     def _pass(self, piece: Piece) -> None:
-        outbox = self._to_agent if piece.to is Side.AGENT else self._to_upstream
+        outbox = self._to_agent if piece.to is AGENT else self._to_upstream
         action = piece.action
-        if piece.hold is Hold.NONE:
+        if piece.hold is NO_HOLD:
             outbox.push(piece.data, 0)
         elif action is None:  # not of one action, e.g. a notification: the record of all so far
             outbox.push(piece.data, self.session.last_ticket)
         elif not isinstance(action.token, _Live):  # refused without a record
             outbox.push(piece.data, 0)
-        elif piece.to is Side.AGENT:
+        elif piece.to is AGENT:
             outbox.push(piece.data, self._ticket_to_agent(piece.hold, action.token))
         else:
             outbox.push(piece.data, self._ticket_to_upstream(piece.hold, action.token))
 
     def _ticket_to_agent(self, hold: Hold, live: _Live) -> int:
-        if hold is Hold.OUTCOME:
+        if hold is HOLD_OUTCOME:
             return live.outcome if self._is_whole and live.outcome else live.request
-        stream = live.streams.get(Side.UPSTREAM)
+        stream = live.streams[UPSTREAM] if live.streams is not None else None
         return stream.floor if stream else live.request
 
     def _ticket_to_upstream(self, hold: Hold, live: _Live) -> int:
-        stream = live.streams.get(Side.AGENT)
+        stream = live.streams[AGENT] if live.streams is not None else None
         if stream is not None:
-            if hold is Hold.OUTCOME:
+            if hold is HOLD_OUTCOME:
                 self._streams.record(stream)
                 return stream.latest
             return stream.floor
         return live.request if live.is_write else 0
 
     def _note(self, step: Noted) -> None:
-        self.session.record(EventKind.DATA_RECEIVED, attributes={"what": step.name, **step.attributes})
+        self.session.record(DATA_RECEIVED, attributes={"what": step.name, **step.attributes})
 
     def _mark_opaque(self, step: Opaque) -> None:
         ledger = self.session.ledger
-        if step.source is Side.AGENT:
+        if step.source is AGENT:
             ledger.opaque_agent += step.size
         else:
             ledger.opaque_upstream += step.size
         if not self.session.has_opaque:
             self.session.has_opaque = True
             self.session.record(
-                EventKind.DATA_SENT if step.source is Side.AGENT else EventKind.DATA_RECEIVED,
+                DATA_SENT if step.source is AGENT else DATA_RECEIVED,
                 bytes=step.size,
                 attributes={"what": "opaque", "reason": step.reason, "from": step.source.value},
             )
-
-    def _end_by_protocol(self, step: Closed) -> None:
-        self._finish(step.reason)
 
     # -- streams
 
@@ -327,25 +347,26 @@ class Relay:
         live = step.action.token
         if not isinstance(live, _Live):
             return
-        if not live.streams:  # it turned out to be open-ended only now, e.g. a COPY among the answers of a Query
-            self._open_streams(step.action, live)
+        # It may turn out to be open-ended only now, e.g. a COPY among the answers of a Query.
+        streams = live.streams if live.streams is not None else self._open_streams(step.action, live)
         if step.action.kind == TUNNEL:
-            self._streams.turn(live.streams[OTHER[step.source]], live.streams[step.source])
-        self._streams.take(live.streams[step.source], step.data)
+            self._streams.turn(streams[OTHER[step.source]], streams[step.source])
+        self._streams.take(streams[step.source], step.data)
 
-    def _open_streams(self, action: Action, live: _Live) -> None:
+    def _open_streams(self, action: Action, live: _Live) -> dict[Side, Stream]:
         is_tunnel = action.kind == TUNNEL
         live.streams = {
             side: Stream(
                 live.id,
                 side,
-                live.request if live.is_write or side is Side.UPSTREAM else 0,
+                live.request if live.is_write or side is UPSTREAM else 0,
                 live.request,
                 self._limit.max_payload_bytes,
                 digest=self.session.new_digest() if is_tunnel else None,  # other actions bring their own
             )
-            for side in Side
+            for side in (AGENT, UPSTREAM)
         }
+        return live.streams
 
     # -- the audit log is away
 

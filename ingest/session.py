@@ -6,49 +6,56 @@ and HTTP) record through these, so that seq, tickets and release rules have one 
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from masking.tokens import Digest, DigestKey
 from schemas.errors import AuditUnavailable
-from schemas.events import Event, EventKind, SessionContext
+from schemas.events import Blob, EventKind, Masked, SessionContext
 from schemas.resources import Resource
 from schemas.runtime import now_us
-from schemas.wire.batching import encode_context, encode_event
-from schemas.wire.publisher import Partition, Publisher
+from schemas.wire.batching import NO_ATTRIBUTES, NO_TEXTS, NO_VALUES, encode_context, encode_fields
+from schemas.wire.partition import Partition
+from schemas.wire.publisher import Publisher
 
 MAX_TEXT: Final = 262_144
 """Most characters of any one text field; longer ones are cut and the event says so."""
 
 
-@dataclass(slots=True)
 class Ledger:
     """Bytes of a session, as they crossed the proxy."""
 
-    from_agent: int = 0
-    to_agent: int = 0
-    from_upstream: int = 0
-    to_upstream: int = 0
-    opaque_agent: int = 0
-    opaque_upstream: int = 0
+    def __init__(self) -> None:
+        self.from_agent = 0
+        self.to_agent = 0
+        self.from_upstream = 0
+        self.to_upstream = 0
+        self.opaque_agent = 0
+        self.opaque_upstream = 0
 
     def as_attributes(self) -> dict[str, str]:
         """The ledger as `bytes.*` attributes of session.closed."""
-        return {f"bytes.{name}": str(getattr(self, name)) for name in self.__slots__}
+        return {
+            "bytes.from_agent": str(self.from_agent),
+            "bytes.to_agent": str(self.to_agent),
+            "bytes.from_upstream": str(self.from_upstream),
+            "bytes.to_upstream": str(self.to_upstream),
+            "bytes.opaque_agent": str(self.opaque_agent),
+            "bytes.opaque_upstream": str(self.opaque_upstream),
+        }
 
 
-@dataclass(slots=True)
 class _Openings:
     """Random 16-byte openings, drawn from the system in one call for many events."""
 
-    pool: bytes = b""
-    at: int = 0
+    def __init__(self) -> None:
+        self._pool = b""
+        self._at = 0
 
     def draw(self) -> bytes:
-        if self.at >= len(self.pool):
-            self.pool, self.at = os.urandom(4096), 0
-        self.at += 16
-        return self.pool[self.at - 16 : self.at]
+        if self._at >= len(self._pool):
+            self._pool, self._at = os.urandom(4096), 0
+        self._at += 16
+        return self._pool[self._at - 16 : self._at]
 
 
 class Session:
@@ -66,7 +73,9 @@ class Session:
         self.last_ticket = 0
         self.max_unrecorded_bytes = recorder.max_unrecorded_bytes
         self._recorder = recorder
+        self._id = context.session_id
         self._encoded_context = encode_context(context)
+        self._openings = recorder.openings
         self._partition: Partition = recorder.publisher.partition_for(context.session_id)
         self._is_gated = resource.record != "best_effort"
         self._accepts_spool = resource.on_audit_failure == "spool"
@@ -76,21 +85,73 @@ class Session:
     def next_action_id(self) -> str:
         """An id for the next action, unique within the session."""
         self.action_count += 1
-        return f"{self.context.session_id}.{self.action_count}"
+        return f"{self._id}.{self.action_count}"
 
-    def record(self, kind: EventKind, *, at: int = 0, is_urgent: bool = True, **values: Any) -> int:
-        """Append an event; its ticket. Not urgent: another event that somebody waits for follows shortly.
+    def record(
+        self,
+        kind: str,
+        *,
+        at: int = 0,
+        is_urgent: bool = True,
+        action_id: str = "",
+        statement: str = "",
+        fingerprint: str = "",
+        parameters: list[str | None] = NO_VALUES,
+        operation: str = "",
+        objects: list[str] = NO_TEXTS,
+        verdict: str = "none",
+        status: str = "",
+        error: str = "",
+        rows: int = 0,
+        bytes: int = 0,
+        duration_us: int = 0,
+        attributes: dict[str, str] = NO_ATTRIBUTES,
+        payload: Blob = b"",
+        payload_type: str = "",
+        payload_bytes: int = 0,
+        payload_digest: Blob = b"",
+        is_truncated: bool = False,
+        masked: list[Masked] | None = None,
+        links: dict[str, str] = NO_ATTRIBUTES,
+    ) -> int:
+        """Append an event (the fields of schemas.events.Event); its ticket.
 
-        Raises AuditUnavailable when the audit log is away and this session must not go on without it. A best-effort
-        session goes on: the event is counted and the next one that gets through is preceded by an audit.gap.
+        Not urgent: another event that somebody waits for follows shortly. Raises AuditUnavailable when the audit log
+        is away and this session must not go on without it. A best-effort session goes on: the event is counted and
+        the next one that gets through is preceded by an audit.gap.
         """
         if self._lost:
             self._try_gap()
-        event = Event(self._seq + 1, at or now_us(), kind.value, opening=self._recorder.openings.draw(), **values)
         if self._partition.is_stalled and self._accepts_spool:
-            event.attributes = {**event.attributes, "durability": "spool"}
+            attributes = {**attributes, "durability": "spool"}
+        event = encode_fields(
+            self._seq + 1,
+            at or now_us(),
+            kind,
+            action_id=action_id,
+            statement=statement,
+            fingerprint=fingerprint,
+            parameters=parameters,
+            operation=operation,
+            objects=objects,
+            verdict=verdict,
+            status=status,
+            error=error,
+            rows=rows,
+            size=bytes,
+            duration_us=duration_us,
+            attributes=attributes,
+            payload=payload,
+            payload_type=payload_type,
+            payload_bytes=payload_bytes,
+            payload_digest=payload_digest,
+            is_truncated=is_truncated,
+            masked=masked,
+            links=links,
+            opening=self._openings.draw(),
+        )
         try:
-            return self._append(event, is_urgent=is_urgent and self._is_gated)
+            return self._append(event, is_urgent and self._is_gated)
         except AuditUnavailable:
             if self._is_gated and not self.is_closed:
                 raise
@@ -138,41 +199,31 @@ class Session:
             EventKind.SESSION_CLOSED, attributes=facts | self.ledger.as_attributes() | attributes, status=reason
         )
 
-    def _append(self, event: Event, *, is_urgent: bool = False) -> int:
-        ticket = self._recorder.publisher.append(
-            self._partition,
-            self.context.session_id,
-            self._encoded_context,
-            encode_event(event),
-            is_urgent=is_urgent,
-        )
-        self._seq = event.seq
+    def _append(self, event: Blob, is_urgent: bool) -> int:
+        ticket = self._partition.append(self._id, self._encoded_context, event, is_urgent)
+        self._seq += 1
         self.last_ticket = ticket
         return ticket
 
     def _try_gap(self) -> None:
-        gap = Event(
-            self._seq + 1,
-            now_us(),
-            EventKind.AUDIT_GAP.value,
-            attributes={"lost_events": str(self._lost), "reason": "audit log away, best effort"},
-            opening=self._recorder.openings.draw(),
+        lost, self._lost = self._lost, 0
+        self.record(
+            EventKind.AUDIT_GAP,
+            is_urgent=False,
+            attributes={"lost_events": str(lost), "reason": "audit log away, best effort"},
         )
-        try:
-            self._append(gap)
-            self._lost = 0
-        except AuditUnavailable:
-            return
+        if self._lost:  # it did not get through either: only the events count
+            self._lost = lost
 
 
-@dataclass(slots=True)
 class Recorder:
     """What all sessions of a proxy process share."""
 
-    publisher: Publisher
-    digest_key: DigestKey
-    max_unrecorded_bytes: int = 1 << 20
-    openings: _Openings = field(default_factory=_Openings)
+    def __init__(self, publisher: Publisher, digest_key: DigestKey, max_unrecorded_bytes: int = 1 << 20) -> None:
+        self.publisher = publisher
+        self.digest_key = digest_key
+        self.max_unrecorded_bytes = max_unrecorded_bytes
+        self.openings = _Openings()
 
     def open_session(self, context: SessionContext, resource: Resource) -> Session:
         """Start a session and record session.opened; an empty session_id is drawn here.

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from ingest.codecs.base import Side
@@ -20,19 +19,21 @@ PROGRESS_DELAY_S: Final = 0.02
 """A stream's last bytes are recorded this long after they came, when no more follow."""
 
 
-@dataclass(slots=True)
 class Stream:
     """One direction of one open-ended action."""
 
-    action_id: str
-    source: Side
-    floor: int  # ticket that the pieces of this segment wait for
-    latest: int  # ticket of the last progress record
-    budget: int  # content bytes that may still be kept
-    total: int = 0
-    unrecorded: int = 0
-    kept: bytearray = field(default_factory=bytearray)
-    digest: Digest | None = None
+    def __init__(
+        self, action_id: str, source: Side, floor: int, latest: int, budget: int, digest: Digest | None = None
+    ) -> None:
+        self.action_id = action_id
+        self.source = source
+        self.floor = floor  # ticket that the pieces of this segment wait for
+        self.latest = latest  # ticket of the last progress record
+        self.budget = budget  # content bytes that may still be kept
+        self.total = 0
+        self.unrecorded = 0
+        self.kept = bytearray()
+        self.digest = digest
 
     def take(self, data: bytes | memoryview) -> None:
         """Count bytes and keep what the budget allows."""

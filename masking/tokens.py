@@ -37,14 +37,16 @@ class TokenKey:
 class DigestKey:
     """Makes keyed digests of unmasked bytes. `key` is at least 32 random bytes."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_start",)
 
     def __init__(self, key: bytes) -> None:
-        self._key = _checked(key, b"custody digest v1")
+        self._start = hmac.new(_checked(key, b"custody digest v1"), digestmod=sha256)
 
     def digest(self, data: bytes = b"") -> Digest:
         """An incremental HMAC-SHA-256: `update()` it with the payload, then `hexdigest()`."""
-        return hmac.new(self._key, data, sha256)
+        made = self._start.copy()  # a quarter of the cost of a new one: the key is hashed already
+        made.update(data)
+        return made
 
     def __repr__(self) -> str:
         return "DigestKey(…)"

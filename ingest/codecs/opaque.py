@@ -1,6 +1,5 @@
 """Any protocol at all: one open-ended action a connection, its bytes in chunks, nothing understood."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from ingest.codecs.base import Action, Closed, Completed, Hold, Piece, Progressed, Requested, Side, Step
@@ -37,10 +36,11 @@ class OpaqueCodec:
             self._is_over = True
             self._steps.append(Completed(self._action))
 
-    def steps(self) -> Iterator[Step]:
-        """What follows from the bytes fed so far."""
-        while self._steps:
-            yield self._steps.pop(0)
+    def take_steps(self) -> list[Step]:
+        """What follows from the bytes fed so far; the request alone, so that it can be refused before its bytes."""
+        due = 1 if self._steps and isinstance(self._steps[0], Requested) else len(self._steps)
+        steps, self._steps = self._steps[:due], self._steps[due:]
+        return steps
 
     def backlog(self, source: Side) -> int:
         """Nothing waits here: a chunk leaves with the step it caused."""

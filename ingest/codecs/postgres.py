@@ -2,7 +2,7 @@
 
 Notes for who drives it:
 
-- `steps()` yields what follows from both sides; `steps(Side.UPSTREAM)` only what follows from the upstream's
+- `steps()` yields what follows from both sides; `steps(UPSTREAM)` only what follows from the upstream's
   bytes, so that answers go on while an agent's `Requested` waits (for an approval). Never iterate the agent's
   steps twice at once: asking for the step after `Requested` is what allows the action.
 - A `Requested` for each Query, Execute and FunctionCall; for a Parse (kind "parse") only when it is not
@@ -11,7 +11,7 @@ Notes for who drives it:
 - `Completed` comes when the outcome is final: at ReadyForQuery for a Query and for the last Execute before a
   Sync (its commit may still fail), else at the message that ends the Execute. Skipped actions complete with
   status "" and the reason in `error`.
-- A NotificationResponse is a Noted, then a Piece with Hold.OUTCOME and no action: it waits for the records of
+- A NotificationResponse is a Noted, then a Piece with HOLD_OUTCOME and no action: it waits for the records of
   all steps so far.
 - `refuse()`: a Query outside a transaction with nothing in flight is answered at once. In every other case a
   request that fails (a syntax error) goes upstream instead, and the agent gets the refusal in place of that
@@ -24,10 +24,21 @@ Notes for who drives it:
 
 from collections.abc import Iterator
 
-from ingest.codecs.base import Action, Closed, Hold, Opaque, Piece, Side, Step
+from ingest.codecs.base import (
+    AGENT,
+    HOLD_OUTCOME,
+    NO_HOLD,
+    UPSTREAM,
+    Action,
+    Closed,
+    Opaque,
+    Piece,
+    Side,
+    Step,
+)
 from ingest.codecs.postgres_answers import Answers
 from ingest.codecs.postgres_requests import Requests
-from ingest.codecs.postgres_state import LOST, Conversation, DigestFactory, Limits, Names
+from ingest.codecs.postgres_state import LOST, Conversation, DigestFactory, Limits
 from ingest.codecs.postgres_wire import ENCODINGS, MalformedError, error_response
 
 __all__ = ["Limits", "PostgresCodec", "error_response"]
@@ -46,7 +57,7 @@ class PostgresCodec:
         parameters: dict[str, str] | None = None,
     ) -> None:
         limits = limits or Limits()
-        self._talk = Conversation(limits, digest_factory, Names(limits), Names(limits), status=status)
+        self._talk = Conversation(limits, digest_factory, status=status)
         encoding = (parameters or {}).get("client_encoding", "UTF8")
         self._talk.encoding = ENCODINGS.get(encoding, "utf-8")
         self._requests = Requests(self._talk)
@@ -71,20 +82,20 @@ class PostgresCodec:
 
     def backlog(self, source: Side) -> int:
         """Bytes of this side received and not handed on yet: stop reading from it while this grows."""
-        return self._requests.backlog if source is Side.AGENT else self._answers.backlog
+        return self._requests.backlog if source is AGENT else self._answers.backlog
 
     def receive(self, source: Side, data: bytes) -> None:
         if self._is_closed or not data:
             return
         if self._is_raw:
             self._raw.append((source, data))
-        elif source is Side.AGENT:
+        elif source is AGENT:
             self._requests.receive(data)
         else:
             self._answers.receive(data)
 
     def receive_eof(self, source: Side) -> None:
-        if source is Side.AGENT:
+        if source is AGENT:
             self._agent_eof = True
         else:
             self._upstream_eof = True
@@ -98,31 +109,30 @@ class PostgresCodec:
         self._requests.refuse(code, message)
 
     def steps(self, source: Side | None = None) -> Iterator[Step]:
-        requests, answers = self._requests, self._answers
+        """All that follows from the bytes fed so far, one by one."""
+        while steps := self.take_steps(source):
+            yield from steps
+
+    def take_steps(self, source: Side | None = None) -> list[Step]:
+        """What follows next; a decision that is due comes last. Empty: more bytes, or an answer, are needed."""
         while not self._is_closed:
             if self._is_raw:
-                yield from self._pass_raw()
-                break
+                return self._pass_raw() or self._end()
             try:
-                if source is not Side.AGENT:
-                    answers.advance()
-                    if answers.out:
-                        out, answers.out = answers.out, []
-                        yield from out
-                if source is not Side.UPSTREAM:
-                    requests.advance()
-                    if requests.out:
-                        out, requests.out = requests.out, []
-                        yield from out
-                        continue
+                if source is not AGENT:
+                    self._answers.advance()
+                    if self._answers.out:
+                        return self._answers.take()
+                if source is not UPSTREAM:
+                    self._requests.advance()
+                    if self._requests.out:
+                        return self._requests.take()
             except MalformedError as error:
-                yield from self._become_opaque(error)
-                continue
-            if answers.fatal:
-                yield self._close(f"the upstream ended the session: {answers.fatal}")
-            break
-        if (self._agent_eof or self._upstream_eof or self._talk.is_terminated) and not self._is_closed:
-            yield from self._end()
+                return self._become_opaque(error)
+            if self._answers.fatal:
+                return [self._close(f"the upstream ended the session: {self._answers.fatal}")]
+            return self._end()
+        return []
 
     # ends
 
@@ -130,58 +140,62 @@ class PostgresCodec:
         self._is_closed = True
         return Closed(reason)
 
-    def _end(self) -> Iterator[Step]:
-        requests, answers = self._requests, self._answers
+    def _end(self) -> list[Step]:
+        """What the end of a half, or Terminate, brings once nothing else follows."""
+        requests = self._requests
         if self._upstream_eof:
-            answers.complete_all(LOST, "the upstream closed the connection before it answered")
-            out, answers.out = answers.out, []
-            yield from out
-            yield from self._leave_rest(Side.UPSTREAM)
-            yield from self._leave_rest(Side.AGENT)
-            yield self._close("upstream_closed")
-        elif requests.pending is None and not self._talk.expected:
+            self._answers.complete_all(LOST, "the upstream closed the connection before it answered")
+            return [
+                *self._answers.take(),
+                *self._leave_rest(UPSTREAM),
+                *self._leave_rest(AGENT),
+                self._close("upstream_closed"),
+            ]
+        if requests.pending is None and not self._talk.expected:
             if self._talk.is_terminated:
-                yield self._close("terminated")
-            elif self._agent_eof:
-                yield from self._leave_rest(Side.AGENT)
-                yield self._close("agent_closed")
+                return [self._close("terminated")]
+            if self._agent_eof:
+                return [*self._leave_rest(AGENT), self._close("agent_closed")]
+        return []
 
-    def _leave_rest(self, source: Side) -> Iterator[Step]:
+    def _leave_rest(self, source: Side) -> list[Step]:
         """Bytes of a message that never became whole, and what was held back."""
-        half = self._requests if source is Side.AGENT else self._answers
-        rest = half.take_rest()
-        out, half.out = half.out, []
-        yield from out
+        if source is AGENT:
+            rest, steps = self._requests.take_rest(), self._requests.take()
+        else:
+            rest, steps = self._answers.take_rest(), self._answers.take()
         if rest:
-            yield Opaque(source, len(rest), "the stream ended within a message or before it was executed")
+            steps.append(Opaque(source, len(rest), "the stream ended within a message or before it was executed"))
+        return steps
 
-    def _become_opaque(self, error: MalformedError) -> Iterator[Step]:
+    def _become_opaque(self, error: MalformedError) -> list[Step]:
         """Bytes that are not the protocol: the resource says whether they pass, unread, or end the session."""
         requests, answers = self._requests, self._answers
-        yield from self._drain()
-        rests = {Side.AGENT: requests.take_rest(), Side.UPSTREAM: answers.take_rest()}
+        steps = self._drain()
+        rests = {AGENT: requests.take_rest(), UPSTREAM: answers.take_rest()}
         done = answers.complete_all("08P01", "the session could not be read on")
-        yield from self._drain()
+        steps += self._drain()
         self._raw_reason = str(error)
         self._is_raw = True
         if self._on_opaque == "relay":
             self._raw = [(side, rest) for side, rest in rests.items() if rest]
-            return
+            return steps or self._pass_raw()
         for side, rest in rests.items():
             if rest:
-                yield Opaque(side, len(rest), self._raw_reason)
+                steps.append(Opaque(side, len(rest), self._raw_reason))
         last = done[-1] if done else None
         data = error_response("FATAL", "08P01", "the conversation is not valid PostgreSQL protocol")
-        yield Piece(Side.AGENT, data, Hold.NONE if last is None else Hold.OUTCOME, last)
-        yield self._close("protocol_violation")
+        steps.append(Piece(AGENT, data, NO_HOLD if last is None else HOLD_OUTCOME, last))
+        steps.append(self._close("protocol_violation"))
+        return steps
 
-    def _drain(self) -> Iterator[Step]:
-        for half in (self._answers, self._requests):
-            out, half.out = half.out, []
-            yield from out
+    def _drain(self) -> list[Step]:
+        return self._answers.take() + self._requests.take()
 
-    def _pass_raw(self) -> Iterator[Step]:
+    def _pass_raw(self) -> list[Step]:
         raw, self._raw = self._raw, []
+        steps: list[Step] = []
         for side, data in raw:
-            yield Opaque(side, len(data), self._raw_reason)
-            yield Piece(Side.UPSTREAM if side is Side.AGENT else Side.AGENT, data)
+            steps.append(Opaque(side, len(data), self._raw_reason))
+            steps.append(Piece(UPSTREAM if side is AGENT else AGENT, data))
+        return steps

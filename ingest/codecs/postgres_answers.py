@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from ingest.codecs.base import Completed, Hold, Noted, Piece, Progressed, Side
+from ingest.codecs.base import AGENT, HOLD_OUTCOME, UPSTREAM, Completed, Noted, Piece, Progressed
 from ingest.codecs.postgres_failures import Failures, brief
-from ingest.codecs.postgres_outflow import finish
-from ingest.codecs.postgres_rows import Rows
+from ingest.codecs.postgres_outflow import Handlers, finish
 from ingest.codecs.postgres_state import (
     COPY_DATA,
     DATA_ROW,
@@ -25,22 +24,24 @@ from ingest.codecs.postgres_state import (
 from ingest.codecs.postgres_tags import note_tag
 from ingest.codecs.postgres_wire import (
     ENCODINGS,
-    HEADER,
-    INT16,
-    INT32,
     TRANSACTION_STATES,
     MalformedError,
+    cut,
+    int32,
     read_cstring,
     read_fields,
+    uint16,
+    uint32,
 )
 
-_unpack_header = HEADER.unpack_from
-_unpack_count = INT16.unpack_from
 COPY_KINDS: Final = {ord("G"): "copy_in", ord("H"): "copy_out", ord("W"): "copy_both"}
 
 
-class Answers(Rows, Failures):
+class Answers(Failures):
     """All messages of the upstream."""
+
+    def __init__(self, talk: Conversation) -> None:
+        super().__init__(talk, HANDLERS)
 
     def _parse_complete(self, pos: int, after: int) -> None:
         flight = self._head((P,), after - pos)
@@ -70,11 +71,11 @@ class Answers(Rows, Failures):
 
     def _parameter_description(self, pos: int, after: int) -> None:
         named = self._head((D,), after - pos).named
-        (count,) = _unpack_count(self._buffer, pos + 5)
+        count = uint16(self._buffer, pos + 5)
         if after - pos != 7 + 4 * count:
             raise MalformedError("bad length of a ParameterDescription")
         if named is not None:
-            named.oids = tuple(INT32.unpack_from(self._buffer, pos + 7 + 4 * i)[0] for i in range(count))
+            named.oids = tuple([uint32(self._buffer, pos + 7 + 4 * i) for i in range(count)])
         self._pos = after
 
     def _no_data(self, pos: int, after: int) -> None:
@@ -84,7 +85,7 @@ class Answers(Rows, Failures):
 
     def _command_complete(self, pos: int, after: int) -> None:
         flight = self._head((Q, E), after - pos)
-        tag = self._buffer[pos + 5 : after - 1].decode("utf-8", "backslashreplace")
+        tag = cut(self._buffer, pos + 5, after - 1).decode("utf-8", "backslashreplace")
         note_tag(self._talk, flight, tag)
         if flight.kind == E:
             self._done(pos, after)
@@ -133,7 +134,8 @@ class Answers(Rows, Failures):
         if not self._cut:
             limit = self._limits.max_message_bytes
             while end - after >= 5:
-                kind, length = _unpack_header(buffer, after)
+                kind = buffer[after]
+                length = int32(buffer, after + 1)
                 following = after + 1 + length
                 if kind != COPY_DATA or following > end or not 4 <= length < limit:
                     break
@@ -144,7 +146,7 @@ class Answers(Rows, Failures):
         self._pos = after
         if data:
             add_digest(self._talk, action, data)
-            self.out.append(Progressed(action, Side.UPSTREAM, data))
+            self.out.append(Progressed(action, UPSTREAM, data))
         self._flush()
 
     def _copy_done(self, pos: int, after: int) -> None:
@@ -191,15 +193,15 @@ class Answers(Rows, Failures):
         buffer, encoding = self._buffer, self._talk.encoding
         channel, start = read_cstring(buffer, pos + 9, after)
         stop = after if self._cut else after - 1
-        payload = buffer[start : min(stop, start + self._limits.max_payload_bytes)]
+        payload = cut(buffer, start, min(stop, start + self._limits.max_payload_bytes))
         facts = {
             "channel": channel.decode(encoding, "backslashreplace"),
             "payload": payload.decode(encoding, "backslashreplace"),
-            "process_id": str(INT32.unpack_from(buffer, pos + 5)[0]),
+            "process_id": str(uint32(buffer, pos + 5)),
         }
         self.out.append(Noted("notification", facts))
         self._pos = self._run = after
-        self.out.append(Piece(Side.AGENT, buffer[pos:after], Hold.OUTCOME))
+        self.out.append(Piece(AGENT, buffer[pos:after], HOLD_OUTCOME))
 
     def _parameter_status(self, pos: int, after: int) -> None:
         name, start = read_cstring(self._buffer, pos + 5, after)
@@ -219,7 +221,7 @@ def _sync_flight(talk: Conversation) -> Flight | None:
     return talk.expected[1] if talk.expected[1].kind == S else None
 
 
-Answers.handlers = {
+HANDLERS: Final[Handlers] = {
     ord("1"): Answers._parse_complete,
     ord("2"): Answers._bind_complete,
     ord("3"): Answers._close_complete,

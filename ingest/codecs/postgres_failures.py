@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from ingest.codecs.base import Action, Hold, Noted, Piece, Side
-from ingest.codecs.postgres_outflow import Outflow, finish
+from ingest.codecs.base import AGENT, HOLD_REQUEST, Action, Noted, Piece
+from ingest.codecs.postgres_outflow import finish
+from ingest.codecs.postgres_rows import Rows
 from ingest.codecs.postgres_state import LOST, MAYBE_SYNC, NOT_EXECUTED, F, Flight, Q, S, fail_expected
 from ingest.codecs.postgres_wire import error_response, read_fields
 
@@ -11,7 +12,7 @@ FATAL: Final = ("FATAL", "PANIC")
 MAX_TEXT: Final = 4096
 
 
-class Failures(Outflow):
+class Failures(Rows):
     """ErrorResponse."""
 
     def _error(self, pos: int, after: int) -> None:
@@ -65,7 +66,7 @@ class Failures(Outflow):
                 del action.attributes[name]
             action.status, action.error = code, text
             action.response_bytes += len(answer)
-        return Piece(Side.AGENT, answer, Hold.REQUEST, action)
+        return Piece(AGENT, answer, HOLD_REQUEST, action)
 
     def _fail_pipeline(self, fields: dict[str, str], after: int) -> None:
         """An error in the extended protocol: its action fails, the rest up to the Sync is not executed."""

@@ -5,11 +5,27 @@ that one is here: so Parse, Bind, Describe and Execute need one record and one w
 never reaches the upstream. A piece holds one action and the Sync or Flush behind it: the next may need another record.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from struct import error as StructError
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from ingest.codecs.base import Action, Completed, Hold, Noted, Piece, Progressed, Requested, Side, Step
+from librt.strings import read_i32_be
+
+from ingest.codecs.base import (
+    AGENT,
+    HOLD_OUTCOME,
+    HOLD_REQUEST,
+    NO_HOLD,
+    UPSTREAM,
+    Action,
+    Completed,
+    Hold,
+    Noted,
+    Piece,
+    Progressed,
+    Requested,
+    Step,
+)
 from ingest.codecs.postgres_state import (
     NOT_EXECUTED,
     B,
@@ -31,15 +47,14 @@ from ingest.codecs.postgres_wire import (
     AGENT_LENGTHS,
     FAILING_PARSE,
     FAILING_QUERY,
-    HEADER,
     MalformedError,
     error_response,
     ready_for_query,
 )
 
-_unpack_header = HEADER.unpack_from
 MAX_PARTS: Final = 4096
 _OWNED: Final = (P, B, C, D)
+Handlers = dict[int, Callable[[Any, int, int], bool]]
 _IDLE_STATES: Final = (ord("I"), ord("E"))
 
 
@@ -49,9 +64,8 @@ class Intake:
     `handlers` is the table of messages: type -> method(self, start, end), which says whether to pause.
     """
 
-    handlers: ClassVar[Mapping[int, Callable[[Any, int, int], bool]]]
-
-    def __init__(self, talk: Conversation) -> None:
+    def __init__(self, talk: Conversation, handlers: Handlers) -> None:
+        self._handlers = handlers
         self.out: list[Step] = []
         self._talk = talk
         self._limits = talk.limits
@@ -90,6 +104,11 @@ class Intake:
     def pending(self) -> Action | None:
         return self._pending.action if self._pending is not None else None
 
+    def take(self) -> list[Step]:
+        """The steps so far, which are no longer in `out`."""
+        out, self.out = self.out, []
+        return out
+
     def receive(self, data: bytes) -> None:
         if self._part_bytes or self._pos < self._end:
             self._parts.append(data)
@@ -115,7 +134,7 @@ class Intake:
                 raise MalformedError("more bytes wait for an answer than the limit")
             if self._pending is not None:
                 self._settle()
-                if self._pending is not None:
+                if self.pending is not None:
                     return
             while not self._scan():
                 self._put_away()
@@ -166,7 +185,7 @@ class Intake:
     def _scan(self) -> bool:
         """Whether to pause: a decision is due, or an answer must come first."""
         buffer, end = self._buffer, self._end
-        handlers, usual = self.handlers, self._usual
+        handlers, usual = self._handlers, self._usual
         while True:
             pos = self._pos
             if self._stream_left:
@@ -176,7 +195,8 @@ class Intake:
             if end - pos < 5:
                 self._needed = 5
                 return False
-            kind, length = _unpack_header(buffer, pos)
+            kind = buffer[pos]
+            length = read_i32_be(buffer, pos + 1)
             after = pos + 1 + length
             handle = handlers.get(kind)
             if handle is None or length < 4:
@@ -222,8 +242,8 @@ class Intake:
             else:
                 data = memoryview(buffer)[self._run : self._segment]
             action = self._run_action
-            hold = Hold.NONE if action is None else Hold.REQUEST
-            self.out.append(Piece(Side.UPSTREAM, data, hold, action))
+            hold = NO_HOLD if action is None else HOLD_REQUEST
+            self.out.append(Piece(UPSTREAM, data, hold, action))
             self._run_action = None
         self._run = self._segment
 
@@ -234,7 +254,7 @@ class Intake:
             self._held.clear()
             self._held_bytes = 0
             action = self._run_action
-            self.out.append(Piece(Side.UPSTREAM, held, Hold.NONE if action is None else Hold.REQUEST, action))
+            self.out.append(Piece(UPSTREAM, held, NO_HOLD if action is None else HOLD_REQUEST, action))
         if self._flights:
             action = self._segment_action
             if action is not None:
@@ -263,7 +283,7 @@ class Intake:
         """The rest of a long message follows: its head has just been committed."""
         if self._cut:
             self._flush()
-            hold = Hold.NONE if action is None else Hold.REQUEST
+            hold = NO_HOLD if action is None else HOLD_REQUEST
             self._stream_left, self._stream, self._cut = self._cut, (hold, action, is_copy), 0
 
     def _pass_stream(self) -> bool:
@@ -284,13 +304,13 @@ class Intake:
             action.request_bytes += len(data)
             if is_copy:
                 self._progress(action, data)
-        self.out.append(Piece(Side.UPSTREAM, data, hold, action))
+        self.out.append(Piece(UPSTREAM, data, hold, action))
         return True
 
     def _progress(self, action: Action, data: bytes) -> None:
         if data:
             add_digest(self._talk, action, data)
-            self.out.append(Progressed(action, Side.AGENT, data))
+            self.out.append(Progressed(action, AGENT, data))
 
     def _ask(self, flight: Flight, action: Action, after: int) -> bool:
         if self._run < self._segment:  # what was allowed before does not wait for this decision, nor for its record
@@ -334,7 +354,7 @@ class Intake:
         answer = error_response("ERROR", code, text)
         action.response_bytes = len(answer)
         self.out.append(Completed(action))
-        self.out.append(Piece(Side.AGENT, answer + ready_for_query(talk.status), Hold.OUTCOME, action))
+        self.out.append(Piece(AGENT, answer + ready_for_query(talk.status), HOLD_OUTCOME, action))
 
     def _refuse_execute(self, flight: Flight, refusal: tuple[str, str], after: int) -> None:
         """The whole open segment is replaced: for the agent its first message fails, the others are skipped."""
@@ -364,7 +384,7 @@ class Intake:
             return
         flight.refusal = refusal
         self._talk.expected.append(flight)
-        self.out.append(Piece(Side.UPSTREAM, request, Hold.REQUEST, action))
+        self.out.append(Piece(UPSTREAM, request, HOLD_REQUEST, action))
 
     def _discard(self, kind: int, after: int) -> None:
         self._discarded[0] += 1

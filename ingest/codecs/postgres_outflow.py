@@ -3,13 +3,26 @@
 Answer bytes gather into one piece per run; a run ends before an end mark and at the end of the bytes read.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from struct import error as StructError
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import orjson
+from librt.strings import read_i32_be
 
-from ingest.codecs.base import Action, Completed, Hold, Piece, Progressed, Side, Step
+from ingest.codecs.base import (
+    AGENT,
+    HOLD_OUTCOME,
+    HOLD_REQUEST,
+    NO_HOLD,
+    UPSTREAM,
+    Action,
+    Completed,
+    Hold,
+    Piece,
+    Progressed,
+    Step,
+)
 from ingest.codecs.postgres_state import (
     COPY_DATA,
     DATA_ROW,
@@ -21,9 +34,9 @@ from ingest.codecs.postgres_state import (
     S,
     add_digest,
 )
-from ingest.codecs.postgres_wire import HEADER, UPSTREAM_LENGTHS, MalformedError
+from ingest.codecs.postgres_wire import UPSTREAM_LENGTHS, MalformedError
 
-_unpack_header = HEADER.unpack_from
+Handlers = dict[int, Callable[[Any, int, int], None]]
 MAX_PARTS: Final = 4096
 SMALL_PIECE: Final = 16_384  # below it a copy is cheaper than keeping the whole read alive
 
@@ -34,9 +47,8 @@ class Outflow:
     `handlers` is the table of messages: type -> method(self, start, end).
     """
 
-    handlers: ClassVar[Mapping[int, Callable[[Any, int, int], None]]]
-
-    def __init__(self, talk: Conversation) -> None:
+    def __init__(self, talk: Conversation, handlers: Handlers) -> None:
+        self._handlers = handlers
         self.out: list[Step] = []
         self.fatal = ""  # the SQLSTATE of an error that ends the session
         self._talk = talk
@@ -58,6 +70,11 @@ class Outflow:
     @property
     def backlog(self) -> int:
         return self._end - self._run + self._part_bytes
+
+    def take(self) -> list[Step]:
+        """The steps so far, which are no longer in `out`."""
+        out, self.out = self.out, []
+        return out
 
     def receive(self, data: bytes) -> None:
         if self._part_bytes:
@@ -130,7 +147,7 @@ class Outflow:
 
     def _scan(self) -> None:
         buffer, end = self._buffer, self._end
-        handlers, usual = self.handlers, self._usual
+        handlers, usual = self._handlers, self._usual
         while True:
             pos = self._pos
             if self._stream_left:
@@ -140,7 +157,8 @@ class Outflow:
             if end - pos < 5:
                 self._needed = 5
                 return
-            kind, length = _unpack_header(buffer, pos)
+            kind = buffer[pos]
+            length = read_i32_be(buffer, pos + 1)
             after = pos + 1 + length
             handle = handlers.get(kind)
             if handle is None or length < 4:
@@ -168,7 +186,7 @@ class Outflow:
         if self._run == self._pos and self.out and isinstance(self.out[-1], Piece):  # the head was an end mark
             hold, action = self.out[-1].hold, self.out[-1].action
         else:
-            hold = Hold.NONE if action is None else Hold.REQUEST
+            hold = NO_HOLD if action is None else HOLD_REQUEST
             self._flush()
         self._stream = (hold, action, kind in (DATA_ROW, COPY_DATA), kind == COPY_DATA)
         self._stream_left, self._cut = self._cut, 0
@@ -184,14 +202,14 @@ class Outflow:
         hold, action, is_payload, is_copy = self._stream
         data = self._buffer[pos:after]
         if (
-            action is not None and hold is not Hold.OUTCOME
+            action is not None and hold is not HOLD_OUTCOME
         ):  # a long end mark was counted before the action was complete
             action.response_bytes += len(data)
             if is_payload:
                 add_digest(self._talk, action, data)
             if is_copy:
-                self.out.append(Progressed(action, Side.UPSTREAM, data))
-        self.out.append(Piece(Side.AGENT, data, hold, action))
+                self.out.append(Progressed(action, UPSTREAM, data))
+        self.out.append(Piece(AGENT, data, hold, action))
         return True
 
     def _flush(self) -> None:
@@ -201,9 +219,9 @@ class Outflow:
             self._run = pos
             action = self._run_action
             if action is None:
-                self.out.append(Piece(Side.AGENT, self._slice(run, pos)))
+                self.out.append(Piece(AGENT, self._slice(run, pos)))
             else:
-                self.out.append(Piece(Side.AGENT, self._slice(run, pos), Hold.REQUEST, action))
+                self.out.append(Piece(AGENT, self._slice(run, pos), HOLD_REQUEST, action))
 
     def _slice(self, start: int, stop: int) -> bytes | memoryview:
         if stop - start < SMALL_PIECE or (start == 0 and stop == self._end):
@@ -216,9 +234,9 @@ class Outflow:
         self._pos = self._run = after
         self._run_action = None
         if action is not None:
-            self.out.append(Piece(Side.AGENT, self._buffer[pos:after], Hold.OUTCOME, action))
+            self.out.append(Piece(AGENT, self._buffer[pos:after], HOLD_OUTCOME, action))
         else:
-            self.out.append(Piece(Side.AGENT, self._buffer[pos:after]))
+            self.out.append(Piece(AGENT, self._buffer[pos:after]))
 
     def _head(self, kinds: tuple[int, ...], size: int) -> Flight:
         """The request that a message of `size` bytes answers; they are counted for its action."""

@@ -1,12 +1,9 @@
 """Bound parameters as text, for the record."""
 
-from struct import error as StructError
-from struct import unpack_from
-
 from ingest.codecs.base import Action
 from ingest.codecs.postgres_state import Named
 from ingest.codecs.postgres_types import TEXTUAL, decoder, render
-from ingest.codecs.postgres_wire import INT16, SIGNED32, MalformedError
+from ingest.codecs.postgres_wire import MalformedError, int32, uint16
 
 
 def read_parameters(action: Action, bound: Named, encoding: str) -> None:
@@ -19,7 +16,7 @@ def read_parameters(action: Action, bound: Named, encoding: str) -> None:
     undecoded: list[str] = []
     try:
         _read(action, bound, encoding, undecoded)
-    except (MalformedError, StructError):
+    except (MalformedError, IndexError):
         action.attributes["parameters_cut"] = "true"
     if bound.is_cut:
         action.is_truncated = True
@@ -31,13 +28,13 @@ def read_parameters(action: Action, bound: Named, encoding: str) -> None:
 def _read(action: Action, bound: Named, encoding: str, undecoded: list[str]) -> None:
     block = bound.block
     oids = bound.statement.oids if bound.statement is not None else ()
-    (count,) = INT16.unpack_from(block)
-    formats = unpack_from(f"!{count}H", block, 2)
+    count = uint16(block, 0)
+    formats = [uint16(block, 2 + 2 * index) for index in range(count)]
     start = 2 + 2 * count
-    (total,) = INT16.unpack_from(block, start)
+    total = uint16(block, start)
     start += 2
     for index in range(total):
-        (size,) = SIGNED32.unpack_from(block, start)
+        size = int32(block, start)
         start += 4
         if size < 0:
             action.parameters.append(None)
@@ -61,15 +58,14 @@ def result_formats(bound: Named) -> tuple[int, ...]:
     """The result format codes of a Bind's block; of a cut or malformed one, none."""
     block = bound.block
     try:
-        (count,) = INT16.unpack_from(block)
-        start = 2 + 2 * count
-        (total,) = INT16.unpack_from(block, start)
+        start = 2 + 2 * uint16(block, 0)
+        total = uint16(block, start)
         start += 2
         for _ in range(total):
-            (size,) = SIGNED32.unpack_from(block, start)
+            size = int32(block, start)
             start += 4 + max(size, 0)
-        (wanted,) = INT16.unpack_from(block, start)
-        formats: tuple[int, ...] = unpack_from(f"!{wanted}H", block, start + 2)
-    except StructError:
+        wanted = uint16(block, start)
+        formats = tuple([uint16(block, start + 2 + 2 * index) for index in range(wanted)])
+    except IndexError:
         return ()
     return formats

@@ -6,8 +6,8 @@ due (its `Requested` is in `out`), or because an answer of the upstream must com
 
 from typing import Final
 
-from ingest.codecs.base import Action, Hold, Noted, Piece, Side
-from ingest.codecs.postgres_intake import Intake
+from ingest.codecs.base import HOLD_OUTCOME, HOLD_REQUEST, UPSTREAM, Action, Noted, Piece
+from ingest.codecs.postgres_intake import Handlers, Intake
 from ingest.codecs.postgres_parameters import read_parameters
 from ingest.codecs.postgres_state import (
     COPY_DATA,
@@ -17,6 +17,7 @@ from ingest.codecs.postgres_state import (
     SYNC_FLIGHT,
     B,
     C,
+    Conversation,
     D,
     E,
     F,
@@ -29,14 +30,16 @@ from ingest.codecs.postgres_state import (
     S,
     X,
 )
-from ingest.codecs.postgres_wire import HEADER, INT16, INT32, MalformedError, read_cstring
+from ingest.codecs.postgres_wire import MalformedError, cut, int32, read_cstring, uint16, uint32
 
-_unpack_header = HEADER.unpack_from
 _NO_PARAMETERS: Final = bytes(4)  # no format codes, no values
 
 
 class Requests(Intake):
     """All messages of the agent."""
+
+    def __init__(self, talk: Conversation) -> None:
+        super().__init__(talk, HANDLERS)
 
     def _must_wait(self) -> bool:
         if len(self._talk.expected) < self._limits.max_in_flight:
@@ -61,7 +64,7 @@ class Requests(Intake):
     def _read_text(self, start: int, end: int) -> tuple[str, bool]:
         stop = min(end, start + self._limits.max_statement_bytes)
         is_cut = stop < end or self._cut > 0
-        return self._buffer[start:stop].decode(self._talk.encoding, "backslashreplace"), is_cut
+        return cut(self._buffer, start, stop).decode(self._talk.encoding, "backslashreplace"), is_cut
 
     def _make_room(self, pos: int, after: int) -> bool | None:
         """None: the segment may grow. Else its bytes are too many to hold back: pause as told, or go on scanning."""
@@ -90,10 +93,10 @@ class Requests(Intake):
         named = Named(b"S" + name, self._group, text)
         named.is_cut = is_cut and (not is_whole or stop - start > self._limits.max_statement_bytes)
         if is_whole and not self._cut:
-            (count,) = INT16.unpack_from(buffer, stop + 1)
+            count = uint16(buffer, stop + 1)
             if stop + 3 + 4 * count != after:
                 raise MalformedError("bad length of a Parse")
-            named.oids = tuple(INT32.unpack_from(buffer, stop + 3 + 4 * i)[0] for i in range(count))
+            named.oids = tuple([uint32(buffer, stop + 3 + 4 * i) for i in range(count)])
         flight = Flight(P, None, named)
         if not self._talk.statements.define(named):
             self.out.append(Noted("limit_reached", {"limit": "names", "statement_bytes": str(named.size)}))
@@ -126,7 +129,7 @@ class Requests(Intake):
         pause = self._make_room(pos, after)
         if pause is not None:
             return pause
-        key = self._buffer[pos + 5 : after - 1]
+        key = cut(self._buffer, pos + 5, after - 1)
         if self._buffer[after - 1] or key[:1] not in (b"S", b"P") or b"\0" in key:
             raise MalformedError("bad Describe or Close")
         names = self._names(key)
@@ -163,7 +166,7 @@ class Requests(Intake):
                 return self._record_parse()
         action = self._make_execute(portal, name)
         action.request_bytes = after - self._segment + self._held_bytes
-        (limit,) = INT32.unpack_from(buffer, start)
+        limit = uint32(buffer, start)
         if limit:
             action.attributes["max_rows"] = str(limit)
         return self._ask(Flight(E, action, portal), action, after)
@@ -217,10 +220,10 @@ class Requests(Intake):
             return self._record_parse()
         if self._must_wait():
             return True
-        (oid,) = INT32.unpack_from(self._buffer, pos + 5)
+        oid = uint32(self._buffer, pos + 5)
         action = Action(f"function {oid}", "function_call", request_bytes=after - pos)
         action.attributes["function_oid"] = str(oid)
-        call = Named(b"", self._group, "", self._buffer[pos + 9 : after])
+        call = Named(b"", self._group, "", cut(self._buffer, pos + 9, after))
         call.is_cut = self._cut > 0 or len(call.block) > self._limits.max_parameter_bytes
         call.block = call.block[: self._limits.max_parameter_bytes]
         call.statement = Named(b"", self._group)
@@ -252,7 +255,7 @@ class Requests(Intake):
                 start = after
                 if end - start < 5 or buffer[start] != COPY_DATA:
                     break
-                _, length = _unpack_header(buffer, start)
+                length = int32(buffer, start + 1)
                 after = start + 1 + length
                 if after > end or not 4 <= length < self._limits.max_message_bytes:
                     after = start
@@ -281,16 +284,16 @@ class Requests(Intake):
         self._flush()
         if self._buffer[pos] == COPY_FAIL:
             flight.action.attributes["copy_failed"] = "true"
-        hold = Hold.OUTCOME if self._buffer[pos] == COPY_DONE else Hold.REQUEST
+        hold = HOLD_OUTCOME if self._buffer[pos] == COPY_DONE else HOLD_REQUEST
         flight.action.request_bytes += after - pos
         self._commit(after)
         self._run = after
-        self.out.append(Piece(Side.UPSTREAM, self._buffer[pos:after], hold, flight.action))
+        self.out.append(Piece(UPSTREAM, self._buffer[pos:after], hold, flight.action))
         self._talk.copy = None
         return False
 
 
-Requests.handlers = {
+HANDLERS: Final[Handlers] = {
     Q: Requests._query,
     P: Requests._parse,
     B: Requests._bind,

@@ -1,6 +1,5 @@
 """Result rows of a PostgreSQL answer: counted and digested all, kept as text up to the limits."""
 
-from struct import error as StructError
 from typing import Final
 
 from ingest.codecs.base import Action
@@ -8,11 +7,8 @@ from ingest.codecs.postgres_outflow import Outflow
 from ingest.codecs.postgres_parameters import result_formats
 from ingest.codecs.postgres_state import DATA_ROW, Columns, D, E, F, Flight, Q, add_digest
 from ingest.codecs.postgres_types import TEXTUAL, Decode, decoder, render, render_hex
-from ingest.codecs.postgres_wire import HEADER, INT16, INT32, SIGNED32, MalformedError, read_cstring
+from ingest.codecs.postgres_wire import MalformedError, cut, int32, read_cstring, uint16, uint32
 
-_unpack_header = HEADER.unpack_from
-_unpack_size = SIGNED32.unpack_from
-_unpack_count = INT16.unpack_from
 MAX_CACHED_COLUMNS: Final = 64
 MAX_RESULT_SETS: Final = 20
 
@@ -66,7 +62,7 @@ class Rows(Outflow):
         columns = self._columns.get(raw)
         if columns is not None:
             return columns
-        (count,) = _unpack_count(raw)
+        count = uint16(raw, 0)
         place = 2
         names: list[str] = []
         oids: list[int] = []
@@ -75,10 +71,10 @@ class Rows(Outflow):
             for _ in range(count):
                 name, place = read_cstring(raw, place, len(raw))
                 names.append(name.decode(self._talk.encoding, "backslashreplace"))
-                oids.append(INT32.unpack_from(raw, place + 6)[0])
-                formats.append(_unpack_count(raw, place + 16)[0])
+                oids.append(uint32(raw, place + 6))
+                formats.append(uint16(raw, place + 16))
                 place += 18
-        except (MalformedError, StructError):
+        except (MalformedError, IndexError):
             if not self._cut:
                 raise
         columns = Columns(names, tuple(oids), tuple(formats))
@@ -109,7 +105,8 @@ class Rows(Outflow):
                 pos = after
                 if end - pos < 5:
                     break
-                kind, length = _unpack_header(buffer, pos)
+                kind = buffer[pos]
+                length = int32(buffer, pos + 1)
                 after = pos + 1 + length
                 if kind != DATA_ROW or after > end or not 6 <= length < limit:
                     after = pos
@@ -132,7 +129,7 @@ class Rows(Outflow):
             return
         flight.columns = Columns([], (), ())
         if any(formats) and flight.action is not None:  # never described: the types are not known
-            (count,) = _unpack_count(self._buffer, self._pos + 5)
+            count = uint16(self._buffer, self._pos + 5)
             codes = formats * count if len(formats) == 1 else formats
             flight.decoders = [render_hex if code else None for code in codes]
             flight.action.attributes["undecoded_columns"] = "all"
@@ -145,11 +142,11 @@ class Rows(Outflow):
             action.is_truncated = True
             return
         buffer, encoding, decoders = self._buffer, self._talk.encoding, flight.decoders
-        (count,) = _unpack_count(buffer, start)
+        count = uint16(buffer, start)
         start += 2
         row: list[str | None] = []
         for index in range(count):
-            (size,) = _unpack_size(buffer, start)
+            size = int32(buffer, start)
             start += 4
             if size < 0:
                 row.append(None)
@@ -174,8 +171,8 @@ class Rows(Outflow):
         self._pos = after
         if action is None:
             return
-        (size,) = _unpack_size(self._buffer, pos + 5)
-        raw = self._buffer[pos + 9 : after]
+        size = int32(self._buffer, pos + 5)
+        raw = cut(self._buffer, pos + 9, after)
         if len(raw) > self._limits.max_payload_bytes or self._cut:
             action.is_truncated = True
             raw = raw[: self._limits.max_payload_bytes]

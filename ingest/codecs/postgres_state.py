@@ -4,13 +4,24 @@ portals.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ingest.codecs.base import Action
 
-Q, P, B, D, C, E, F, S, H, X = (ord(c) for c in "QPBDCEFSHX")
-COPY_DATA, COPY_DONE, COPY_FAIL = (ord(c) for c in "dcf")
+Q: Final = ord("Q")
+P: Final = ord("P")
+B: Final = ord("B")
+D: Final = ord("D")
+C: Final = ord("C")
+E: Final = ord("E")
+F: Final = ord("F")
+S: Final = ord("S")
+H: Final = ord("H")
+X: Final = ord("X")
+COPY_DATA: Final = ord("d")
+COPY_DONE: Final = ord("c")
+COPY_FAIL: Final = ord("f")
 DATA_ROW: Final = ord("D")
 MAYBE_SYNC: Final = ord("?")  # a Sync sent during a copy: ignored there, answered when the copy has failed before
 
@@ -27,7 +38,7 @@ class Digest(Protocol):
 DigestFactory = Callable[[], Digest]
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(frozen=True)
 class Limits:
     """Bounds of what one session keeps in memory, and of what an action keeps of its answer.
 
@@ -50,8 +61,6 @@ class Limits:
 class Columns:
     """A RowDescription."""
 
-    __slots__ = ("formats", "names", "oids")
-
     def __init__(self, names: list[str], oids: tuple[int, ...], formats: tuple[int, ...]) -> None:
         self.names = names
         self.oids = oids
@@ -70,13 +79,13 @@ class Named:
     oids: tuple[int, ...] = ()
     columns: Columns | None = None
     previous: "Named | None" = None
-    is_closed = False
-    is_confirmed = False
-    is_failed = False
-    is_cut = False  # text or block is not whole
-    is_recorded = False
-    is_started = False
-    is_kept = False
+    is_closed: bool = False
+    is_confirmed: bool = False
+    is_failed: bool = False
+    is_cut: bool = False  # text or block is not whole
+    is_recorded: bool = False
+    is_started: bool = False
+    is_kept: bool = False
 
     def __init__(self, key: bytes, group: int, text: str = "", block: bytes = b"") -> None:
         self.key = key
@@ -178,12 +187,12 @@ class Flight:
     refusal: tuple[str, str] | None = None
     columns: Columns | None = None
     decoders: list[Callable[[bytes], str] | None] | None = None
-    is_keeping = True
-    kept_bytes = 0
+    is_keeping: bool = True
+    kept_bytes: int = 0
     tags: tuple[str, ...] = ()
     results: tuple[tuple[int, list[str]], ...] = ()  # first row and columns of each result set
-    copy = ""
-    is_complete = False
+    copy: str = ""
+    is_complete: bool = False
 
     def __init__(self, kind: int, action: Action | None = None, named: Named | None = None) -> None:
         self.kind = kind
@@ -196,21 +205,21 @@ SYNC_FLIGHT: Final = Flight(S)
 MAYBE_FLIGHT: Final = Flight(MAYBE_SYNC)
 
 
-@dataclass(slots=True)
 class Conversation:
     """State that one half writes and the other reads."""
 
-    limits: Limits
-    new_digest: DigestFactory | None
-    statements: Names
-    portals: Names
-    encoding: str = "utf-8"
-    status: int = ord("I")
-    expected: deque[Flight] = field(default_factory=deque)
-    syncs: int = 0  # of the expected
-    copy: Flight | None = None  # the copy that the agent may feed
-    is_skipping: bool = False  # the upstream is in error until a Sync that has not been sent yet
-    is_terminated: bool = False
+    def __init__(self, limits: Limits, new_digest: DigestFactory | None, *, status: int = ord("I")) -> None:
+        self.limits = limits
+        self.new_digest = new_digest
+        self.statements = Names(limits)
+        self.portals = Names(limits)
+        self.encoding = "utf-8"
+        self.status = status
+        self.expected: deque[Flight] = deque()
+        self.syncs = 0  # of the expected
+        self.copy: Flight | None = None  # the copy that the agent may feed
+        self.is_skipping = False  # the upstream is in error until a Sync that has not been sent yet
+        self.is_terminated = False
 
 
 def add_digest(talk: Conversation, action: Action, data: bytes | memoryview) -> None:

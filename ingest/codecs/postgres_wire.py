@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
 
+from librt.strings import read_i32_be
+
 HEADER: Final = Struct("!BI")  # type, length (which counts itself, not the type)
 INT16: Final = Struct("!H")
 INT32: Final = Struct("!I")
@@ -61,7 +63,7 @@ class MalformedError(ValueError):
     """Bytes of the captured side that are not what the protocol says. Never leaves the codec."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(frozen=True)
 class CancelKey:
     """What a CancelRequest must show. `secret` is 4 bytes in protocol 3.0, up to 256 in 3.2."""
 
@@ -96,6 +98,30 @@ def cancel_request(key: CancelKey) -> bytes:
 
 def backend_key_data(key: CancelKey) -> bytes:
     return message(b"K", INT32.pack(key.process_id) + key.secret)
+
+
+def uint16(data: bytes, at: int) -> int:
+    """The unsigned 16-bit number at a place. IndexError beyond the end."""
+    return data[at] << 8 | data[at + 1]
+
+
+def uint32(data: bytes, at: int) -> int:
+    """The unsigned 32-bit number at a place. IndexError beyond the end."""
+    number: int = read_i32_be(data, at)
+    return number & 0xFFFF_FFFF
+
+
+def int32(data: bytes, at: int) -> int:
+    """The signed 32-bit number at a place. IndexError beyond the end."""
+    return read_i32_be(data, at)
+
+
+def cut(data: bytes, start: int, end: int) -> bytes:
+    """The bytes from `start` to `end`, none when a message is too short for `end` to lie behind `start`.
+
+    Compiled code (mypyc) takes a slice of negative length for an internal error.
+    """
+    return data[start:end] if start < end else b""
 
 
 def read_cstring(data: bytes, start: int, end: int) -> tuple[bytes, int]:

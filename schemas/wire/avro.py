@@ -1,71 +1,90 @@
-"""Avro's binary encoding, spelled out for the hot paths. Source: Avro 1.12 specification, "Binary Encoding"."""
+"""Avro's binary encoding, spelled out for the hot paths. Source: Avro 1.12 specification, "Binary Encoding".
 
-from functools import lru_cache
+Compiled where a C compiler is at hand (deploy/native.py): `i64` and BytesWriter are C integers and a C buffer then.
+"""
+
 from typing import Final
+
+from librt.strings import BytesWriter
+from mypy_extensions import i64
 
 EMPTY: Final = b"\x00"
 """An empty string, byte string, array or map, zero, and null as the first branch of a union."""
 
-_SHORT: Final = [bytes((n,)) for n in range(0x80)] + [bytes((n & 0x7F | 0x80, n >> 7)) for n in range(0x80, 0x4000)]
-"""Every variable-length number of one and two bytes."""
-_MORE: Final = [bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(0x4000)]
-"""The same numbers when more bytes follow."""
+_REST: Final = (1 << 57) - 1
 
 
-def zigzag(value: int) -> bytes:
-    """An Avro int or long."""
-    value = (value << 1) ^ (value >> 63)
-    if value < 0x4000:
-        return _SHORT[value]
-    out = b""
-    while value >= 0x4000:
-        out += _MORE[value & 0x3FFF]
-        value >>= 14
-    return out + _SHORT[value]
+def write_long(out: BytesWriter, value: i64) -> None:
+    """Append an int or long: zigzag, then seven bits a byte, the lowest first."""
+    left: i64 = (value << 1) ^ (value >> 63)
+    while left & ~0x7F != 0:
+        out.append(left & 0x7F | 0x80)
+        left = (left >> 7) & _REST
+    out.append(left)
 
 
-def text(value: str) -> bytes:
-    """An Avro string."""
-    data = value.encode()
-    return zigzag(len(data)) + data
+def write_blob(out: BytesWriter, value: bytes) -> None:
+    """Append bytes."""
+    write_long(out, len(value))
+    out.write(value)
 
 
-word = lru_cache(4096)(text)
-"""An Avro string out of few distinct ones: a kind, a status, the name of an attribute."""
-
-
-def string(value: str) -> bytes:
-    """An Avro string that is often empty, or short and often the same."""
+def write_text(out: BytesWriter, value: str) -> None:
+    """Append a string."""
     if not value:
-        return EMPTY
-    return word(value) if len(value) < 40 else text(value)
+        out.append(0)
+        return
+    data = value.encode()
+    write_long(out, len(data))
+    out.write(data)
+
+
+def write_mapping(out: BytesWriter, value: dict[str, str]) -> None:
+    """Append a map of strings, in one block."""
+    if value:
+        write_long(out, len(value))
+        for key, item in value.items():
+            write_text(out, key)
+            write_text(out, item)
+    out.append(0)
+
+
+def write_strings(out: BytesWriter, values: list[str]) -> None:
+    """Append an array of strings, in one block."""
+    if values:
+        write_long(out, len(values))
+        for value in values:
+            write_text(out, value)
+    out.append(0)
+
+
+def write_nullable_strings(out: BytesWriter, values: list[str | None]) -> None:
+    """Append an array of ["null", "string"], in one block."""
+    if values:
+        write_long(out, len(values))
+        for value in values:
+            if value is None:
+                out.append(0)
+            else:
+                out.append(2)
+                write_text(out, value)
+    out.append(0)
 
 
 def blob(value: bytes) -> bytes:
-    """Avro bytes."""
-    return zigzag(len(value)) + value if value else EMPTY
+    """Bytes on their own."""
+    out = BytesWriter()
+    write_blob(out, value)
+    return out.getvalue()
 
 
-def mapping(value: dict[str, str]) -> bytes:
-    """An Avro map of strings."""
-    if not value:
-        return EMPTY
-    pairs = [word(key) + string(item) for key, item in value.items()]
-    return zigzag(len(pairs)) + b"".join(pairs) + EMPTY
+def text(value: str) -> bytes:
+    """A string on its own."""
+    return blob(value.encode())
 
 
-def strings(values: list[str]) -> bytes:
-    """An Avro array of strings."""
-    return array([string(value) for value in values])
-
-
-def nullable_strings(values: list[str | None]) -> bytes:
-    """An Avro array of ["null", "string"]."""
-    return array([EMPTY if value is None else b"\x02" + text(value) for value in values])
-
-
-def array(items: list[bytes]) -> bytes:
-    """An array of encoded items, in one block."""
-    if not items:
-        return EMPTY
-    return b"".join((zigzag(len(items)), *items, EMPTY))
+def zigzag(value: int) -> bytes:
+    """An int or long on its own."""
+    out = BytesWriter()
+    write_long(out, value)
+    return out.getvalue()

@@ -14,9 +14,7 @@ import logging
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from confluent_kafka import KafkaException, Producer, murmur2
@@ -26,7 +24,7 @@ from schemas.config import Capture
 from schemas.errors import AuditUnavailable
 from schemas.runtime import now_us
 from schemas.wire import framing
-from schemas.wire.batching import BatchBuilder
+from schemas.wire.partition import Flight, Partition
 from schemas.wire.sealing import Sealer
 
 log = logging.getLogger(__name__)
@@ -52,43 +50,6 @@ class Spool(Protocol):
 
     def count(self, partition: int) -> int:
         """How many records of a partition are kept, e.g. by an earlier process."""
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A record handed to Kafka and not yet acknowledged."""
-
-    record: bytes
-    last_ticket: int
-    since: float
-    is_from_spool: bool
-
-
-@dataclass(slots=True)
-class Partition:
-    """Tickets and batches of one partition."""
-
-    number: int
-    appended: int = 0
-    durable: int = 0
-    kept: int = 0
-    is_stalled: bool = False
-    next_seq: int = 0
-    pending: deque[tuple[BatchBuilder, int]] = field(default_factory=deque)
-    pending_bytes: int = 0
-    sealed: deque[tuple[bytes, int]] = field(default_factory=deque)
-    flight: _Flight | None = None
-    spooled_tickets: deque[int] = field(default_factory=deque)
-    urgent: int = 0  # the last ticket that somebody waits for
-    sent: int = 0  # the last ticket in a batch that was sealed
-    is_pump_due: bool = False
-    is_rest_due: bool = False
-    watchers: set[Callable[[], None]] = field(default_factory=set)
-    stall_watchers: set[Callable[[], None]] = field(default_factory=set)
-
-    def watch(self, callback: Callable[[], None]) -> None:
-        """Call once, when durability moves on or the partition stalls."""
-        self.watchers.add(callback)
 
 
 class Publisher:
@@ -155,22 +116,7 @@ class Publisher:
 
         Raises AuditUnavailable when too much waits for the broker.
         """
-        if partition.pending_bytes + len(event) > self._limits.max_pending_bytes:
-            raise AuditUnavailable("too many events wait for the broker")
-        if not partition.pending or partition.pending[-1][0].size + len(event) > self._limits.max_batch_bytes:
-            partition.pending.append((BatchBuilder(), 0))
-        builder, _ = partition.pending[-1]
-        partition.pending_bytes -= builder.size
-        builder.add(session_id, context, event)
-        partition.pending_bytes += builder.size
-        partition.appended += 1
-        partition.pending[-1] = (builder, partition.appended)
-        if is_urgent:
-            partition.urgent = partition.appended
-            self._schedule(partition)
-        else:
-            self._schedule_rest(partition)
-        return partition.appended
+        return partition.append(session_id, context, event, is_urgent)
 
     async def wait(self, partition: Partition, ticket: int, *, accept_spool: bool = False) -> None:
         """Return when the ticket is durable (or kept). Raises AuditUnavailable when the partition stalls first."""
@@ -201,18 +147,13 @@ class Publisher:
 
     # -- sending
 
-    def _schedule(self, partition: Partition) -> None:
-        if not partition.is_pump_due and (partition.flight is None or partition.is_stalled):
-            partition.is_pump_due = True
-            # At the end of this turn of the loop: events of one turn travel together.
-            self._loop.call_soon(self._pump, partition)
-
-    def _schedule_rest(self, partition: Partition) -> None:
-        if (
-            not partition.is_rest_due
-            and not partition.is_pump_due
-            and (partition.flight is None or partition.is_stalled)
-        ):
+    def _schedule(self, partition: Partition, is_urgent: bool = True) -> None:
+        if is_urgent:
+            if not partition.is_pump_due:
+                partition.is_pump_due = True
+                # At the end of this turn of the loop: events of one turn travel together.
+                self._loop.call_soon(self._pump, partition)
+        elif not partition.is_rest_due:
             partition.is_rest_due = True
             self._loop.call_later(RELAXED_S, self._pump_rest, partition)
 
@@ -231,24 +172,22 @@ class Publisher:
         kept = self._spool.first(partition.number) if self._spool else None
         if kept is not None:
             ticket = partition.spooled_tickets[0] if partition.spooled_tickets else 0
-            partition.flight = _Flight(kept, ticket, time.monotonic(), True)
+            partition.flight = Flight(kept, ticket, time.monotonic(), True)
         elif partition.sealed or partition.pending:
             record, ticket = partition.sealed.popleft() if partition.sealed else self._seal_next(partition)
-            partition.flight = _Flight(record, ticket, time.monotonic(), False)
+            partition.flight = Flight(record, ticket, time.monotonic(), False)
         else:
             return
         self._produce(partition, partition.flight)
 
     def _seal_next(self, partition: Partition) -> tuple[bytes, int]:
-        builder, ticket = partition.pending.popleft()
-        partition.pending_bytes -= builder.size
+        builder = partition.take_batch()
         seq = partition.next_seq
         partition.next_seq += 1
-        partition.sent = ticket
         plain = builder.build(self._sealer.proxy_id, self._sealer.epoch, seq)
-        return self._wrap + self._sealer.seal_body(plain, partition.number, seq, now_us()), ticket
+        return self._wrap + self._sealer.seal_body(plain, partition.number, seq, now_us()), builder.last_ticket
 
-    def _produce(self, partition: Partition, flight: _Flight) -> None:
+    def _produce(self, partition: Partition, flight: Flight) -> None:
         generation = self._generation
 
         def delivered(error: Any, _message: Any) -> None:  # in the poll thread
@@ -266,7 +205,7 @@ class Publisher:
         except RuntimeError:  # the loop is closed: nobody waits any more
             self._is_closing = True
 
-    def _acknowledge(self, generation: int, partition: Partition, flight: _Flight, error: Any) -> None:
+    def _acknowledge(self, generation: int, partition: Partition, flight: Flight, error: Any) -> None:
         if generation != self._generation or partition.flight is not flight:
             return
         if error is not None:
@@ -284,10 +223,10 @@ class Publisher:
         if partition.urgent > partition.sent or partition.sealed or flight.is_from_spool:
             self._send_next(partition)
         elif partition.pending:
-            self._schedule_rest(partition)
+            self._schedule(partition, is_urgent=False)
         self._notify(partition)
 
-    def _recover(self, generation: int, partition: Partition, flight: _Flight) -> None:
+    def _recover(self, generation: int, partition: Partition, flight: Flight) -> None:
         """After a failed delivery: a fatal error costs the producer. The re-sent batch may be a second origin."""
         if generation == self._generation:
             self._generation += 1
@@ -297,7 +236,7 @@ class Publisher:
                     self._produce(other, other.flight)
         self._resend(partition, flight)
 
-    def _resend(self, partition: Partition, flight: _Flight) -> None:
+    def _resend(self, partition: Partition, flight: Flight) -> None:
         if partition.flight is flight:
             self._produce(partition, flight)
 
@@ -327,7 +266,7 @@ class Publisher:
         for watcher in list(partition.stall_watchers):
             watcher()
 
-    def _keep_flight(self, partition: Partition, flight: _Flight, spool: Spool) -> None:
+    def _keep_flight(self, partition: Partition, flight: Flight, spool: Spool) -> None:
         if flight.is_from_spool:
             return
         try:
@@ -367,7 +306,10 @@ class Publisher:
     async def _grow(self) -> None:
         count = await asyncio.to_thread(self._count_partitions)
         while len(self._partitions) < count:
-            self._partitions.append(Partition(len(self._partitions)))
+            limits = self._limits
+            self._partitions.append(
+                Partition(len(self._partitions), self._schedule, limits.max_batch_bytes, limits.max_pending_bytes)
+            )
 
     async def _grow_quietly(self) -> None:
         try:

@@ -18,7 +18,7 @@ def place(tmp_path: Path) -> Place:
 
 def test_every_check_says_something(place: Place) -> None:
     checks = {finding.check for finding in check_all(place)}
-    assert checks == {"python", "java", "mvn", "disk", "clock", "home", "ports"}
+    assert checks == {"python", "native", "java", "mvn", "disk", "clock", "home", "ports"}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.outbox import Outbox
+from ingest.outbox import MAX_JOINED_BYTES, Outbox
 
 
 class Log:
@@ -29,13 +29,26 @@ class Log:
 
 def make(log: Log) -> tuple[Outbox, list[bytes]]:
     sent: list[bytes] = []
-    return Outbox(log, lambda data: sent.append(bytes(data)), lambda: None), sent  # type: ignore[arg-type]
+    return Outbox(log, lambda data: sent.append(bytes(data)), lambda: None), sent
 
 
-def test_a_released_piece_leaves_at_once() -> None:
+def test_released_pieces_leave_together() -> None:
     outbox, sent = make(Log())
     outbox.push(b"a", 0)
-    assert sent == [b"a"] and outbox.is_empty
+    outbox.push(b"b", 0)
+    assert sent == [] and outbox.is_empty
+    outbox.flush()
+    outbox.flush()
+    assert sent == [b"ab"]
+
+
+def test_large_pieces_are_not_copied_to_be_joined() -> None:
+    outbox, sent = make(Log())
+    large = bytes(MAX_JOINED_BYTES)
+    for data in (b"a", large, b"b"):
+        outbox.push(data, 0)
+    outbox.flush()
+    assert sent == [b"a", large, b"b"]
 
 
 def test_a_piece_without_a_ticket_stays_behind_those_before_it() -> None:
@@ -45,16 +58,17 @@ def test_a_piece_without_a_ticket_stays_behind_those_before_it() -> None:
     outbox.push(b"b", 0)
     assert sent == [] and outbox.held_bytes == 2
     log.move(1)
-    assert sent == [b"a", b"b"] and outbox.held_bytes == 0
+    assert sent == [b"ab"] and outbox.held_bytes == 0
 
 
 def test_discarded_pieces_never_leave() -> None:
     log = Log()
     outbox, sent = make(log)
+    outbox.push(b"free", 0)
     outbox.push(b"abc", 1)
     assert outbox.discard() == 3
     log.move(1)
-    assert sent == []
+    assert sent == [b"free"]
 
 
 @given(st.lists(st.integers(0, 5), max_size=20), st.lists(st.integers(0, 5), max_size=6))
@@ -63,9 +77,11 @@ def test_order_and_release_hold_for_any_acks(tickets: list[int], acks: list[int]
     outbox, sent = make(log)
     for number, ticket in enumerate(tickets):
         outbox.push(bytes([number]), ticket)
+    outbox.flush()
     for ack in sorted(acks):
         log.move(ack)
-        assert sent == [bytes([n]) for n in range(len(sent))]
-        assert all(ticket <= ack for ticket in tickets[: len(sent)])
-        assert len(sent) == len(tickets) or tickets[len(sent)] > ack
+        count = sum(map(len, sent))
+        assert b"".join(sent) == bytes(range(count))
+        assert all(ticket <= ack for ticket in tickets[:count])
+        assert count == len(tickets) or tickets[count] > ack
         assert len(log.callbacks) <= 1

@@ -262,7 +262,8 @@ def test_a_large_copy_passes_in_bounded_memory(
     proxy: Proxy, login: Login, postgres_server: Postgres, gigabytes: float
 ) -> None:
     """Bound: 160 MiB above the idle process, whatever the size; the digest is that of every byte of COPY data."""
-    port = register(proxy, postgres_server, "large")
+    name = f"large-{gigabytes}"
+    port = register(proxy, postgres_server, name)
     process = psutil.Process(proxy.process.pid)
     line = b"x" * 1023 + b"\n"
     count = int(gigabytes * (1 << 20))
@@ -287,6 +288,6 @@ def test_a_large_copy_passes_in_bounded_memory(
         assert size == count * 1024
         connection.execute("DROP TABLE big")
     assert peak - idle < 160 << 20
-    (trail,) = wait_for_trails(proxy.home, "large", 1, timeout_s=60)
+    (trail,) = wait_for_trails(proxy.home, name, 1, timeout_s=60)
     copy_in, copy_out = (event for event in trail.of("action.completed") if "copy_format" in event.attributes)
     assert copy_in.payload_digest == copy_out.payload_digest == expected.digest()

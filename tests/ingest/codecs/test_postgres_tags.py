@@ -3,13 +3,13 @@
 import pytest
 
 from ingest.codecs.base import Action
-from ingest.codecs.postgres_state import Conversation, Flight, Limits, Named, Names, Q
+from ingest.codecs.postgres_state import Conversation, Flight, Limits, Named, Q
 from ingest.codecs.postgres_tags import note_tag
 
 
 def make(statement: str = "…") -> tuple[Conversation, Flight]:
     limits = Limits(max_tags=2)
-    talk = Conversation(limits, None, Names(limits), Names(limits))
+    talk = Conversation(limits, None)
     for name in (b"Sone", b"STwo"):
         named = Named(name, 0, "text")
         talk.statements.define(named)

@@ -17,7 +17,8 @@ PROCESSES = sorted(
     path.relative_to(ROOT)
     for package in ("ingest", "processors", "sinks", "deploy")
     for path in (ROOT / package).rglob("*.py")
-    if '__name__ == "__main__"' in path.read_text("utf-8") and path.name != "jars.py"  # a download, run by hand
+    if '__name__ == "__main__"' in path.read_text("utf-8")
+    and path.name not in ("jars.py", "native.py")  # run by set-up
 )
 
 
