@@ -1,4 +1,4 @@
-"""Appending to a partition: tickets rise, batches have a size, memory has a bound, and who must be told is told once."""
+"""Appending to a partition: tickets rise, batches have a size, memory has a bound, and a batch is due once."""
 
 import pytest
 
