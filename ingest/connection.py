@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from ingest.gate import Gate
 from ingest.leg import Leg
@@ -56,9 +57,10 @@ class Service:
 async def connect_upstream(upstream: Upstream, timeout_s: float) -> Leg:
     """A plain leg to the upstream. Raises Unreachable."""
     loop = asyncio.get_running_loop()
+    leg = Leg()
     try:
         async with asyncio.timeout(timeout_s):
-            _, leg = await loop.create_connection(Leg, upstream.host, upstream.port)
+            await loop.create_connection(lambda: cast(asyncio.Protocol, leg), upstream.host, upstream.port)
     except (OSError, TimeoutError) as error:
         reason = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or type(error).__name__
         raise Unreachable(f"{upstream.host}:{upstream.port}: {reason}") from None

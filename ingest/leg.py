@@ -31,8 +31,8 @@ class LegUser(Protocol):
         """The transport takes bytes again after `is_congested`."""
 
 
-class Leg(asyncio.Protocol):
-    """A TCP connection of the proxy, to an agent or to an upstream."""
+class Leg:
+    """A TCP connection of the proxy, to an agent or to an upstream. Has the methods of an asyncio.Protocol."""
 
     def __init__(self, on_connect: Callable[["Leg"], None] | None = None) -> None:
         self._on_connect = on_connect
@@ -183,7 +183,7 @@ class Leg(asyncio.Protocol):
             raise ConnectionError("not connected")
         upgraded = await asyncio.get_running_loop().start_tls(
             transport,
-            self,
+            cast(asyncio.Protocol, self),
             context,
             server_side=server_side,
             server_hostname=server_name,

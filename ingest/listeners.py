@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from ingest.connection import Service, listener_tls
 from ingest.gate import Gate
@@ -93,7 +93,9 @@ class Listeners:
 
         try:
             loop = asyncio.get_running_loop()
-            server = await loop.create_server(lambda: Leg(accept), self._bind, resource.listen, backlog=1024)
+            server = await loop.create_server(
+                lambda: cast(asyncio.Protocol, Leg(accept)), self._bind, resource.listen, backlog=1024
+            )
         except OSError as error:
             log.error("resource %s: port %d: %s", resource.name, resource.listen, error.strerror)
             return

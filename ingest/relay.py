@@ -29,14 +29,14 @@ from ingest.codecs.base import (
     Side,
     Step,
 )
-from ingest.gate import Gate, Ruling
+from ingest.gate import Gate, Ruling, SessionGate
 from ingest.leg import Leg
 from ingest.outbox import HIGH_BYTES, LOW_BYTES, Outbox
 from ingest.session import MAX_TEXT, Session
 from ingest.stream import Stream, StreamRecorder
+from schemas.clock import now_us
 from schemas.errors import AuditUnavailable
 from schemas.events import EventKind
-from schemas.runtime import now_us
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Relay:
         self, session: Session, gate: Gate, codec: Codec, agent: Leg, upstream: Leg, fatal: Callable[[str, str], bytes]
     ) -> None:
         self.session = session
-        self._gate = gate
+        self._gate = SessionGate(gate, session)
         self._codec = codec
         self._legs = {AGENT: agent, UPSTREAM: upstream}
         self._agent = agent
@@ -225,7 +225,7 @@ class Relay:
             self.session.refused_count += 1
             self._codec.refuse(action, AUDIT_LOST, "Custody: the audit log does not answer; not executed")
             return
-        ruling = self._gate.rule(self.session, action.statement, is_whole=not action.is_truncated)
+        ruling = self._gate.rule(action.statement, not action.is_truncated)
         live = self._record_request(action, ruling)
         action.token = live
         if ruling.is_refused:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Final
 
 from masking.tokens import Digest, DigestKey
+from schemas.clock import now_us
 from schemas.errors import AuditUnavailable
 from schemas.events import Blob, EventKind, Masked, SessionContext
 from schemas.resources import Resource
-from schemas.runtime import now_us
 from schemas.wire.batching import NO_ATTRIBUTES, NO_TEXTS, NO_VALUES, encode_context, encode_fields
 from schemas.wire.partition import Partition
 from schemas.wire.publisher import Publisher

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
+from schemas.clock import now_us as now_us
 from schemas.errors import ConfigError
 
 ENV_HOME = "CUSTODY_HOME"
-
-
-def now_us() -> int:
-    """Wall clock, µs since the epoch, UTC."""
-    return time.time_ns() // 1000
 
 
 def find_home() -> Path:

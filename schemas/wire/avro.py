@@ -6,7 +6,7 @@ Compiled where a C compiler is at hand (deploy/native.py): `i64` and BytesWriter
 from typing import Final
 
 from librt.strings import BytesWriter
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 EMPTY: Final = b"\x00"
 """An empty string, byte string, array or map, zero, and null as the first branch of a union."""
@@ -18,9 +18,9 @@ def write_long(out: BytesWriter, value: i64) -> None:
     """Append an int or long: zigzag, then seven bits a byte, the lowest first."""
     left: i64 = (value << 1) ^ (value >> 63)
     while left & ~0x7F != 0:
-        out.append(left & 0x7F | 0x80)
+        out.append(u8(left & 0x7F | 0x80))
         left = (left >> 7) & _REST
-    out.append(left)
+    out.append(u8(left))
 
 
 def write_blob(out: BytesWriter, value: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import fastavro
 from fastavro.schema import parse_schema
 from librt.strings import BytesWriter
+from mypy_extensions import u8
 
 from schemas.events import Event, Masked, SessionContext, Verdict
 from schemas.wire import framing
@@ -119,7 +120,7 @@ def encode_fields(
     write_nullable_strings(out, parameters)
     write_text(out, operation)
     write_strings(out, objects)
-    out.append(_VERDICTS[verdict])
+    out.append(u8(_VERDICTS[verdict]))
     write_text(out, status)
     write_text(out, error)
     write_long(out, rows)
