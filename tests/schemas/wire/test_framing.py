@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from schemas import events
 from schemas.errors import RecordError
 from schemas.events import Control, EventBatch
 from schemas.wire import framing
@@ -78,3 +79,10 @@ def test_hostile_bytes_end_in_a_record_error(noise: bytes, data: bytes) -> None:
             framing.decode(hostile)
         except RecordError:
             continue
+
+
+@pytest.mark.parametrize("redrives", [None, events.Origin("log", 3, 1 << 40)])
+def test_a_header_is_encoded_as_the_schema_says(redrives: events.Origin | None) -> None:
+    header = events.SealedHeader("proxy-tcp", "ab" * 16, 7, 1 << 33, 1_790_000_000_000_000, "k", bytes(80), redrives)
+    body = framing.encode_body("SealedBatch", framing.to_avro(events.SealedBatch(header, b"c", b"s")))
+    assert body == framing.encode_header(header) + b"\x02c\x02s"
