@@ -4,7 +4,7 @@ Works on a batch's decoded Avro fields, in place. Who acted (principal, agent, d
 by Custody's own credentials and stays; so do ids and numbers. Pure.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,13 +15,13 @@ from masking.engine import Masker
 from masking.model import Finding, MaskedText, summarize
 from masking.payload import mask_payload
 from masking.structured import mask_headers, mask_json, mask_rows
+from processors.walk import STRUCTURED
 
 # A refused login's credential id is whatever somebody claimed.
 CONTEXT_TEXTS: Final = ("run_id", "client", "tls", "upstream", "credential_id")
 EVENT_TEXTS: Final = ("statement", "fingerprint", "status", "error", "operation")
 EVENT_MAPS: Final = ("attributes", "links")
 EVENT_LISTS: Final = ("parameters", "objects")
-STRUCTURED: Final = ("rows", "json", "text")
 _EDGE: Final = b"\0"  # what the prefilter takes for the end of a text
 _COOKIES: Final = frozenset({"cookie", "set-cookie"})
 
@@ -53,7 +53,7 @@ class Redactor:
             _collect_event(event, texts, keys)
         payloads = self._suspects([event for event in events if event["payload"]])
         hits = self._hits(texts)
-        named = frozenset(key for key in keys if _is_telling(key) or key in hits)
+        named = frozenset(key for key in keys if is_telling(key) or key in hits)
         if not (hits or named or payloads):
             return None
         return self._apply(batch, hits, named, payloads)
@@ -61,6 +61,28 @@ class Redactor:
     def mask_text(self, text: str) -> str:
         """One text, e.g. a claim of somebody unknown."""
         return self._masker.mask_text(text).text
+
+    def find_candidates(self, contents: Sequence[bytes]) -> list[int]:
+        """Which of the texts may have to change by what they hold, rising. A name beside them may tell more."""
+        return self._masker.find_candidates(contents)
+
+    def find_tables(self, contents: Sequence[bytes]) -> list[int]:
+        """Which of the `rows` payloads may have to change, rising: their values are looked at one by one."""
+        kept: set[int] = set()
+        texts: list[str] = []
+        owners: list[int] = []
+        for index, content in enumerate(contents):
+            table = _parse_rows(content)
+            if table is None or any(map(names.label_of, table[0])):
+                kept.add(index)
+                continue
+            values = [*table[0], *(value for row in table[1] for value in row if value)]
+            texts += values
+            owners += [index] * len(values)
+        kept.update(
+            owner for owner, found in zip(owners, self._masker.mask_batch(texts), strict=True) if found is not None
+        )
+        return sorted(kept)
 
     def _hits(self, texts: set[str]) -> Hits:
         listed = list(texts)
@@ -126,7 +148,7 @@ class Redactor:
             return values
         masked: dict[str, str] = {}
         for key, value in values.items():
-            if key in named and _is_telling(key):
+            if key in named and is_telling(key):
                 value = self._mask_named(key, value, f"{place}.{key}", findings)
             masked[_swap(key, hits, place, findings)] = _swap(value, hits, f"{place}.{key}", findings)
         return masked
@@ -244,7 +266,8 @@ def _last_name(key: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _is_telling(key: str) -> bool:
+def is_telling(key: str) -> bool:
+    """Whether a key of attributes or links says that its value is secret."""
     last = _last_name(key)
     return last.lower() in _COOKIES or names.label_of(last) is not None
 
