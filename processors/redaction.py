@@ -23,7 +23,10 @@ EVENT_TEXTS: Final = ("statement", "fingerprint", "status", "error", "operation"
 EVENT_MAPS: Final = ("attributes", "links")
 EVENT_LISTS: Final = ("parameters", "objects")
 _EDGE: Final = b"\0"  # what the prefilter takes for the end of a text
+_TEXT_KINDS: Final = {str, type(None)}
 _COOKIES: Final = frozenset({"cookie", "set-cookie"})
+
+MAX_NAMES: Final = 4096
 
 Hits = Mapping[str, MaskedText]
 
@@ -33,6 +36,7 @@ class Redactor:
 
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
+        self._clean_names: set[str] = set()
 
     @property
     def rule_version(self) -> str:
@@ -72,11 +76,11 @@ class Redactor:
         texts: list[str] = []
         owners: list[int] = []
         for index, content in enumerate(contents):
-            table = _parse_rows(content)
-            if table is None or any(map(names.label_of, table[0])):
+            table = _parse_table(content)
+            if table is None or any(map(names.label_of, table[0])) or any(self._mask_names(table[0])):
                 kept.add(index)
                 continue
-            values = [*table[0], *(value for row in table[1] for value in row if value)]
+            values = [value for row in _as_cells(table[1]) for value in row if value]
             texts += values
             owners += [index] * len(values)
         kept.update(
@@ -173,7 +177,7 @@ class Redactor:
 
     def _masked_content(self, content: bytes, kind: str) -> tuple[str | None, Iterable[Finding]]:
         if kind == "rows" and (table := _parse_rows(content)) is not None:
-            columns, found = self._mask_names(table[0])
+            columns, found = self._mask_columns(table[0])
             rows, findings = mask_rows(self._masker, table[0], table[1])
             return orjson.dumps({"columns": columns, "rows": rows}).decode(), (*found, *findings)
         if kind == "rows":  # cut off, or not what its type says
@@ -182,15 +186,24 @@ class Redactor:
         outcome = mask_payload(self._masker, content, "", kind)
         return outcome.text, outcome.findings
 
-    def _mask_names(self, columns: list[str]) -> tuple[list[str], list[Finding]]:
+    def _mask_columns(self, columns: list[str]) -> tuple[list[str], list[Finding]]:
         """Names of result columns: an agent chooses them."""
         findings: list[Finding] = []
-        masked = [
-            outcome or MaskedText(name) for name, outcome in zip(columns, self._masker.mask_batch(columns), strict=True)
-        ]
+        masked = [outcome or MaskedText(name) for name, outcome in zip(columns, self._mask_names(columns), strict=True)]
         for outcome in masked:
             findings.extend(_placed(outcome.findings, "columns"))
         return [outcome.text for outcome in masked], findings
+
+    def _mask_names(self, texts: list[str]) -> list[MaskedText | None]:
+        """Names of columns and places: mostly the same few. Those without a hit are remembered, bounded."""
+        known = self._clean_names
+        if known.issuperset(texts):
+            return [None] * len(texts)
+        outcomes = self._masker.mask_batch(texts)
+        if len(known) >= MAX_NAMES:
+            known.clear()
+        known.update(text for text, found in zip(texts, outcomes, strict=True) if found is None and len(text) < 256)
+        return outcomes
 
     def _entries(self, findings: Iterable[Finding]) -> list[dict[str, Any]]:
         """Findings by place. A place may be named by the agent, too: a column, a key, a header."""
@@ -199,8 +212,7 @@ class Redactor:
             by_place.setdefault(finding.place, []).append(finding)
         places = list(by_place)
         shown = [
-            outcome.text if outcome else place
-            for place, outcome in zip(places, self._masker.mask_batch(places), strict=True)
+            outcome.text if outcome else place for place, outcome in zip(places, self._mask_names(places), strict=True)
         ]
         return [
             {"label": label, "count": count, "token": token, "place": place}
@@ -273,7 +285,13 @@ def is_telling(key: str) -> bool:
 
 
 def _parse_rows(content: bytes) -> tuple[list[str], list[list[str | None]]] | None:
-    """Columns and rows of a `rows` payload; None when it is anything else."""
+    """Columns and rows of a `rows` payload, values as text; None when it is anything else."""
+    table = _parse_table(content)
+    return (table[0], list(_as_cells(table[1]))) if table else None
+
+
+def _parse_table(content: bytes) -> tuple[list[str], list[list[Any]]] | None:
+    """Columns and rows of a `rows` payload as they are; None when it is anything else."""
     try:
         table = orjson.loads(content)
         columns, rows = table["columns"], table["rows"]
@@ -283,7 +301,14 @@ def _parse_rows(content: bytes) -> tuple[list[str], list[list[str | None]]] | No
         return None
     if not all(isinstance(column, str) for column in columns) or not all(isinstance(row, list) for row in rows):
         return None
-    return columns, [[_cell(value) for value in row] for row in rows]
+    return columns, rows
+
+
+def _as_cells(rows: list[list[Any]]) -> Iterator[list[str | None]]:
+    """Values as text."""
+    for row in rows:
+        kinds = set(map(type, row))
+        yield row if kinds <= _TEXT_KINDS else [_cell(value) for value in row]
 
 
 def _cell(value: Any) -> str | None:
