@@ -3,13 +3,12 @@
 Keys come from a `KeyRing`. What is refused for good raises Refused; what may pass later raises KeyMissing.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from processors.pieces import read_batch
+from processors.pieces import Lexicon, Pieces, take_apart
 from schemas.errors import ForgedError, RecordError, SealError
 from schemas.events import SealedBatch, SealedHeader
 from schemas.wire import framing, sealing
@@ -39,16 +38,15 @@ class KeyRing(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Opened:
-    """An authentic, opened batch. `tail` is where its sessions start in `plain`, None when it was built unusually.
-
-    `positions` says where its events stand in `plain`, see pieces.py.
-    """
+    """An authentic, opened batch. `pieces` is None when it was built unusually, and has to be read whole."""
 
     header: SealedHeader
     plain: bytes
-    fields: dict[str, Any]
-    tail: int | None
-    positions: Sequence[int] = ()
+    pieces: Pieces | None
+
+    def read(self) -> dict[str, Any]:
+        """All fields. Raises RecordError."""
+        return framing.decode_body("EventBatch", self.plain)
 
 
 def decode_sealed(value: bytes) -> SealedBatch:
@@ -78,21 +76,23 @@ def verify_sealed(sealed: SealedBatch, partition: int, keys: KeyRing) -> None:
         raise Refused("misplaced", f"it was sealed for partition {header.partition}", header)
 
 
-def open_sealed(sealed: SealedBatch, unsealer: sealing.Unsealer) -> Opened:
+def open_sealed(sealed: SealedBatch, unsealer: sealing.Unsealer, lexicon: Lexicon) -> Opened:
     """The batch of a verified record. Raises KeyMissing (wait) or Refused."""
     header = sealed.header
     try:
         plain = unsealer.unseal(sealed)
-        fields, positions = read_batch(plain)
+        start = head_of(header)
+        pieces = take_apart(plain, len(start), lexicon) if plain.startswith(start) and header.batch_seq >= 0 else None
+        opened = Opened(header, plain, pieces)
+        if pieces is None:
+            _check_inside(opened.read(), header)
     except RecordError as error:
         raise Refused("undecodable", str(error), header) from None
     except SealError as error:
         if error.is_retryable:
             raise
         raise Refused("unopenable", str(error), header) from None
-    _check_inside(fields, header)
-    start = head_of(header)
-    return Opened(header, plain, fields, len(start) if plain.startswith(start) else None, positions)
+    return opened
 
 
 def head_of(header: SealedHeader) -> bytes:

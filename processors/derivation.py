@@ -2,11 +2,17 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from processors.admission import MAX_CLAIM_CHARS, Opened, Refused
-from processors.pieces import write_batch
+from processors.facts_of import encode_fact, facts_of
+from processors.pieces import Lexicon, Pieces, put_together, read_context
 from processors.redaction import Redactor
+from processors.retention.calendar import DAY_US, Slice, day_of
+from processors.retention.slices import slices_of
+from processors.screening import redact_pieces
+from schemas.errors import RecordError
 from schemas.events import DeadLetter, Event, EventBatch, EventKind, Origin, SessionContext, SessionEvent
 from schemas.topics import MAX_RECORD_BYTES
 from schemas.wire import framing
@@ -20,25 +26,65 @@ DEAD: Final = frozenset({"undecodable", "forged", "misplaced", "unopenable", "to
 _FRAMINGS: Final = tuple(framing.prefix_of(record) for record in framing.CURRENT)
 
 
-def derive(opened: Opened, origin: Origin, redactor: Redactor, notes: list[Mapping[str, str]], at: int) -> bytes:
-    """The framed derived batch. `notes` are gaps found on the way; each becomes an `audit.gap` after the events.
+@dataclass(slots=True, frozen=True)
+class Derived:
+    """A framed derived batch, and what its headers say: slices, and facts by agent (see facts_of.py)."""
 
-    Raises Refused when it does not fit a Kafka record.
+    value: bytes
+    slices: set[Slice]
+    facts: dict[str, list[bytes]]
+
+
+def derive(
+    opened: Opened, origin: Origin, redactor: Redactor, lexicon: Lexicon, notes: list[Mapping[str, str]], at: int
+) -> Derived:
+    """The derived batch. `notes` are gaps found on the way; each becomes an `audit.gap` after the events.
+
+    Raises Refused when its texts are none, or when it does not fit a Kafka record.
     """
-    fields = opened.fields
-    changed = redactor.redact_events(fields)
-    if changed is not None or notes or opened.tail is None:
-        fields["origin"] = vars(origin)
-        fields["rule_version"] = redactor.rule_version
-        _append_notes(fields, origin, notes, at)
-        derived = framing.prefix_of("EventBatch") + write_batch(fields, changed or (), opened.plain, opened.positions)
-    else:
-        # Nothing was masked: the events' bytes go on as they are, behind a new head.
-        head = _head(opened, origin, redactor.rule_version)
-        derived = b"".join((framing.prefix_of("EventBatch"), head, opened.plain[opened.tail :]))
-    if len(derived) > MAX_DERIVED_BYTES:
-        raise Refused("too_large", f"its masked batch has {len(derived)} bytes", opened.header)
+    try:
+        if opened.pieces is None or notes:
+            derived = _derive_whole(opened, origin, redactor, notes, at)
+        else:
+            derived = _derive_pieces(opened, opened.pieces, origin, redactor, lexicon)
+    except RecordError as error:
+        raise Refused("undecodable", str(error), opened.header) from None
+    if len(derived.value) > MAX_DERIVED_BYTES:
+        raise Refused("too_large", f"its masked batch has {len(derived.value)} bytes", opened.header)
     return derived
+
+
+def _derive_pieces(opened: Opened, pieces: Pieces, origin: Origin, redactor: Redactor, lexicon: Lexicon) -> Derived:
+    """What masking does not change goes on byte for byte."""
+    changes = redact_pieces(pieces, redactor, lexicon)
+    head = framing.prefix_of("EventBatch") + _head(opened, origin, redactor.rule_version)
+    if changes:
+        value = put_together(pieces, head, changes.contexts, changes.events)
+    else:
+        value = head + pieces.plain[pieces.tail :]
+    known, walked = pieces.known, pieces.walked
+    slices = {Slice(known[session].retention_class, day_of(day * DAY_US)) for session, day in walked.days}
+    facts: dict[str, list[bytes]] = {}
+    for owner, fact in zip(walked.fact_owners, walked.facts, strict=True):
+        session = walked.sessions[owner]
+        if owner in changes.events:
+            context = read_context(pieces.contexts[session])
+            fact = encode_fact(owner, context, changes.events[owner]["event"])
+        facts.setdefault(known[session].agent, []).append(fact)
+    return Derived(value, slices, facts)
+
+
+def _derive_whole(
+    opened: Opened, origin: Origin, redactor: Redactor, notes: list[Mapping[str, str]], at: int
+) -> Derived:
+    """Every field read and written again."""
+    fields = opened.read()
+    redactor.redact(fields)
+    fields["origin"] = vars(origin)
+    fields["rule_version"] = redactor.rule_version
+    _append_notes(fields, origin, notes, at)
+    value = framing.prefix_of("EventBatch") + framing.encode_body("EventBatch", fields)
+    return Derived(value, slices_of(fields), facts_of(fields))
 
 
 def derive_gap(refused: Refused, origin: Origin, redactor: Redactor, notes: list[Mapping[str, str]], at: int) -> bytes:

@@ -9,12 +9,15 @@ from typing import Any, ClassVar
 
 from confluent_kafka import Consumer
 
+from processors.app import StageApp
 from processors.detection.engine import Engine
+from processors.fact_batch import FactReader
 from processors.origins import Absorbed
 from processors.stage import Partition, Stage
 from schemas import topics
-from schemas.errors import RecordError
-from schemas.events import Detection, FactBatch, Progress
+from schemas.config import Settings
+from schemas.events import Detection, Progress
+from schemas.runtime import Home
 from schemas.wire import framing, kafka
 
 
@@ -35,6 +38,10 @@ class DetectStage(Stage):
     component: ClassVar[str] = "detect"
     source: ClassVar[str] = topics.FACTS
     _detections_id: str = ""
+
+    def __init__(self, settings: Settings, home: Home, app: StageApp) -> None:
+        super().__init__(settings, home, app)
+        self._reader = FactReader()
 
     def restore_partition(self, number: int, saved: Progress | None) -> Partition:
         part = self.resumed(number, saved)
@@ -69,9 +76,7 @@ class DetectStage(Stage):
         }
 
     async def absorb(self, part: Partition, message: Any) -> None:
-        batch = framing.decode(message.value or b"")
-        if not isinstance(batch, FactBatch):
-            raise RecordError(f"a {type(batch).__name__} on the facts topic")
+        batch = self._reader.read(message.value or b"")
         state: DetectState = part.state
         if not state.absorbed.take(vars(batch.origin), batch.index):
             return

@@ -1,52 +1,54 @@
 """What detection needs to know of each event, without its content. Pure."""
 
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from schemas.events import EventKind, Verdict
-from schemas.wire import framing
+import fastavro
+from fastavro.schema import parse_schema
 
-FACT_KINDS: Final = frozenset(
-    {
-        EventKind.SESSION_OPENED.value,
-        EventKind.SESSION_CLOSED.value,
-        EventKind.ACTION_DECIDED.value,
-        EventKind.ACTION_COMPLETED.value,
-        EventKind.FILE_ACCESSED.value,
-        EventKind.APPROVAL_REQUESTED.value,
-        EventKind.APPROVAL_DECIDED.value,
-        EventKind.AUDIT_GAP.value,
-    }
+from processors.walk import FACT_KINDS, is_failed_status
+from schemas.events import Verdict
+from schemas.wire import avro, framing
+
+_DOCUMENT: Final = framing.load_avsc("FactBatch")
+_FACT: Final = parse_schema(
+    next(item for item in _DOCUMENT["fields"] if item["name"] == "facts")["type"]["items"]
+    | {"namespace": "custody.v1.fact"}
 )
-"""Events that say what came of something; requests and pieces of data do not."""
 
 
 def is_failure(event: Mapping[str, Any]) -> bool:
     """Whether an event says that something was refused or failed: verdict, error text, SQLSTATE or HTTP status."""
     if event["verdict"] == Verdict.DENY or event["error"]:
         return True
-    status: str = event["status"]
-    if len(status) == 5:
-        return status[:2] not in ("00", "01", "02")
-    return len(status) == 3 and status.isdigit() and status >= "400"
+    return is_failed_status(event["status"])
 
 
-def facts_of(batch: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The facts of a sessions batch (decoded fields), by agent."""
-    offset: int = batch["origin"]["offset"]
+def facts_of(batch: Mapping[str, Any]) -> dict[str, list[bytes]]:
+    """The encoded facts of a batch's decoded fields, by agent, without the offset that each begins with."""
     sessions = batch["sessions"]
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[bytes]] = {}
     for position, item in enumerate(batch["events"]):
-        event = item["event"]
-        if event["kind"] in FACT_KINDS:
+        if item["event"]["kind"] in FACT_KINDS:
             context = sessions[item["session"]]
-            found.setdefault(context["agent"], []).append(_fact(offset, position, context, event))
+            found.setdefault(context["agent"], []).append(encode_fact(position, context, item["event"]))
     return found
 
 
-def _fact(offset: int, position: int, context: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
+def encode_fact(position: int, context: Mapping[str, Any], event: Mapping[str, Any]) -> bytes:
+    """One event's fact, as `walk_events` makes it out of the event's bytes: a Fact without its offset."""
+    buffer = io.BytesIO()
+    fastavro.schemaless_writer(buffer, _FACT, _fact(position, context, event))
+    return buffer.getvalue()[len(_NO_OFFSET) :]
+
+
+_NO_OFFSET: Final = avro.zigzag(0)
+
+
+def _fact(position: int, context: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "offset": offset,
+        "offset": 0,
         "position": position,
         "session_id": context["session_id"],
         "seq": event["seq"],
@@ -66,7 +68,17 @@ def _fact(offset: int, position: int, context: Mapping[str, Any], event: Mapping
     }
 
 
-def encode_facts(origin: Mapping[str, Any], index: int, count: int, facts: list[dict[str, Any]]) -> bytes:
+def encode_facts(origin: Mapping[str, Any], index: int, count: int, facts: Sequence[bytes]) -> bytes:
     """A framed FactBatch."""
-    body = {"origin": origin, "index": index, "count": count, "facts": facts}
-    return framing.prefix_of("FactBatch") + framing.encode_body("FactBatch", body)
+    offset = avro.zigzag(origin["offset"])
+    return b"".join(
+        (
+            framing.prefix_of("FactBatch"),
+            avro.text(origin["log_id"]),
+            avro.zigzag(origin["partition"]),
+            offset,
+            avro.zigzag(index),
+            avro.zigzag(count),
+            avro.array([offset + fact for fact in facts]),
+        )
+    )

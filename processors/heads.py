@@ -6,15 +6,16 @@ which facts it gives; reading those costs a hundredth of decoding the batch agai
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final
 
 import fastavro
 from fastavro.schema import parse_schema
 
 from processors.facts_of import encode_facts, facts_of
+from processors.retention.calendar import Slice
 from processors.retention.slices import HEADER as SLICES
-from processors.retention.slices import slices_of, to_header
+from processors.retention.slices import to_header
 from schemas.errors import RecordError
 from schemas.events import Origin
 from schemas.wire import framing
@@ -50,14 +51,15 @@ def read_head(value: bytes) -> dict[str, Any]:
     return head
 
 
-def headers_of(batch: Mapping[str, Any], origin: Origin, room: int) -> list[tuple[str, bytes]] | None:
-    """The headers of a derived batch's fields; none when they do not fit into `room` bytes."""
+def headers_of(
+    slices: Set[Slice], facts: Mapping[str, Sequence[bytes]], origin: Origin, room: int
+) -> list[tuple[str, bytes]] | None:
+    """The headers of a derived batch, `facts` by agent (facts_of.py); none when they do not fit into `room` bytes."""
     where = vars(origin)
-    found = facts_of({**batch, "origin": where})
-    headers = [(SLICES, to_header(slices_of(batch)))]
+    headers = [(SLICES, to_header(slices))]
     headers += [
-        (FACTS + agent, encode_facts(where, index, len(found), facts))
-        for index, (agent, facts) in enumerate(found.items())
+        (FACTS + agent, encode_facts(where, index, len(facts), found))
+        for index, (agent, found) in enumerate(facts.items())
     ]
     size = sum(len(name) * 4 + len(value) for name, value in headers)
     return headers if size <= room else None

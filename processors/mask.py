@@ -27,6 +27,7 @@ from processors.app import StageApp
 from processors.derivation import DEAD, MAX_DERIVED_BYTES, dead_letter, derive, derive_gap
 from processors.epochs import EpochLedger
 from processors.heads import headers_of, read_head
+from processors.pieces import Lexicon
 from processors.redaction import Redactor
 from processors.stage import Headers, Partition, Stage, Wait
 from schemas import topics
@@ -101,6 +102,7 @@ class MaskStage(Stage):
         self._keys = ProxyKeys(view)
         self._unsealer = Unsealer({})
         self._redactor = Redactor(make_masker(home))
+        self._lexicon = Lexicon()
         self._refreshed: dict[int, int] = {}
         self._sessions_id = ""
         self._trimmed_at = time.monotonic()
@@ -200,15 +202,16 @@ class MaskStage(Stage):
         if header.redrives is None:
             self._judge(part.state.ledger, header, notes)
         try:
-            opened = open_sealed(sealed, self._unsealer)
+            opened = open_sealed(sealed, self._unsealer, self._lexicon)
         except KeyMissing:
             self._reread_key()
             try:
-                opened = open_sealed(sealed, self._unsealer)
+                opened = open_sealed(sealed, self._unsealer, self._lexicon)
             except KeyMissing as missing:
                 raise Wait(str(missing)) from None
-        derived = derive(opened, origin, self._redactor, notes, now_us())
-        return header, derived, headers_of(opened.fields, origin, MAX_DERIVED_BYTES - len(derived))
+        derived = derive(opened, origin, self._redactor, self._lexicon, notes, now_us())
+        room = MAX_DERIVED_BYTES - len(derived.value)
+        return header, derived.value, headers_of(derived.slices, derived.facts, origin, room)
 
     def _judge(self, ledger: EpochLedger, header: SealedHeader, notes: list[Mapping[str, str]]) -> None:
         arrival = ledger.judge(header.proxy_epoch, header.batch_seq)

@@ -1,22 +1,23 @@
-"""A batch taken apart: its fields, and where each event's bytes stand, so that untouched events are copied. Pure.
+"""A batch taken apart without reading it: where contexts and events stand, so that what is untouched is copied. Pure.
 
-Most events of a batch hold nothing to mask. Reading them one by one costs what reading the whole batch at once does,
-and spares encoding them again, which costs as much once more.
+Nine events of ten hold nothing to mask. They go on as the bytes they are, and the tenth alone is read and encoded anew.
 """
 
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import fastavro
 from fastavro.schema import parse_schema
 
+from processors.walk import MAX_KNOWN, Vocabulary, Walked, skip_context, walk_events
 from schemas.errors import RecordError
-from schemas.wire import framing
+from schemas.wire import avro, framing
 from schemas.wire.avro import EMPTY, zigzag
+from schemas.wire.skips import read_long
 
-_DOCUMENT: Final = framing.load_avsc("EventBatch")
-_EVENTS: Final = _DOCUMENT["fields"][-1]
+_SHAPE: Final = {item["name"]: item["type"]["items"] for item in framing.load_avsc("EventBatch")["fields"][-2:]}
 
 
 def _standalone(schema: dict[str, Any], namespace: str) -> Any:
@@ -24,48 +25,139 @@ def _standalone(schema: dict[str, Any], namespace: str) -> Any:
     return parse_schema({**schema, "namespace": f"custody.v1.{namespace}"})
 
 
-_FRONT: Final = _standalone({**_DOCUMENT, "fields": _DOCUMENT["fields"][:-1]}, "front")
-_ITEM: Final = _standalone(_EVENTS["type"]["items"], "item")
+_CONTEXT: Final = _standalone(_SHAPE["sessions"], "piece_context")
+_ITEM: Final = _standalone(_SHAPE["events"], "piece_item")
 
 
-def read_batch(plain: bytes) -> tuple[dict[str, Any], Sequence[int]]:
-    """The fields of a bare EventBatch, and positions: event i is plain[positions[i]:positions[i + 1]].
+@dataclass(slots=True, frozen=True)
+class KnownContext:
+    """What is kept of a session's context: the Avro strings of a fact, and who and which class it is.
 
-    No positions when its events come in several blocks, as nobody of ours writes them. Raises RecordError.
+    `is_clean` is what masking said of it, None before.
     """
-    buffer = io.BytesIO(plain)
+
+    session_id: bytes
+    actor: bytes
+    agent: str
+    retention_class: str
+    is_clean: bool | None = None
+
+
+@dataclass(slots=True)
+class Lexicon:
+    """What earlier batches held: contexts and runs of strings come again with every batch of a session. Bounded."""
+
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    contexts: dict[bytes, KnownContext] = field(default_factory=dict)
+
+    def know(self, encoded: bytes) -> KnownContext:
+        """What is kept of an encoded context. Raises RecordError when it is none."""
+        known = self.contexts.get(encoded)
+        return known or self.keep(encoded, _summarize(read_context(encoded)))
+
+    def keep(self, encoded: bytes, known: KnownContext) -> KnownContext:
+        """Remember an encoded context."""
+        if len(self.contexts) >= MAX_KNOWN:
+            self.contexts.clear()
+        self.contexts[encoded] = known
+        return known
+
+
+@dataclass(slots=True, frozen=True)
+class Pieces:
+    """A bare EventBatch: its sessions begin at `tail` of `plain`, event i is plain[starts[i]:starts[i + 1]]."""
+
+    plain: bytes
+    tail: int
+    contexts: Sequence[bytes]
+    known: Sequence[KnownContext]
+    walked: Walked
+
+    def __len__(self) -> int:
+        return len(self.walked.sessions)
+
+    def read_event(self, index: int) -> dict[str, Any]:
+        """The fields of one SessionEvent. Raises RecordError."""
+        starts = self.walked.starts
+        fields: dict[str, Any] = _read(_ITEM, self.plain[starts[index] : starts[index + 1]])
+        return fields
+
+
+def take_apart(plain: bytes, tail: int, lexicon: Lexicon) -> Pieces | None:
+    """The pieces of a bare EventBatch whose sessions begin at `tail`. Raises RecordError.
+
+    None when its sessions or events come in several blocks, as nobody of ours writes them: it has to be read whole.
+    """
     try:
-        fields: dict[str, Any] = fastavro.schemaless_reader(buffer, _FRONT, None)
-        count = fastavro.schemaless_reader(buffer, "long", None)
-        positions = [buffer.tell()]
-        events: list[Any] = []
-        if 0 < count <= len(plain):
-            read, tell, found = fastavro.schemaless_reader, buffer.tell, positions.append
-            for _ in range(count):
-                events.append(read(buffer, _ITEM, None))
-                found(tell())
+        return _take_apart(plain, tail, lexicon)
+    except IndexError:
+        raise RecordError("not an EventBatch: it is cut off") from None
+
+
+def _take_apart(plain: bytes, tail: int, lexicon: Lexicon) -> Pieces | None:
+    count, p = read_long(plain, tail)
+    contexts: list[bytes] = []
+    for _ in range(count):
+        start, p = p, skip_context(plain, p)
+        contexts.append(plain[start:p])
+    if count < 0 or (count and plain[p]):
+        return None
+    known = [lexicon.know(encoded) for encoded in contexts]
+    count, p = read_long(plain, p + 1 if count else p)
+    walked = Walked()
+    ids, actors = [item.session_id for item in known], [item.actor for item in known]
+    p = walk_events(plain, p, max(0, count), ids, actors, lexicon.vocabulary, walked)
+    if count < 0 or (count and plain[p]):
+        return None
+    if p + bool(count) != len(plain):
+        raise RecordError("not an EventBatch: it ends early or late")
+    return Pieces(plain, tail, contexts, known, walked)
+
+
+def put_together(
+    pieces: Pieces, head: bytes, contexts: Sequence[Mapping[str, Any]] | None, events: Mapping[int, Mapping[str, Any]]
+) -> bytes:
+    """A bare EventBatch of `head` (all before the sessions) and the pieces, `contexts` and `events` in their place."""
+    plain, starts = pieces.plain, pieces.walked.starts
+    parts = [head]
+    if contexts is None:
+        parts.append(plain[pieces.tail : starts[0]])
+    else:
+        parts.append(avro.array([_encode(_CONTEXT, context) for context in contexts]))
+        parts.append(zigzag(len(pieces)) if len(pieces) else b"")
+    done = 0
+    for index in sorted(events):
+        parts.append(plain[starts[done] : starts[index]])
+        parts.append(_encode(_ITEM, events[index]))
+        done = index + 1
+    parts += (plain[starts[done] : starts[-1]], EMPTY)
+    return b"".join(parts)
+
+
+def read_context(encoded: bytes) -> dict[str, Any]:
+    """The fields of an encoded SessionContext. Raises RecordError."""
+    fields: dict[str, Any] = _read(_CONTEXT, encoded)
+    return fields
+
+
+def _summarize(context: Mapping[str, Any]) -> KnownContext:
+    actor = b"".join(avro.text(context[name]) for name in ("agent", "principal", "resource"))
+    return KnownContext(avro.text(context["session_id"]), actor, context["agent"], context["retention_class"])
+
+
+def _read(schema: Any, data: bytes) -> Any:
+    buffer = io.BytesIO(data)
+    try:
+        value = fastavro.schemaless_reader(buffer, schema, None)
     # Hostile bytes make the reader raise almost anything (EOFError, ValueError, IndexError, MemoryError …).
     except Exception as error:
         raise RecordError(f"not an EventBatch: {type(error).__name__}") from None
-    if (count and plain[positions[-1] :] != EMPTY) or (not count and positions[0] != len(plain)):
-        return framing.decode_body("EventBatch", plain), ()  # several blocks, or no batch at all
-    fields["events"] = events
-    return fields, positions
+    if buffer.tell() != len(data):
+        raise RecordError("not an EventBatch: a piece of it ends early")
+    return value
 
 
-def write_batch(fields: Mapping[str, Any], changed: Collection[int], plain: bytes, positions: Sequence[int]) -> bytes:
-    """The bare EventBatch of `fields`: `changed` events and those behind the read ones encoded, the others copied."""
-    if not positions:
-        return framing.encode_body("EventBatch", fields)
+def _encode(schema: Any, value: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, _FRONT, fields)
-    events, read = fields["events"], len(positions) - 1
-    if events:
-        buffer.write(zigzag(len(events)))
-    for index, item in enumerate(events):
-        if index < read and index not in changed:
-            buffer.write(plain[positions[index] : positions[index + 1]])
-        else:
-            fastavro.schemaless_writer(buffer, _ITEM, item)
-    buffer.write(EMPTY)
+    fastavro.schemaless_writer(buffer, schema, value)
     return buffer.getvalue()

@@ -4,7 +4,7 @@ Works on a batch's decoded Avro fields, in place. Who acted (principal, agent, d
 by Custody's own credentials and stays; so do ids and numbers. Pure.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,15 +15,18 @@ from masking.engine import Masker
 from masking.model import Finding, MaskedText, summarize
 from masking.payload import mask_payload
 from masking.structured import mask_headers, mask_json, mask_rows
+from processors.walk import STRUCTURED
 
 # A refused login's credential id is whatever somebody claimed.
 CONTEXT_TEXTS: Final = ("run_id", "client", "tls", "upstream", "credential_id")
 EVENT_TEXTS: Final = ("statement", "fingerprint", "status", "error", "operation")
 EVENT_MAPS: Final = ("attributes", "links")
 EVENT_LISTS: Final = ("parameters", "objects")
-STRUCTURED: Final = ("rows", "json", "text")
 _EDGE: Final = b"\0"  # what the prefilter takes for the end of a text
+_TEXT_KINDS: Final = {str, type(None)}
 _COOKIES: Final = frozenset({"cookie", "set-cookie"})
+
+MAX_NAMES: Final = 4096
 
 Hits = Mapping[str, MaskedText]
 
@@ -33,6 +36,7 @@ class Redactor:
 
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
+        self._clean_names: set[str] = set()
 
     @property
     def rule_version(self) -> str:
@@ -53,7 +57,7 @@ class Redactor:
             _collect_event(event, texts, keys)
         payloads = self._suspects([event for event in events if event["payload"]])
         hits = self._hits(texts)
-        named = frozenset(key for key in keys if _is_telling(key) or key in hits)
+        named = frozenset(key for key in keys if is_telling(key) or key in hits)
         if not (hits or named or payloads):
             return None
         return self._apply(batch, hits, named, payloads)
@@ -61,6 +65,28 @@ class Redactor:
     def mask_text(self, text: str) -> str:
         """One text, e.g. a claim of somebody unknown."""
         return self._masker.mask_text(text).text
+
+    def find_candidates(self, contents: Sequence[bytes]) -> list[int]:
+        """Which of the texts may have to change by what they hold, rising. A name beside them may tell more."""
+        return self._masker.find_candidates(contents)
+
+    def find_tables(self, contents: Sequence[bytes]) -> list[int]:
+        """Which of the `rows` payloads may have to change, rising: their values are looked at one by one."""
+        kept: set[int] = set()
+        texts: list[str] = []
+        owners: list[int] = []
+        for index, content in enumerate(contents):
+            table = _parse_table(content)
+            if table is None or any(map(names.label_of, table[0])) or any(self._mask_names(table[0])):
+                kept.add(index)
+                continue
+            values = [value for row in _as_cells(table[1]) for value in row if value]
+            texts += values
+            owners += [index] * len(values)
+        kept.update(
+            owner for owner, found in zip(owners, self._masker.mask_batch(texts), strict=True) if found is not None
+        )
+        return sorted(kept)
 
     def _hits(self, texts: set[str]) -> Hits:
         listed = list(texts)
@@ -126,7 +152,7 @@ class Redactor:
             return values
         masked: dict[str, str] = {}
         for key, value in values.items():
-            if key in named and _is_telling(key):
+            if key in named and is_telling(key):
                 value = self._mask_named(key, value, f"{place}.{key}", findings)
             masked[_swap(key, hits, place, findings)] = _swap(value, hits, f"{place}.{key}", findings)
         return masked
@@ -151,7 +177,7 @@ class Redactor:
 
     def _masked_content(self, content: bytes, kind: str) -> tuple[str | None, Iterable[Finding]]:
         if kind == "rows" and (table := _parse_rows(content)) is not None:
-            columns, found = self._mask_names(table[0])
+            columns, found = self._mask_columns(table[0])
             rows, findings = mask_rows(self._masker, table[0], table[1])
             return orjson.dumps({"columns": columns, "rows": rows}).decode(), (*found, *findings)
         if kind == "rows":  # cut off, or not what its type says
@@ -160,15 +186,24 @@ class Redactor:
         outcome = mask_payload(self._masker, content, "", kind)
         return outcome.text, outcome.findings
 
-    def _mask_names(self, columns: list[str]) -> tuple[list[str], list[Finding]]:
+    def _mask_columns(self, columns: list[str]) -> tuple[list[str], list[Finding]]:
         """Names of result columns: an agent chooses them."""
         findings: list[Finding] = []
-        masked = [
-            outcome or MaskedText(name) for name, outcome in zip(columns, self._masker.mask_batch(columns), strict=True)
-        ]
+        masked = [outcome or MaskedText(name) for name, outcome in zip(columns, self._mask_names(columns), strict=True)]
         for outcome in masked:
             findings.extend(_placed(outcome.findings, "columns"))
         return [outcome.text for outcome in masked], findings
+
+    def _mask_names(self, texts: list[str]) -> list[MaskedText | None]:
+        """Names of columns and places: mostly the same few. Those without a hit are remembered, bounded."""
+        known = self._clean_names
+        if known.issuperset(texts):
+            return [None] * len(texts)
+        outcomes = self._masker.mask_batch(texts)
+        if len(known) >= MAX_NAMES:
+            known.clear()
+        known.update(text for text, found in zip(texts, outcomes, strict=True) if found is None and len(text) < 256)
+        return outcomes
 
     def _entries(self, findings: Iterable[Finding]) -> list[dict[str, Any]]:
         """Findings by place. A place may be named by the agent, too: a column, a key, a header."""
@@ -177,8 +212,7 @@ class Redactor:
             by_place.setdefault(finding.place, []).append(finding)
         places = list(by_place)
         shown = [
-            outcome.text if outcome else place
-            for place, outcome in zip(places, self._masker.mask_batch(places), strict=True)
+            outcome.text if outcome else place for place, outcome in zip(places, self._mask_names(places), strict=True)
         ]
         return [
             {"label": label, "count": count, "token": token, "place": place}
@@ -244,13 +278,20 @@ def _last_name(key: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _is_telling(key: str) -> bool:
+def is_telling(key: str) -> bool:
+    """Whether a key of attributes or links says that its value is secret."""
     last = _last_name(key)
     return last.lower() in _COOKIES or names.label_of(last) is not None
 
 
 def _parse_rows(content: bytes) -> tuple[list[str], list[list[str | None]]] | None:
-    """Columns and rows of a `rows` payload; None when it is anything else."""
+    """Columns and rows of a `rows` payload, values as text; None when it is anything else."""
+    table = _parse_table(content)
+    return (table[0], list(_as_cells(table[1]))) if table else None
+
+
+def _parse_table(content: bytes) -> tuple[list[str], list[list[Any]]] | None:
+    """Columns and rows of a `rows` payload as they are; None when it is anything else."""
     try:
         table = orjson.loads(content)
         columns, rows = table["columns"], table["rows"]
@@ -260,7 +301,14 @@ def _parse_rows(content: bytes) -> tuple[list[str], list[list[str | None]]] | No
         return None
     if not all(isinstance(column, str) for column in columns) or not all(isinstance(row, list) for row in rows):
         return None
-    return columns, [[_cell(value) for value in row] for row in rows]
+    return columns, rows
+
+
+def _as_cells(rows: list[list[Any]]) -> Iterator[list[str | None]]:
+    """Values as text."""
+    for row in rows:
+        kinds = set(map(type, row))
+        yield row if kinds <= _TEXT_KINDS else [_cell(value) for value in row]
 
 
 def _cell(value: Any) -> str | None:

@@ -18,28 +18,37 @@ from schemas.wire import kafka
 log = logging.getLogger(__name__)
 
 STALL_S: Final = 45.0
+LONE_STALL_S: Final = 600.0
+"""How long records may wait while the stage stands still, and while it is at other partitions: it takes them in turns,
+and on a slow machine behind a long backlog a turn is long."""
 CHECK_S: Final = 3.0
 
 
 @dataclass(slots=True)
 class StallClock:
-    """When each partition last moved or had nothing to do. Pure: time is passed in."""
+    """When each partition last moved or had nothing to do, and when any did. Pure: time is passed in."""
 
     stall_s: float = STALL_S
+    lone_stall_s: float = LONE_STALL_S
     _seen: dict[int, tuple[int, float]] = field(default_factory=dict)
+    _moved_at: float | None = None
 
     def observe(self, partition: int, settled: int, end: int, is_waiting: bool, now: float) -> bool:
         """True when records up to `end` have waited for too long. A waiting partition has said so itself."""
         known, since = self._seen.get(partition, (None, now))
+        if self._moved_at is None or (known is not None and known != settled):
+            self._moved_at = now
         if known != settled or end <= settled + 1 or is_waiting:
             self._seen[partition] = (settled, now)
             return False
         self._seen[partition] = (settled, since)
-        return now - since > self.stall_s
+        waited = now - since
+        return waited > self.lone_stall_s or (waited > self.stall_s and now - self._moved_at > self.stall_s)
 
     def forget(self) -> None:
         """The broker was away: what stood still then says nothing."""
         self._seen.clear()
+        self._moved_at = None
 
 
 class Watchdog:

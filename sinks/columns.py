@@ -1,318 +1,450 @@
-"""An EventBatch read straight into columns, with the exact bytes of each event.
+"""An EventBatch read straight into columns, with the exact bytes of each event. Pure.
 
-A generic Avro reader builds a dict per event and forgets where the event stood. Here a decoder is generated from each
-version's `.avsc`, straight-line code per event: strings stay bytes, since ClickHouse takes bytes, and each event's own
-bytes become `canonical`, the Avro binary of `StoredEvent`: fingerprint, session context, event without its opening. So
-canonical depends on nothing but the record that is on Kafka.
+A generic Avro reader builds an object of every field and forgets where the event stood. Here strings stay bytes, since
+ClickHouse takes bytes, and runs of fields that are mostly the same stay as they are encoded: who needs them reads them
+once, however often they come. Each event's own bytes become `canonical`, the Avro binary of `StoredEvent`: fingerprint,
+session context, event without its opening. So canonical depends on nothing but the record that is on Kafka.
+
+The layout is that of `EventBatch.v1.avsc`, spelled out; a test compares it with the schema's own reader, and fails when
+there is a version that is not read here.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from schemas.errors import RecordError
 from schemas.wire import framing
+from schemas.wire.avro import EMPTY, zigzag
 from schemas.wire.framing import Registry
+from schemas.wire.skips import (
+    STEPS,
+    content_of,
+    read_count,
+    read_long,
+    skip_long,
+    skip_parameters,
+    skip_text,
+    skip_texts,
+)
 
 RECORD: Final = "EventBatch"
-EMPTY: Final[dict[Any, Any]] = {}
-"""Shared by every event whose map is empty: never written to."""
-
-Columns = dict[str, list[Any]]
-"""Field name -> one value an event: bytes, int, bool, sequence or dict (keys and strings inside are bytes too)."""
+VERDICTS: Final = (b"none", b"allow", b"mask", b"hold", b"deny")
+_CURRENT: Final = framing.current_fingerprint(RECORD)
+_CANONICAL_PREFIX: Final = zigzag(len(_CURRENT)) + _CURRENT
 
 
-@dataclass(frozen=True, slots=True)
+class Columns:
+    """One entry an event. Strings are bytes without their length; `shapes` and what follows are encoded.
+
+    A shape is fingerprint, parameters, operation and objects; an outcome is status and error; `read_shape` and the like
+    read them. `canonical` holds the parts of a canonical form: prefix, all before the opening, all behind it.
+    """
+
+    __slots__ = (
+        "action_ids", "ats", "attributes", "bytes", "canonical", "durations", "kinds", "links", "masked", "openings",
+        "outcomes", "payload_bytes", "payload_digests", "payload_types", "payloads", "rows", "seqs", "sessions",
+        "shapes", "statements", "truncated", "verdicts",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.sessions: list[int] = []
+        self.seqs: list[int] = []
+        self.ats: list[int] = []
+        self.kinds: list[bytes] = []
+        self.action_ids: list[bytes] = []
+        self.statements: list[bytes] = []
+        self.verdicts: list[bytes] = []
+        self.rows: list[int] = []
+        self.bytes: list[int] = []
+        self.durations: list[int] = []
+        self.payloads: list[bytes] = []
+        self.payload_types: list[bytes] = []
+        self.payload_bytes: list[int] = []
+        self.payload_digests: list[bytes] = []
+        self.truncated: list[int] = []
+        self.openings: list[bytes] = []
+        self.canonical: list[bytes] = []
+        self.shapes: list[bytes] = []
+        self.outcomes: list[bytes] = []
+        self.attributes: list[bytes] = []
+        self.masked: list[bytes] = []
+        self.links: list[bytes] = []
+
+
+@dataclass
 class DecodedBatch:
-    """A batch in columns. `sessions` are contexts as field dicts, `session` and `position` have one entry an event."""
+    """A batch in columns. `contexts` are encoded; `sessions` are their fields, strings as bytes."""
 
     origin: tuple[str, int, int] | None
     proxy_id: str
     proxy_epoch: str
     batch_seq: int
     rule_version: str
-    sessions: list[dict[str, Any]]
-    session: list[int]
+    contexts: list[bytes]
     columns: Columns
-    canonical: list[bytes]
 
     def __len__(self) -> int:
-        return len(self.session)
+        return len(self.columns.seqs)
+
+    @cached_property
+    def sessions(self) -> list[dict[str, Any]]:
+        """The contexts' fields."""
+        return [read_context(context, 0)[0] for context in self.contexts]
 
 
 def decode_batch(data: bytes, registry: Registry | None = None) -> DecodedBatch:
     """The columns of a framed EventBatch. Raises RecordError for anything else; Unreachable as framing does."""
-    decoder, start = _find_decoder(data, registry)
-    return decoder.decode(data, start)
+    start = _find_body(data, registry)
+    try:
+        return _decode(data, start)
+    except (IndexError, UnicodeDecodeError):
+        raise RecordError("a truncated batch") from None
 
 
 def decode_origin(data: bytes, registry: Registry | None = None) -> tuple[str, int, int]:
     """(log_id, partition, offset) of a framed EventBatch, without reading its events. Raises RecordError."""
-    decoder, start = _find_decoder(data, registry)
-    origin = decoder.decode_origin(data, start)
+    start = _find_body(data, registry)
+    try:
+        origin, _ = _read_origin(data, start)
+    except (IndexError, UnicodeDecodeError):
+        raise RecordError("a truncated batch") from None
     if origin is None:
         raise RecordError("a batch without origin")
     return origin
 
 
-def _find_decoder(data: bytes, registry: Registry | None) -> tuple["_Decoder", int]:
-    """The decoder of the version that the framing names, and where the body starts."""
-    _, fingerprint, start = framing.find_body(data, registry)
-    decoder = _DECODERS.get(fingerprint)
-    if decoder is None:
+def _find_body(data: bytes, registry: Registry | None) -> int:
+    record, fingerprint, start = framing.find_body(data, registry)
+    if record != RECORD or fingerprint != _CURRENT:
         raise RecordError("not an EventBatch of a known version")
-    return decoder, start
+    return start
 
 
-def _read_long(b: bytes, p: int) -> tuple[int, int]:
-    """A zigzag varint of at most 64 bits and the position after it."""
-    n = shift = 0
+def _decode(b: bytes, p: int) -> DecodedBatch:
+    origin, p = _read_origin(b, p)
+    proxy_id, p = read_text(b, p)
+    proxy_epoch, p = read_text(b, p)
+    batch_seq, p = read_long(b, p)
+    rule_version, p = read_text(b, p)
+    contexts: list[bytes] = []
     while True:
-        byte = b[p]
+        count, p = read_count(b, p)
+        if count == 0:
+            break
+        for _ in range(count):
+            start, p = p, skip_context(b, p)
+            contexts.append(b[start:p])
+    columns = Columns()
+    prefixes = [_CANONICAL_PREFIX + context for context in contexts]
+    while True:
+        count, p = read_count(b, p)
+        if count == 0:
+            break
+        p = read_events(b, p, count, prefixes, columns)
+    if p != len(b):
+        raise RecordError("bytes after the end of the batch" if p < len(b) else "a truncated batch")
+    return DecodedBatch(
+        origin, proxy_id.decode(), proxy_epoch.decode(), batch_seq, rule_version.decode(), contexts, columns
+    )
+
+
+def read_events(b: bytes, p: int, count: int, prefixes: list[bytes], columns: Columns) -> int:
+    """Append `count` events from `p` on; the position after them. Raises RecordError, IndexError.
+
+    One long function, since it runs once an event: calls and attributes would cost more than all the rest.
+    """
+    steps, verdicts, session_count = STEPS, VERDICTS, len(prefixes)
+    add_session, add_seq, add_at = columns.sessions.append, columns.seqs.append, columns.ats.append
+    add_kind, add_action, add_statement = columns.kinds.append, columns.action_ids.append, columns.statements.append
+    add_shape, add_verdict, add_outcome = columns.shapes.append, columns.verdicts.append, columns.outcomes.append
+    add_rows, add_bytes, add_duration = columns.rows.append, columns.bytes.append, columns.durations.append
+    add_attributes, add_payload = columns.attributes.append, columns.payloads.append
+    add_type, add_size = columns.payload_types.append, columns.payload_bytes.append
+    add_digest, add_truncated = columns.payload_digests.append, columns.truncated.append
+    add_masked, add_links = columns.masked.append, columns.links.append
+    add_opening, add_canonical = columns.openings.append, columns.canonical.append
+    for _ in range(count):
+        n = b[p]
+        if n & 0x81:
+            n, p = read_long(b, p)
+        else:
+            n >>= 1
+            p += 1
+        if not 0 <= n < session_count:
+            raise RecordError("an event of an unknown session")
+        add_session(n)
+        prefix = prefixes[n]
+        begin = p
+        n = b[p]
+        if n < 128:
+            n = (n >> 1) ^ -(n & 1)
+            p += 1
+        elif (m := b[p + 1]) < 128:
+            n = n & 127 | m << 7
+            n = (n >> 1) ^ -(n & 1)
+            p += 2
+        else:
+            n, p = read_long(b, p)
+        add_seq(n)
+        n, p = read_long(b, p)
+        add_at(n)
+        start = p
+        step = steps[b[p]]
+        if step:
+            p += step
+            add_kind(b[start + 1 : p])
+        else:
+            p = skip_text(b, p)
+            add_kind(content_of(b, start, p))
+        start = p
+        step = steps[b[p]]
+        if step:
+            p += step
+            add_action(b[start + 1 : p])
+        else:
+            p = skip_text(b, p)
+            add_action(content_of(b, start, p))
+        start = p
+        step = steps[b[p]]
+        if step:
+            p += step
+            add_statement(b[start + 1 : p])
+        else:
+            p = skip_text(b, p)
+            add_statement(content_of(b, start, p))
+        start = p
+        step = steps[b[p]]
+        p = p + step if step else skip_text(b, p)
+        p = skip_parameters(b, p) if b[p] else p + 1
+        step = steps[b[p]]
+        p = p + step if step else skip_text(b, p)
+        p = skip_texts(b, p) if b[p] else p + 1
+        add_shape(b[start:p])
+        n = b[p]
+        if n & 0x81:
+            raise RecordError("an unknown verdict")
+        add_verdict(verdicts[n >> 1])
         p += 1
-        n |= (byte & 127) << shift
-        if byte < 128:
-            return (n >> 1) ^ -(n & 1), p
-        shift += 7
-        if shift > 63:
-            raise RecordError("a number longer than 64 bits")
-
-
-def _read_length(b: bytes, p: int) -> tuple[int, int]:
-    n, p = _read_long(b, p)
-    if n < 0:
-        raise RecordError("a negative length")
-    return n, p
-
-
-def _write_long(n: int) -> bytes:
-    n = (n << 1) ^ (n >> 63)
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
-
-
-class _Generator:
-    """Writes Python source that reads Avro types; `v` is the value read, `p` the position in `b`."""
-
-    def __init__(self) -> None:
-        self.helpers: list[str] = []
-        self.names: dict[str, str] = {}
-        self.constants: dict[str, Any] = {
-            "long": _read_long,
-            "length": _read_length,
-            "RecordError": RecordError,
-            "EMPTY": EMPTY,
-        }
-
-    def emit(self, type_: Any, give: str, indent: str) -> list[str]:
-        """Lines that read a value of the type; `give` is a template that takes the value's expression."""
-        name = type_["type"] if isinstance(type_, dict) else type_
-        if name in ("array", "map"):
-            call, empty = self.helper(type_), "()" if name == "array" else "EMPTY"
-            lines = [f"if b[p] == 0: p += 1; {give.format(empty)}", f"else: v, p = {call}(b, p); {give.format('v')}"]
-        elif isinstance(type_, list) or name == "record" or name in self.names:
-            lines = [f"v, p = {self.helper(type_)}(b, p)", give.format("v")]
-        elif name in ("string", "bytes"):
-            # Lengths of one and two bytes (to 8191) are read in place: a call costs more than the rest.
-            lines = ["n = b[p]", "if not n & 129: n >>= 1; p += 1"]
-            lines += ["elif not n & 1 and (m := b[p + 1]) < 128: n = (n & 126 | m << 7) >> 1; p += 2"]
-            lines += ["else: n, p = length(b, p)", "q = p + n", give.format("b[p:q]"), "p = q"]
-        elif name in ("long", "int"):
-            lines = ["n = b[p]", "if n < 128: n = (n >> 1) ^ -(n & 1); p += 1"]
-            lines += ["elif (m := b[p + 1]) < 128: n = n & 127 | m << 7; n = (n >> 1) ^ -(n & 1); p += 2"]
-            lines += ["else: n, p = long(b, p)", give.format("n")]
-        elif name == "enum":
-            symbols = f"S{len(self.constants)}"
-            self.constants[symbols] = tuple(symbol.encode() for symbol in type_["symbols"])
-            lines = ["n, p = length(b, p)", give.format(f"{symbols}[n]")]
-        elif name == "boolean":
-            lines = ["p += 1", give.format("b[p - 1] == 1")]
-        elif name == "null":
-            lines = [give.format("None")]
+        start = p
+        step = steps[b[p]]
+        p = p + step if step else skip_text(b, p)
+        step = steps[b[p]]
+        p = p + step if step else skip_text(b, p)
+        add_outcome(b[start:p])
+        n = b[p]
+        if n < 128:
+            n = (n >> 1) ^ -(n & 1)
+            p += 1
         else:
-            raise TypeError(f"no decoder for the Avro type {name}")
-        return [indent + line for line in lines]
-
-    def helper(self, type_: Any) -> str:
-        """The name of a function (b, p) -> (value, p) for a compound type."""
-        if isinstance(type_, str):
-            return self.names[type_]
-        name = f"read_{len(self.helpers)}"
-        self.helpers.append("")
-        slot = len(self.helpers) - 1
-        if isinstance(type_, list):
-            body = self._union(type_)
-        elif type_["type"] == "array":
-            body = self._blocks("[]", self.emit(type_["items"], "items.append({})", " " * 12))
-        elif type_["type"] == "map":
-            entry = self.emit("string", "key = {}", " " * 12)
-            body = self._blocks("{}", entry + self.emit(type_["values"], "items[key] = {}", " " * 12))
+            n, p = read_long(b, p)
+        add_rows(n)
+        n = b[p]
+        if n < 128:
+            n = (n >> 1) ^ -(n & 1)
+            p += 1
+        elif (m := b[p + 1]) < 128:
+            n = n & 127 | m << 7
+            n = (n >> 1) ^ -(n & 1)
+            p += 2
         else:
-            self.names[type_["name"]] = self.names[f"{type_.get('namespace', '')}.{type_['name']}"] = name
-            body = ["    r = {}"]
-            for field in type_["fields"]:
-                body += self.emit(field["type"], f"r[{field['name']!r}] = {{}}", "    ")
-            body += ["    return r, p"]
-        self.helpers[slot] = "\n".join([f"def {name}(b, p):", *body])
-        return name
-
-    def _union(self, branches: list[Any]) -> list[str]:
-        body = ["    which = b[p] >> 1", "    p += 1"]
-        for index, branch in enumerate(branches):
-            body += [f"    if which == {index}:", *self.emit(branch, "v = {}", " " * 8), "        return v, p"]
-        return [*body, "    raise RecordError('an unknown union branch')"]
-
-    def _blocks(self, empty: str, item: list[str]) -> list[str]:
-        """Arrays and maps come in blocks: a count (negative: followed by a size), items, until a count of 0."""
-        return [
-            f"    items = {empty}",
-            "    while True:",
-            "        count, p = long(b, p)",
-            "        if count == 0: return items, p",
-            "        if count < 0: count = -count; _, p = long(b, p)",
-            "        for _ in range(count):",
-            *item,
-            "            if p > len(b): raise RecordError('a truncated batch')",
-        ]
-
-
-class _Decoder:
-    """The generated decoder of one version of EventBatch."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        fields = {field["name"]: field["type"] for field in document["fields"]}
-        if next(iter(fields)) != "origin" or list(fields)[-2:] != ["sessions", "events"]:
-            raise TypeError("EventBatch must begin with origin and end with sessions, events")
-        self.fingerprint = framing.schema_fingerprint(document)
-        self.event_fields = [field["name"] for field in _event_type(fields)["fields"]]
-        self._canonical_prefix = _write_long(len(self.fingerprint)) + self.fingerprint
-        self._compile(document, fields)
-
-    def _compile(self, document: dict[str, Any], fields: Mapping[str, Any]) -> None:
-        generator = _Generator()
-        head = {"type": "record", "name": "Head", "fields": [f for f in document["fields"] if f["name"] != "events"]}
-        for field in head["fields"]:
-            if field["name"] == "sessions":
-                context = field["type"]["items"]
-        # Contexts are read one by one, to know the bytes of each.
-        head["fields"] = [field for field in head["fields"] if field["name"] != "sessions"]
-        names = {
-            "origin": generator.helper(fields["origin"]),
-            "head": generator.helper(head),
-            "context": generator.helper(context),
-        }
-        source = _events_source(generator, _event_type(fields))
-        namespace = dict(generator.constants)
-        text = "\n".join([*generator.helpers, source])
-        # The source comes from the .avsc files of this repository and from nothing else.
-        exec(compile(text, "<EventBatch decoder>", "exec"), namespace)  # noqa: S102
-        self._origin: Callable[[bytes, int], tuple[Any, int]] = namespace[names["origin"]]
-        self._head: Callable[[bytes, int], tuple[Any, int]] = namespace[names["head"]]
-        self._context: Callable[[bytes, int], tuple[Any, int]] = namespace[names["context"]]
-        self._events: Callable[..., int] = namespace["read_events"]
-
-    def decode_origin(self, b: bytes, p: int) -> tuple[str, int, int] | None:
-        try:
-            return _as_origin(self._origin(b, p)[0])
-        except (IndexError, UnicodeDecodeError):
-            raise RecordError("a truncated batch") from None
-
-    def decode(self, b: bytes, p: int) -> DecodedBatch:
-        try:
-            return self._decode(b, p)
-        except (IndexError, UnicodeDecodeError):
-            raise RecordError("a truncated batch") from None
-
-    def _decode(self, b: bytes, p: int) -> DecodedBatch:
-        head, p = self._head(b, p)
-        sessions, prefixes, p = self._read_sessions(b, p)
-        columns: Columns = {name: [] for name in self.event_fields}
-        session: list[int] = []
-        canonical: list[bytes] = []
-        p = self._events(b, p, prefixes, session, canonical, *columns.values())
-        if p != len(b):
-            raise RecordError("bytes after the end of the batch" if p < len(b) else "a truncated batch")
-        return DecodedBatch(
-            _as_origin(head["origin"]),
-            head["proxy_id"].decode(),
-            head["proxy_epoch"].decode(),
-            head["batch_seq"],
-            head["rule_version"].decode(),
-            sessions,
-            session,
-            columns,
-            canonical,
-        )
-
-    def _read_sessions(self, b: bytes, p: int) -> tuple[list[dict[str, Any]], list[bytes], int]:
-        """Contexts, what goes before each one's events in canonical form, and the position after them."""
-        sessions: list[dict[str, Any]] = []
-        prefixes: list[bytes] = []
-        while True:
-            count, p = _read_long(b, p)
-            if count == 0:
-                return sessions, prefixes, p
-            if count < 0:
-                count = -count
-                _, p = _read_long(b, p)
-            for _ in range(count):
-                context, end = self._context(b, p)
-                if end > len(b):
-                    raise RecordError("a truncated batch")
-                sessions.append(context)
-                prefixes.append(self._canonical_prefix + b[p:end])
-                p = end
+            n, p = read_long(b, p)
+        add_bytes(n)
+        n = b[p]
+        if n < 128:
+            n = (n >> 1) ^ -(n & 1)
+            p += 1
+        elif (m := b[p + 1]) < 128:
+            n = n & 127 | m << 7
+            n = (n >> 1) ^ -(n & 1)
+            p += 2
+        else:
+            n, p = read_long(b, p)
+        add_duration(n)
+        start = p
+        p = skip_texts(b, p, 2) if b[p] else p + 1
+        add_attributes(b[start:p])
+        start = p
+        step = steps[b[p]]
+        if step:
+            p += step
+            add_payload(b[start + 1 : p])
+        else:
+            p = skip_text(b, p)
+            add_payload(content_of(b, start, p))
+        start = p
+        step = steps[b[p]]
+        if step:
+            p += step
+            add_type(b[start + 1 : p])
+        else:
+            p = skip_text(b, p)
+            add_type(content_of(b, start, p))
+        n = b[p]
+        if n < 128:
+            n = (n >> 1) ^ -(n & 1)
+            p += 1
+        elif (m := b[p + 1]) < 128:
+            n = n & 127 | m << 7
+            n = (n >> 1) ^ -(n & 1)
+            p += 2
+        else:
+            n, p = read_long(b, p)
+        add_size(n)
+        start = p
+        step = steps[b[p]]
+        if step:
+            p += step
+            add_digest(b[start + 1 : p])
+        else:
+            p = skip_text(b, p)
+            add_digest(content_of(b, start, p))
+        add_truncated(1 if b[p] else 0)
+        p += 1
+        start = p
+        p = _skip_masked(b, p) if b[p] else p + 1
+        add_masked(b[start:p])
+        start = p
+        p = skip_texts(b, p, 2) if b[p] else p + 1
+        add_links(b[start:p])
+        start = p
+        step = steps[b[p]]
+        if step:
+            p += step
+            add_opening(b[start + 1 : p])
+        else:
+            p = skip_text(b, p)
+            add_opening(content_of(b, start, p))
+        if p > len(b):
+            raise RecordError("a truncated batch")
+        add_canonical(prefix + b[begin:start] + EMPTY)  # an empty opening is one zero byte
+    return p
 
 
-def _as_origin(value: dict[str, Any] | None) -> tuple[str, int, int] | None:
-    return (value["log_id"].decode(), value["partition"], value["offset"]) if value else None
+def skip_context(b: bytes, p: int) -> int:
+    """The position after a session context. Raises RecordError, IndexError."""
+    p = skip_text(b, skip_text(b, skip_text(b, p)))  # session_id, principal, agent
+    p = skip_texts(b, p, 2)  # delegation
+    p = skip_text(b, skip_text(b, skip_text(b, skip_text(b, p))))  # run_id, resource, protocol, source_ip
+    p = skip_long(b, p)  # source_port
+    p = skip_text(b, skip_text(b, skip_text(b, p)))  # client, tls, upstream
+    p = skip_long(b, p)  # opened_at
+    return skip_texts(b, skip_text(b, skip_text(b, p)), 2)  # credential_id, retention_class, attributes
 
 
-def _event_type(fields: Mapping[str, Any]) -> dict[str, Any]:
-    pair = fields["events"]["items"]["fields"]
-    if [field["name"] for field in pair] != ["session", "event"]:
-        raise TypeError("SessionEvent must be session, event")
-    event: dict[str, Any] = pair[1]["type"]
-    return event
+def read_context(b: bytes, p: int) -> tuple[dict[str, Any], int]:
+    """A context's fields and the position after it. Raises RecordError, IndexError."""
+    context: dict[str, Any] = {}
+    for name in ("session_id", "principal", "agent"):
+        context[name], p = read_text(b, p)
+    hops, p = read_texts(b, p, 2)
+    context["delegation"] = [{"actor": a, "on_behalf_of": o} for a, o in zip(hops[::2], hops[1::2], strict=True)]
+    for name in ("run_id", "resource", "protocol", "source_ip"):
+        context[name], p = read_text(b, p)
+    context["source_port"], p = read_long(b, p)
+    for name in ("client", "tls", "upstream"):
+        context[name], p = read_text(b, p)
+    context["opened_at"], p = read_long(b, p)
+    for name in ("credential_id", "retention_class"):
+        context[name], p = read_text(b, p)
+    pairs, p = read_texts(b, p, 2)
+    context["attributes"] = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    return context, p
 
 
-def _events_source(generator: _Generator, event: dict[str, Any]) -> str:
-    """`read_events(b, p, prefixes, session, canonical, *columns) -> p`, straight-line per event."""
-    names = [field["name"] for field in event["fields"]]
-    lines = [
-        f"def read_events(b, p, prefixes, session, canonical, {', '.join(f'c_{name}' for name in names)}):",
-        "    add_session = session.append; add_canonical = canonical.append",
-        *(f"    a_{name} = c_{name}.append" for name in names),
-        "    size = len(b)",
-        "    while True:",
-        "        count, p = long(b, p)",
-        "        if count == 0: return p",
-        "        if count < 0: count = -count; _, p = long(b, p)",
-        "        for _ in range(count):",
-        "            n, p = length(b, p)",
-        "            if n >= len(prefixes): raise RecordError('an event of an unknown session')",
-        "            add_session(n); prefix = prefixes[n]; start = p",
-    ]
-    for field in event["fields"]:
-        if field["name"] == "opening":
-            lines.append("            cut = p")
-        lines += generator.emit(field["type"], f"a_{field['name']}({{}})", " " * 12)
-        if field["name"] == "opening":
-            lines.append("            resume = p")
-    lines += [
-        "            if p > size: raise RecordError('a truncated batch')",
-        # An empty opening is one zero byte; fields a later version adds after it follow.
-        "            add_canonical(prefix + b[start:cut] + b'\\x00' + b[resume:p])",
-    ]
-    return "\n".join(lines)
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a shape holds."""
+
+    fingerprint: bytes
+    parameters: list[bytes | None]
+    operation: bytes
+    objects: list[bytes]
 
 
-_DECODERS: Final = {
-    decoder.fingerprint: decoder
-    for version in framing.versions_of(RECORD)
-    for decoder in [_Decoder(framing.load_avsc(RECORD, version))]
-}
+def read_shape(region: bytes) -> Shape:
+    """Fingerprint, parameters, operation and objects."""
+    fingerprint, p = read_text(region, 0)
+    parameters: list[bytes | None] = []
+    while True:
+        count, p = read_count(region, p)
+        if count == 0:
+            break
+        for _ in range(count):
+            branch = region[p]
+            p += 1
+            value: bytes | None = None
+            if branch:
+                value, p = read_text(region, p)
+            parameters.append(value)
+    operation, p = read_text(region, p)
+    return Shape(fingerprint, parameters, operation, read_texts(region, p)[0])
+
+
+def read_outcome(region: bytes) -> tuple[bytes, bytes]:
+    """Status and error."""
+    status, p = read_text(region, 0)
+    return status, read_text(region, p)[0]
+
+
+def read_map(region: bytes) -> dict[bytes, bytes]:
+    """Attributes or links."""
+    pairs = read_texts(region, 0, 2)[0]
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))
+
+
+def read_masked(region: bytes) -> list[tuple[bytes, int, bytes, bytes]]:
+    """(label, count, token, place) of what was masked."""
+    masked: list[tuple[bytes, int, bytes, bytes]] = []
+    p = 0
+    while True:
+        n, p = read_count(region, p)
+        if n == 0:
+            return masked
+        for _ in range(n):
+            label, p = read_text(region, p)
+            count, p = read_long(region, p)
+            token, p = read_text(region, p)
+            place, p = read_text(region, p)
+            masked.append((label, count, token, place))
+
+
+def read_text(b: bytes, p: int) -> tuple[bytes, int]:
+    """The content of a string and the position after it. Raises RecordError, IndexError."""
+    end = skip_text(b, p)
+    if end > len(b):
+        raise RecordError("a truncated batch")
+    return content_of(b, p, end), end
+
+
+def read_texts(b: bytes, p: int, each: int = 1) -> tuple[list[bytes], int]:
+    """The strings of an array whose items are `each` strings, and the position after it. Raises as above."""
+    texts: list[bytes] = []
+    while True:
+        count, p = read_count(b, p)
+        if count == 0:
+            return texts, p
+        for _ in range(count * each):
+            text, p = read_text(b, p)
+            texts.append(text)
+
+
+def _skip_masked(b: bytes, p: int) -> int:
+    while True:
+        n, p = read_count(b, p)
+        if n == 0:
+            return p
+        for _ in range(n):
+            p = skip_text(b, skip_text(b, skip_long(b, skip_text(b, p))))
+
+
+def _read_origin(b: bytes, p: int) -> tuple[tuple[str, int, int] | None, int]:
+    branch = b[p]
+    if branch == 0:
+        return None, p + 1
+    if branch != 2:
+        raise RecordError("an unknown union branch")
+    log_id, p = read_text(b, p + 1)
+    partition, p = read_long(b, p)
+    offset, p = read_long(b, p)
+    return (log_id.decode(), partition, offset), p

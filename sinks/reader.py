@@ -73,6 +73,7 @@ class SessionsReader:
         self._read_to: dict[int, int] = {}
         self._fetched: deque[Message] = deque()
         self._pending: deque[Batch] = deque()
+        self._pending_events = 0
         self._pending_bytes = 0
         self._changed = threading.Condition()
         self._stopping = False
@@ -101,9 +102,19 @@ class SessionsReader:
                 batch = self._pending.popleft()
                 taken.append(batch)
                 events += len(batch.decoded)
+                self._pending_events -= len(batch.decoded)
                 self._pending_bytes -= batch.size
             self._changed.notify_all()
             return taken
+
+    def wait(self, events: int, wait_s: float) -> None:
+        """Until so many events wait for `poll`, or as many as may be read ahead, or the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._pending_events >= events or self._is_full or self._stopping, wait_s)
+
+    @property
+    def _is_full(self) -> bool:
+        return self._pending_bytes >= self._max_pending_bytes
 
     def is_past(self, ends: Mapping[int, int]) -> bool:
         """Whether every record of the sessions topic before these offsets was taken by `poll` or skipped."""
@@ -183,10 +194,8 @@ class SessionsReader:
 
     def _read_some(self, consumer: Consumer) -> None:
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._stopping or self._pending_bytes < self._max_pending_bytes, self._growth_interval_s
-            )
-            if self._stopping or self._pending_bytes >= self._max_pending_bytes:
+            self._changed.wait_for(lambda: self._stopping or not self._is_full, self._growth_interval_s)
+            if self._stopping or self._is_full:
                 return
         if not self._fetched:
             # `consume` alone would hold the first record back until its time is over.
@@ -226,6 +235,7 @@ class SessionsReader:
             if batch is not None:
                 self._last[partition] = Position(batch.log_id, batch.offset)
                 self._pending.append(batch)
+                self._pending_events += len(batch.decoded)
                 self._pending_bytes += batch.size
                 self._changed.notify_all()
             self._read_to[partition] = message.offset() + 1

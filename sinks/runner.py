@@ -39,10 +39,10 @@ LAST_BACKOFF_S: Final = 5.0
 STATUS_INTERVAL_S: Final = 1.0
 POLL_WAIT_S: Final = 0.05
 GATHER_S: Final = 0.03
-REST_FACTOR: Final = 2.0
-MAX_REST_S: Final = 1.0
 FEW_EVENTS: Final = 500
-"""A write is followed by a rest in proportion: the more the peer has to do, the larger the writes become."""
+REST_S: Final = 1.0
+"""A write of more than a few events begins a rest: the peer's work for a write weighs more than that for an event. It
+ends when half of the largest write has come."""
 SIDE_RECORDS: Final = 500
 GC_THRESHOLDS: Final = (200_000, 20, 100)
 """Batches are many small lists without cycles; by default the collector would look through them half of the time."""
@@ -98,13 +98,13 @@ class Runner:
         assert self._reader is not None  # noqa: S101 - set by _open
         pause = self._write_at - time.monotonic()
         if pause > 0:
-            self._stop.wait(pause)
+            self._reader.wait(self._sink.max_events // 2, pause)
         batches = self._gather(self._reader)
         if batches:
             began = time.monotonic()
             if not self._retry(partial(self._sink.write, batches)):
                 return
-            self._write_at = began + self._sink.interval_s + self._rest(batches, time.monotonic() - began)
+            self._write_at = began + self._period_after(batches)
         records = False
         for topic, reader in self._sides.items():
             records |= self._deliver_side(topic, reader)
@@ -121,11 +121,10 @@ class Runner:
             batches += reader.poll(FEW_EVENTS, 0.0)
         return batches
 
-    def _rest(self, batches: Sequence[Batch], took_s: float) -> float:
-        """What to wait besides the sink's interval: nothing when little comes, or more than one write takes."""
-        events = sum(len(batch.decoded) for batch in batches)
-        is_busy = FEW_EVENTS < events < self._sink.max_events // 2
-        return min(REST_FACTOR * took_s, MAX_REST_S) if is_busy and self._sink.interval_s else 0.0
+    def _period_after(self, batches: Sequence[Batch]) -> float:
+        """From the beginning of this write to that of the next."""
+        is_busy = sum(len(batch.decoded) for batch in batches) > FEW_EVENTS
+        return max(REST_S, self._sink.interval_s) if is_busy and self._sink.interval_s else self._sink.interval_s
 
     def _deliver_side(self, topic: str, reader: RecordReader) -> bool:
         try:

@@ -17,9 +17,9 @@ class Engine:
     """The rules and, per agent, their states."""
 
     def __init__(self, saved: Any = None, rules: Sequence[Rule] = RULES) -> None:
-        self._rules = rules
+        self._rules = [(f"{rule.id}@{rule.version}", rule) for rule in rules]
         self._agents: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        names = {f"{rule.id}@{rule.version}" for rule in rules}
+        names = {name for name, _ in self._rules}
         for agent, states in saved or ():
             self._agents[agent] = {name: state for name, state in states.items() if name in names}
 
@@ -27,8 +27,7 @@ class Engine:
         """Take the facts of one batch in, in order."""
         for fact in facts:
             states = self._states_of(fact.agent)
-            for rule in self._rules:
-                name = f"{rule.id}@{rule.version}"
+            for name, rule in self._rules:
                 if name not in states:
                     states[name] = rule.start()
                 match = rule.step(states[name], fact)

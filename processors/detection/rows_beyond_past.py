@@ -50,7 +50,10 @@ class RowsBeyondPast(Rule):
             _close(state, fact.at)
             state["window"] = window
         state["rows"] += fact.rows
-        state["evidence"] = [*state["evidence"], evidence_of(fact)][-MAX_EVIDENCE:]
+        evidence = state["evidence"]
+        evidence.append(evidence_of(fact))
+        if len(evidence) > MAX_EVIDENCE:
+            del evidence[0]
         return _judge(state, fact)
 
 

@@ -4,7 +4,7 @@ Mask has the events decoded anyway, so it says in a Kafka header what retention 
 hundredth of decoding the batch. A batch without the header is decoded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
 from processors.retention.calendar import DAY_US, Slice, day_of
@@ -21,7 +21,7 @@ def slices_of(batch: Mapping[str, Any]) -> set[Slice]:
     return {Slice(sessions[session]["retention_class"], day_of(day * DAY_US)) for session, day in days}
 
 
-def to_header(slices: set[Slice]) -> bytes:
+def to_header(slices: Set[Slice]) -> bytes:
     """`class/day` lines."""
     return "\n".join(f"{item.retention_class}/{item.day}" for item in sorted(slices)).encode()
 

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Pro
 from schemas.config import Settings
 from schemas.errors import ConfigError, Unreachable
 from schemas.runtime import Home
+from sinks.clickhouse.native import Block
 
 DATABASE: Final = "custody"
 CONNECT_TIMEOUT_S: Final = 5
@@ -31,6 +32,8 @@ class StoreClient:
     def __init__(self, settings: Settings, home: Home, role: str) -> None:
         self._url = urlsplit(settings.store_url())
         self._role = role
+        # On loopback compression costs more than it saves.
+        self._packing = None if (self._url.hostname or "") in LOOPBACK else "lz4"
         self._password = home.read_secret(f"store/{role}.password")
         self._client: Client | None = None
         self._types: dict[str, dict[str, ClickHouseType]] = {}
@@ -43,8 +46,22 @@ class StoreClient:
         """A statement without a result."""
         self._do(lambda client: client.command(sql))
 
-    def insert(self, table: str, columns: Table, token: str = "") -> None:
+    def insert(self, table: str, columns: Table | Block, token: str = "") -> None:
         """Append rows; the store drops them where it has stored a block of the same token and partition before."""
+        if isinstance(columns, Block):
+            self._insert_block(table, columns, token)
+        else:
+            self._insert_table(table, columns, token)
+
+    def _insert_block(self, table: str, block: Block, token: str) -> None:
+        settings = {"insert_deduplication_token": token} if token else None
+        self._do(
+            lambda client: client.raw_insert(
+                table, block.names, insert_block=block.data, settings=settings, fmt="Native", compression=self._packing
+            )
+        )
+
+    def _insert_table(self, table: str, columns: Table, token: str) -> None:
         types = self._types.get(table) or self._read_types(table)
         if missing := columns.keys() - types.keys():
             raise ConfigError(f"custody.{table} has no column {', '.join(sorted(missing))}: apply the schema first")
@@ -86,7 +103,6 @@ class StoreClient:
             raise Unreachable(f"store: {lines[0][:200]}") from None
 
     def _connect(self) -> Client:
-        is_local = (self._url.hostname or "") in LOOPBACK
         return clickhouse_connect.get_client(
             host=self._url.hostname or "",
             port=self._url.port or (8443 if self._url.scheme == "https" else 8123),
@@ -94,8 +110,7 @@ class StoreClient:
             username=self._role,
             password=self._password,
             database=DATABASE,
-            # On loopback compression costs more than it saves.
-            compress=False if is_local else "lz4",
+            compress=self._packing or False,
             connect_timeout=CONNECT_TIMEOUT_S,
             send_receive_timeout=ANSWER_TIMEOUT_S,
             autogenerate_session_id=False,

@@ -1,15 +1,15 @@
-"""Batches and records as columns of the store's tables. Pure.
+"""Batches as rows of `sessions`, records as rows of the other tables; event_rows.py has those of `events`. Pure.
 
-Every queryable column is what the event's canonical bytes decode to; `verify` compares them. Numbers that a column
-cannot hold (a negative count) are brought to its nearest value, so that one bad event never blocks its partition.
+Numbers that a column cannot hold (a negative count) are brought to its nearest value, so that one bad record never
+blocks its partition.
 """
 
-from binascii import hexlify
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from schemas.events import Detection, RetentionAction
 from sinks.clickhouse.client import Table
+from sinks.columns import read_map
 from sinks.reader import Batch
 from sinks.records import Record
 
@@ -33,10 +33,9 @@ CONTEXT_COLUMNS: Final = {
     "session_attributes": "attributes",
     "retention_class": "retention_class",
 }
-"""Column -> field of SessionContext, the same in `events` and `sessions`."""
+"""Column -> field of SessionContext."""
 
 SESSION_STATES: Final = {b"session.opened": "opened", b"session.closed": "closed"}
-OPENING_BYTES: Final = 16
 MAX_UINT64: Final = (1 << 64) - 1
 
 
@@ -49,26 +48,12 @@ def _clamp(high: int) -> Callable[[Column], Column]:
     return clamp
 
 
-def _as_opening(column: Column) -> Column:
-    if all(len(value) == OPENING_BYTES for value in column):
-        return column
-    return [value[:OPENING_BYTES].ljust(OPENING_BYTES, b"\x00") for value in column]
-
-
 def _as_tuples(column: Column) -> Column:
     return [[tuple(item.values()) for item in value] if value else () for value in column]
 
 
 _unsigned: Final = _clamp(MAX_UINT64)
 CONVERTERS: Final[Mapping[str, Callable[[Column], Column]]] = {
-    "seq": _unsigned,
-    "rows": _unsigned,
-    "bytes": _unsigned,
-    "duration_us": _unsigned,
-    "payload_bytes": _unsigned,
-    "payload_digest": lambda column: [hexlify(value) for value in column],
-    "masked": _as_tuples,
-    "opening": _as_opening,
     "delegation": _as_tuples,
     "source_port": _clamp(65_535),
 }
@@ -80,35 +65,9 @@ def _convert(name: str, column: Column) -> Column:
     return converter(column) if converter else column
 
 
-def event_rows(batches: Sequence[Batch]) -> dict[str, Column]:
-    """Rows of `events`: one an event, in order."""
-    table: dict[str, Column] = {
-        "log_id": [], "partition": [], "offset": [], "position": [], "proxy_id": [], "proxy_epoch": [],
-        "batch_seq": [], "rule_version": [], **{name: [] for name in CONTEXT_COLUMNS},
-        **{name: [] for name in (batches[0].decoded.columns if batches else ())}, "canonical": [],
-    }  # fmt: skip
-    for batch in batches:
-        decoded, count = batch.decoded, len(batch.decoded)
-        for name, value in (
-            ("log_id", batch.log_id), ("partition", batch.partition), ("offset", batch.offset),
-            ("proxy_id", decoded.proxy_id), ("proxy_epoch", decoded.proxy_epoch),
-            ("batch_seq", max(0, decoded.batch_seq)), ("rule_version", decoded.rule_version),
-        ):  # fmt: skip
-            table[name] += [value] * count
-        table["position"] += range(count)
-        table["canonical"] += decoded.canonical
-        for name, field in CONTEXT_COLUMNS.items():
-            table[name] += _spread(decoded.sessions, decoded.session, name, field)
-        for name, column in decoded.columns.items():
-            table[name] += _convert(name, column)
-    return table
-
-
 def _spread(sessions: list[dict[str, Any]], index: list[int], name: str, field: str) -> Column:
     """A context's field, once an event."""
     values = _convert(name, [session[field] for session in sessions])
-    if len(values) == 1:
-        return values * len(index)
     return [values[i] for i in index]
 
 
@@ -117,21 +76,23 @@ def session_rows(batches: Sequence[Batch]) -> dict[str, Column]:
     names = ("log_id", "partition", "offset", "position", "state", "at", "proxy_id", "proxy_epoch", "events", "ledger")
     table: dict[str, Column] = {name: [] for name in (*names, "reason", *CONTEXT_COLUMNS)}
     for batch in batches:
-        decoded = batch.decoded
-        chosen = [position for position, kind in enumerate(decoded.columns["kind"]) if kind in SESSION_STATES]
+        decoded, columns = batch.decoded, batch.decoded.columns
+        if SESSION_STATES.keys().isdisjoint(columns.kinds):
+            continue
+        chosen = [position for position, kind in enumerate(columns.kinds) if kind in SESSION_STATES]
         for position in chosen:
-            facts = _as_text(decoded.columns["attributes"][position])
-            state = SESSION_STATES[decoded.columns["kind"][position]]
+            facts = _as_text(read_map(columns.attributes[position]))
+            state = SESSION_STATES[columns.kinds[position]]
             row = {
                 "log_id": batch.log_id, "partition": batch.partition, "offset": batch.offset, "position": position,
-                "state": state, "at": decoded.columns["at"][position], "proxy_id": decoded.proxy_id,
+                "state": state, "at": columns.ats[position], "proxy_id": decoded.proxy_id,
                 "proxy_epoch": decoded.proxy_epoch, "events": _as_count(facts.get("events", "")),
                 "ledger": read_ledger(facts) if state == "closed" else {}, "reason": facts.get("reason", ""),
             }  # fmt: skip
             for name, value in row.items():
                 table[name].append(value)
         for name, field in CONTEXT_COLUMNS.items():
-            table[name] += _spread(decoded.sessions, [decoded.session[i] for i in chosen], name, field)
+            table[name] += _spread(decoded.sessions, [columns.sessions[i] for i in chosen], name, field)
     return table
 
 

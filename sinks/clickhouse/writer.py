@@ -12,8 +12,9 @@ from schemas.errors import RecordError
 from schemas.events import Detection, RetentionAction
 from schemas.wire import framing
 from sinks.clickhouse.client import StoreClient, Table
+from sinks.clickhouse.event_rows import EventEncoder, EventRows
 from sinks.clickhouse.ranges import ranges_of
-from sinks.clickhouse.rows import detection_rows, event_rows, pick_rows, retention_rows, session_rows
+from sinks.clickhouse.rows import detection_rows, pick_rows, retention_rows, session_rows
 from sinks.reader import Batch
 from sinks.records import Record
 
@@ -29,20 +30,26 @@ class EventWriter:
 
     def __init__(self, store: StoreClient) -> None:
         self._store = store
+        self._encoder = EventEncoder()
         self.rows = 0
         self.spared = 0  # rows that a comparison found in the store already
 
     def store_rows(self, batches: Sequence[Batch], token: str, is_in_doubt: bool) -> None:
-        events: Table = event_rows(batches)
+        events: EventRows = EventRows(batches)
         sessions: Table = session_rows(batches)
         if is_in_doubt:
-            events = self._without_stored("events", events, batches)
-            sessions = self._without_stored("sessions", sessions, batches)
-        for part in split_by_store_partition(events, "at"):
-            self._store.insert("events", part, token)
-        for part in split_by_store_partition(sessions, "opened_at"):
-            self._store.insert("sessions", part, token)
-        self.rows += len(events["position"])
+            coordinates = list(events.coordinates())
+            if (missing := self._find_missing("events", coordinates, batches)) is not None:
+                events = events.pick(missing)
+            coordinates = list(zip(*(sessions[name] for name in ("partition", "offset", "position")), strict=True))
+            if (missing := self._find_missing("sessions", coordinates, batches)) is not None:
+                sessions = pick_rows(sessions, missing)
+        for part in split_by_store_partition(_partitions_of(events)):
+            self._store.insert("events", self._encoder.encode(events.pick(part) if part else events), token)
+        classes = zip(sessions["retention_class"], (at // DAY_US for at in sessions["opened_at"]), strict=True)
+        for part in split_by_store_partition(list(classes)):
+            self._store.insert("sessions", pick_rows(sessions, part) if part else sessions, token)
+        self.rows += len(events)
 
     def find_ends(self, first: int) -> dict[tuple[str, int], int]:
         """The highest origin, from `first` on, of which any row is stored, by log and partition."""
@@ -50,8 +57,10 @@ class EventWriter:
             WHERE offset >= {first:UInt64} GROUP BY log_id, partition"""
         return {(log_id, partition): last for log_id, partition, last in self._store.query(sql, first=first)}
 
-    def _without_stored(self, table: str, rows: Table, batches: Sequence[Batch]) -> Table:
-        """The rows whose (origin, position) the table does not have yet."""
+    def _find_missing(
+        self, table: str, coordinates: Sequence[tuple[Any, ...]], batches: Sequence[Batch]
+    ) -> list[int] | None:
+        """Which of the rows with these (partition, offset, position) are not stored yet; None when none of them is."""
         stored: set[tuple[Any, ...]] = set()
         for partition, range_ in ranges_of(batches).items():
             # The table's name is one of the two above.
@@ -63,27 +72,38 @@ class EventWriter:
             )
             stored.update(found)
         if not stored:
-            return rows
-        coordinates = zip(rows["partition"], rows["offset"], rows["position"], strict=True)
+            return None
         missing = [i for i, coordinate in enumerate(coordinates) if coordinate not in stored]
-        self.spared += len(rows["position"]) - len(missing)
+        self.spared += len(coordinates) - len(missing)
         _log.info("%s: %d rows in doubt are stored, %d are missing", table, len(stored), len(missing))
-        return pick_rows(rows, missing)
+        return missing
 
 
-def split_by_store_partition(rows: Table, at: str) -> list[Table]:
-    """The rows in as many INSERTs as the store's limit of partitions asks for: one, except after a long backlog."""
-    days = [time // DAY_US for time in rows[at]]
-    partitions = sorted(set(zip(rows["retention_class"], days, strict=True)))
-    if not partitions:
-        return []
+Partition = tuple[bytes | str, int]
+"""Retention class and day: a partition of the store."""
+
+
+def _partitions_of(events: EventRows) -> list[Partition]:
+    """Of each row; of one alone when all have the same."""
+    classes, ats = events.classes(), events.columns.ats
+    if ats and len(set(classes)) == 1 and min(ats) // DAY_US == max(ats) // DAY_US:
+        return [(classes[0], ats[0] // DAY_US)]
+    return [(classes[session], at // DAY_US) for session, at in zip(events.columns.sessions, ats, strict=True)]
+
+
+def split_by_store_partition(rows: Sequence[Partition]) -> list[list[int]]:
+    """Which rows go into which INSERT, none for none; an empty list stands for all rows.
+
+    The store limits the partitions of an INSERT: that takes more than one after a long backlog only.
+    """
+    partitions = sorted(set(rows))
     if len(partitions) <= MAX_STORE_PARTITIONS:
-        return [rows]
+        return [[]] if partitions else []
     group = {partition: number // MAX_STORE_PARTITIONS for number, partition in enumerate(partitions)}
     groups: list[list[int]] = [[] for _ in range(max(group.values()) + 1)]
-    for i, partition in enumerate(zip(rows["retention_class"], days, strict=True)):
+    for i, partition in enumerate(rows):
         groups[group[partition]].append(i)
-    return [pick_rows(rows, chosen) for chosen in groups]
+    return groups
 
 
 class RecordWriter[R: Detection | RetentionAction]:

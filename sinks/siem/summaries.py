@@ -3,9 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from schemas.events import Detection, EventKind, Severity, Verdict
+from schemas.wire.avro import EMPTY
+from sinks.columns import Columns, read_map, read_masked, read_outcome
 from sinks.reader import Batch
 from sinks.siem.transport import Message
 
@@ -47,44 +50,50 @@ class Tallies:
         """Count a batch's events; a summary for each session that closes in it."""
         decoded = batch.decoded
         columns = decoded.columns
-        for position, kind in enumerate(columns["kind"]):
-            context = decoded.sessions[decoded.session[position]]
-            session_id = _text(context["session_id"])
+        session_ids = [_text(context["session_id"]) for context in decoded.sessions]
+        for position, kind in enumerate(columns.kinds):
+            session_id = session_ids[columns.sessions[position]]
             tally = self._open.get(session_id)
             if tally is None:
-                tally = self._open[session_id] = Tally(columns["seq"][position])
+                tally = self._open[session_id] = Tally(columns.seqs[position])
             else:
                 self._open.move_to_end(session_id)
             _count(tally, columns, position, kind)
             if kind == _CLOSED:
                 del self._open[session_id]
-                yield summarise(context, columns, position, tally)
+                yield summarise(decoded.sessions[columns.sessions[position]], columns, position, tally)
             elif len(self._open) > self._limit:
                 self._open.popitem(last=False)
 
 
-def _count(tally: Tally, columns: Mapping[str, list[Any]], position: int, kind: bytes) -> None:
-    verdict = columns["verdict"][position]
+def _count(tally: Tally, columns: Columns, position: int, kind: bytes) -> None:
+    verdict = columns.verdicts[position]
     if verdict != _NONE:
         tally.verdicts[verdict] = tally.verdicts.get(verdict, 0) + 1
     tally.actions += kind == _REQUESTED
     tally.gaps += kind == _GAP
-    tally.rows += columns["rows"][position]
-    tally.errors += bool(columns["error"][position])
-    tally.masked += sum(item["count"] for item in columns["masked"][position])
+    tally.rows += columns.rows[position]
+    tally.errors += _has_error(columns.outcomes[position])
+    if columns.masked[position] != EMPTY:
+        tally.masked += sum(item[1] for item in read_masked(columns.masked[position]))
 
 
-def summarise(context: Mapping[str, Any], columns: Mapping[str, list[Any]], position: int, tally: Tally) -> Message:
+@lru_cache(maxsize=4096)
+def _has_error(outcome: bytes) -> bool:
+    return bool(read_outcome(outcome)[1])
+
+
+def summarise(context: Mapping[str, Any], columns: Columns, position: int, tally: Tally) -> Message:
     """The message for a closed session: who, for whom, on what, how much, with which verdicts."""
-    at = columns["at"][position]
-    facts = {_text(key): _text(value) for key, value in columns["attributes"][position].items()}
+    at = columns.ats[position]
+    facts = {_text(key): _text(value) for key, value in read_map(columns.attributes[position]).items()}
     fields = {name: _text(context[name]) for name in ("agent", "principal", "resource", "protocol")}
     fields |= {"run_id": _text(context["run_id"]), "client": _text(context["client"])}
     fields |= {"source": f"{_text(context['source_ip'])}:{context['source_port']}"}
     fields |= {
         "opened_at": str(context["opened_at"]),
         "duration_ms": str(max(0, at - context["opened_at"]) // 1000),
-        "events": facts.pop("events", str(columns["seq"][position])),
+        "events": facts.pop("events", str(columns.seqs[position])),
         "actions": facts.pop("actions", str(tally.actions)),
         "rows": str(tally.rows),
         "errors": str(tally.errors),

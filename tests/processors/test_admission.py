@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.admission import Opened, Refused, decode_sealed, head_of, open_sealed, verify_sealed
+from processors.pieces import Lexicon
 from schemas.errors import KeyMissing
 from schemas.events import DeadLetter, EventBatch, Origin, SealedBatch, SessionEvent
 from schemas.wire import framing
@@ -39,7 +40,7 @@ def seal(made: EventBatch, seq: int = 0, partition: int = 1) -> SealedBatch:
 def admit(sealed: SealedBatch, unsealer: Unsealer = UNSEALER) -> Opened:
     again = decode_sealed(framing.encode(sealed))
     verify_sealed(again, 1, Keys())
-    return open_sealed(again, unsealer)
+    return open_sealed(again, unsealer, Lexicon())
 
 
 def reason_of(sealed: SealedBatch) -> str:
@@ -50,8 +51,8 @@ def reason_of(sealed: SealedBatch) -> str:
 
 def test_an_honest_batch_is_opened() -> None:
     opened = admit(seal(batch()))
-    assert opened.fields["events"][0]["event"]["seq"] == 1
-    assert opened.tail == len(head_of(opened.header))
+    assert opened.read()["events"][0]["event"]["seq"] == 1
+    assert opened.pieces is not None and opened.pieces.tail == len(head_of(opened.header))
 
 
 def test_what_is_no_sealed_batch_is_undecodable() -> None:
@@ -97,7 +98,7 @@ def test_a_missing_key_is_waited_for() -> None:
 
 
 def test_a_rule_version_from_a_proxy_is_not_taken_over_bytewise() -> None:
-    assert admit(seal(batch(rule_version="mine"))).tail is None
+    assert admit(seal(batch(rule_version="mine"))).pieces is None
 
 
 @given(st.binary(max_size=300))

@@ -9,6 +9,7 @@ from processors.admission import Opened, Refused
 from processors.derivation import dead_letter, derive, derive_gap
 from processors.heads import read_head
 from processors.mask import MaskState
+from processors.pieces import Lexicon
 from processors.redaction import Redactor
 from schemas.errors import RecordError
 from schemas.events import DeadLetter, EventBatch, Origin, SealedHeader, SessionEvent
@@ -26,7 +27,7 @@ def opened(*statements: str) -> Opened:
 
 
 def derived(source: Opened, notes: list[dict[str, str]] | None = None) -> EventBatch:
-    made = framing.decode(derive(source, ORIGIN, REDACTOR, list(notes or []), 77))
+    made = framing.decode(derive(source, ORIGIN, REDACTOR, Lexicon(), list(notes or []), 77).value)
     assert isinstance(made, EventBatch)
     return made
 
@@ -36,14 +37,15 @@ def test_untouched_events_go_on_as_they_are() -> None:
     made = derived(source)
     assert (made.origin, made.rule_version) == (ORIGIN, "rules-1")
     assert (made.proxy_id, made.batch_seq) == ("proxy", 0)
-    assert [vars(item.event) for item in made.events] == [item["event"] for item in source.fields["events"]]
+    assert [vars(item.event) for item in made.events] == [item["event"] for item in source.read()["events"]]
 
 
 def test_both_ways_of_encoding_agree() -> None:
     source = opened("select 1", "select 2")
-    spliced = derive(source, ORIGIN, REDACTOR, [], 1)
-    whole = derive(Opened(source.header, source.plain, source.fields, None), ORIGIN, REDACTOR, [], 1)
-    assert framing.decode(spliced) == framing.decode(whole)
+    spliced = derive(source, ORIGIN, REDACTOR, Lexicon(), [], 1)
+    whole = derive(Opened(source.header, source.plain, None), ORIGIN, REDACTOR, Lexicon(), [], 1)
+    assert framing.decode(spliced.value) == framing.decode(whole.value)
+    assert (spliced.slices, spliced.facts) == (whole.slices, whole.facts)
 
 
 def test_a_masked_event_and_a_note() -> None:
@@ -100,10 +102,9 @@ def test_reading_back_counts_the_first_occurrence_of_the_next_origin() -> None:
     state = MaskState()
     heads = []
     for offset, seq in ((5, 0), (6, 1), (5, 0), (6, 1), (7, 2), (9, 4)):
-        source = opened("select 1")
-        source.header.batch_seq = source.fields["batch_seq"] = seq
-        record = derive(Opened(source.header, b"", source.fields, None), Origin("log", 1, offset), REDACTOR, [], 1)
-        heads.append(state.accept(read_head(record)))
+        source = admit(seal(batch(seq), seq))
+        record = derive(source, Origin("log", 1, offset), REDACTOR, Lexicon(), [], 1)
+        heads.append(state.accept(read_head(record.value)))
     assert heads == [True, True, False, False, True, False]
     assert (state.log_id, state.offset) == ("log", 7)
     assert state.ledger.expected(source.header.proxy_epoch) == 3

@@ -22,25 +22,31 @@ def batch() -> dict[str, object]:
     return framing.batch_fields(made)
 
 
+def decoded(facts: list[bytes], index: int = 0, count: int = 1) -> FactBatch:
+    made = framing.decode(encode_facts(vars(ORIGIN), index, count, facts))
+    assert isinstance(made, FactBatch)
+    return made
+
+
 def test_outcomes_by_agent_in_order() -> None:
     found = facts_of(batch())
     assert list(found) == ["b", "a"]
-    assert [(fact["position"], fact["rows"], fact["operation"], fact["is_failed"]) for fact in found["b"]] == [
+    assert [(fact.position, fact.rows, fact.operation, fact.is_failed) for fact in decoded(found["b"]).facts] == [
         (1, 7, "read", False),
         (4, 0, "", True),
     ]
-    assert [(fact["kind"], fact["verdict"], fact["operation"]) for fact in found["a"]] == [
+    assert [(fact.kind, fact.verdict, fact.operation) for fact in decoded(found["a"]).facts] == [
         ("action.decided", "deny", "write")
     ]
     assert "secret" not in str(found)
 
 
 def test_they_are_a_record() -> None:
-    facts = facts_of(batch())["a"]
-    decoded = framing.decode(encode_facts(vars(ORIGIN), 1, 2, facts))
-    assert isinstance(decoded, FactBatch)
-    assert (decoded.origin, decoded.index, decoded.count) == (ORIGIN, 1, 2)
-    assert vars(decoded.facts[0]) == facts[0]
+    made = decoded(facts_of(batch())["a"], 1, 2)
+    assert (made.origin, made.index, made.count) == (ORIGIN, 1, 2)
+    (fact,) = made.facts
+    assert (fact.offset, fact.position, fact.session_id, fact.seq) == (9, 2, "s", 2)
+    assert (fact.agent, fact.principal, fact.resource) == ("a", "ann@example.com", "db")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 import pytest
 
+from processors.facts_of import facts_of
 from processors.heads import headers_of, read_facts, read_head
-from processors.retention.slices import read_slices
+from processors.retention.slices import read_slices, slices_of
 from schemas.errors import RecordError
 from schemas.events import DeadLetter, EventBatch, Origin, SessionEvent
 from schemas.wire import framing
@@ -22,18 +23,23 @@ def batch() -> EventBatch:
     return made
 
 
+def headers(made: EventBatch, room: int) -> list[tuple[str, bytes]] | None:
+    fields = framing.batch_fields(made)
+    return headers_of(slices_of(fields), facts_of(fields), ORIGIN, room)
+
+
 def test_headers_say_what_decoding_says() -> None:
     made = batch()
     value = framing.encode(made)
-    headers = headers_of(framing.batch_fields(made), ORIGIN, 1 << 20)
-    assert headers is not None
-    assert read_facts(value, dict(headers)) == read_facts(value, {})
-    assert list(read_facts(value, dict(headers))[1]) == ["é/b", "a"]
-    assert read_slices(value, dict(headers)) == read_slices(value, {})
+    found = headers(made, 1 << 20)
+    assert found is not None
+    assert read_facts(value, dict(found)) == read_facts(value, {})
+    assert list(read_facts(value, dict(found))[1]) == ["é/b", "a"]
+    assert read_slices(value, dict(found)) == read_slices(value, {})
 
 
 def test_headers_that_do_not_fit_are_left_out() -> None:
-    assert headers_of(framing.batch_fields(batch()), ORIGIN, 100) is None
+    assert headers(batch(), 100) is None
 
 
 def test_the_first_fields() -> None:

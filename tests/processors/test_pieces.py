@@ -1,17 +1,23 @@
-"""A batch read event by event and written again is the batch, whatever was changed in between."""
+"""A batch taken apart and put together again is the batch, whatever was changed in between."""
 
 import pytest
 
-from processors.pieces import read_batch, write_batch
+from processors.admission import head_of
+from processors.pieces import Lexicon, Pieces, put_together, read_context, take_apart
+from processors.walk import MAX_KNOWN
 from schemas.errors import RecordError
-from schemas.events import Event, EventBatch, Masked, SessionEvent
+from schemas.events import Event, EventBatch, Hop, Masked, SealedHeader, SessionEvent
 from schemas.wire import framing
 from schemas.wire.avro import zigzag
 from tests.processors.pipeline import make_context, make_event
 
+HEADER = SealedHeader("p", "e", 0, 7, 1, "k", b"")
+HEAD = head_of(HEADER)
+
 
 def encoded(*events: Event) -> bytes:
-    batch = EventBatch("p", "e", 7, sessions=[make_context("s1"), make_context("s2")])
+    sessions = [make_context("s1", delegation=[Hop("a", "b")]), make_context("s2", attributes={"user": "x"})]
+    batch = EventBatch("p", "e", 7, sessions=sessions)
     batch.events = [SessionEvent(index % 2, event) for index, event in enumerate(events)]
     return framing.encode_body("EventBatch", framing.batch_fields(batch))
 
@@ -23,43 +29,61 @@ PLAIN = encoded(
 )
 
 
+def apart(plain: bytes) -> Pieces:
+    pieces = take_apart(plain, len(HEAD), Lexicon())
+    assert pieces is not None
+    return pieces
+
+
 @pytest.mark.parametrize("plain", [PLAIN, encoded(make_event(1)), encoded()])
-def test_reads_what_the_general_reader_reads(plain: bytes) -> None:
-    fields, positions = read_batch(plain)
-    assert fields == framing.decode_body("EventBatch", plain)
-    assert len(positions) == len(fields["events"]) + 1
-    assert write_batch(fields, (), plain, positions) == plain
+def test_it_holds_what_the_general_reader_reads(plain: bytes) -> None:
+    fields, pieces = framing.decode_body("EventBatch", plain), apart(plain)
+    assert [read_context(item) for item in pieces.contexts] == fields["sessions"]
+    assert [pieces.read_event(index) for index in range(len(pieces))] == fields["events"]
+    assert [item.agent for item in pieces.known] == [item["agent"] for item in fields["sessions"]]
+
+
+@pytest.mark.parametrize("plain", [PLAIN, encoded(make_event(1)), encoded(make_event(1), make_event(2))])
+def test_what_is_not_changed_is_copied(plain: bytes) -> None:
+    assert put_together(apart(plain), HEAD, None, {}) == plain
 
 
 @pytest.mark.parametrize("changed", [(), (0,), (1,), (2,), (0, 2), (0, 1, 2)])
-def test_only_changed_events_are_encoded(changed: tuple[int, ...]) -> None:
-    fields, positions = read_batch(PLAIN)
+@pytest.mark.parametrize("are_contexts_changed", [False, True])
+def test_what_is_changed_is_encoded(changed: tuple[int, ...], are_contexts_changed: bool) -> None:
+    fields, pieces = framing.decode_body("EventBatch", PLAIN), apart(PLAIN)
     for index in changed:
         fields["events"][index]["event"]["statement"] = "***"
-    fields["rule_version"] = "r1"
-    assert write_batch(fields, changed, PLAIN, positions) == framing.encode_body("EventBatch", fields)
+    if are_contexts_changed:
+        fields["sessions"][1]["client"] = "***"
+    contexts = fields["sessions"] if are_contexts_changed else None
+    made = put_together(pieces, HEAD, contexts, {index: fields["events"][index] for index in changed})
+    assert made == framing.encode_body("EventBatch", fields)
 
 
-def test_events_added_behind_are_written() -> None:
-    fields, positions = read_batch(PLAIN)
-    fields["events"].append({"session": 1, "event": framing.event_fields(make_event(4, statement="added"))})
-    assert write_batch(fields, (), PLAIN, positions) == framing.encode_body("EventBatch", fields)
-
-
-def test_a_batch_in_several_blocks_is_read_and_written_whole() -> None:
-    fields, positions = read_batch(PLAIN)
-    start, first, end = positions[0], positions[1], positions[-1]
-    head = PLAIN[: start - 1]
-    blocks = head + zigzag(1) + PLAIN[start:first] + zigzag(-2) + zigzag(end - first) + PLAIN[first:end] + b"\x00"
-    again, none = read_batch(blocks)
-    assert (again, none) == (fields, ())
-    assert write_batch(again, (), blocks, none) == PLAIN
+def test_a_batch_in_several_blocks_is_left_to_the_general_reader() -> None:
+    starts = apart(PLAIN).walked.starts
+    start, first, end = starts[0], starts[1], starts[-1]
+    two = PLAIN[: start - 1] + zigzag(1) + PLAIN[start:first] + zigzag(2) + PLAIN[first:end] + b"\x00"
+    sized = PLAIN[: start - 1] + zigzag(-3) + zigzag(end - start) + PLAIN[start:end] + b"\x00"
+    for blocks in (two, sized):
+        assert framing.decode_body("EventBatch", blocks) == framing.decode_body("EventBatch", PLAIN)
+        assert take_apart(blocks, len(HEAD), Lexicon()) is None
 
 
 def test_anything_else_is_refused() -> None:
-    for end in range(len(PLAIN) - 1, 0, -97):
+    for end in range(len(PLAIN) - 1, len(HEAD) - 1, -97):
         with pytest.raises(RecordError):
-            read_batch(PLAIN[:end])
-    for junk in (b"", b"\x00", b"\xff" * 40, PLAIN + b"\x00", PLAIN[:-1] + b"\x02"):
+            take_apart(PLAIN[:end], len(HEAD), Lexicon())
+    for junk in (b"\xff" * 40, b"\x02" + b"\xfe" * 40, PLAIN[len(HEAD) :] + b"\x00"):
         with pytest.raises(RecordError):
-            read_batch(junk)
+            take_apart(HEAD + junk, len(HEAD), Lexicon())
+
+
+def test_a_lexicon_keeps_contexts_and_is_bounded() -> None:
+    lexicon, pieces = Lexicon(), apart(PLAIN)
+    first = lexicon.know(pieces.contexts[0])
+    assert lexicon.know(pieces.contexts[0]) is first
+    for number in range(MAX_KNOWN + 5):
+        lexicon.keep(b"%d" % number, first)
+    assert len(lexicon.contexts) <= MAX_KNOWN

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from schemas.errors import RecordError
 from schemas.events import EventBatch, Hop, Masked, SessionEvent
 from schemas.wire import framing
-from sinks.columns import decode_batch, decode_origin
+from sinks.columns import (
+    Columns,
+    decode_batch,
+    decode_origin,
+    read_map,
+    read_masked,
+    read_outcome,
+    read_shape,
+)
 from tests.sinks.batches import make_batch, make_event, make_gap, make_session
 
 
@@ -23,6 +31,32 @@ def as_text(value: Any) -> Any:
     return value
 
 
+def expand(columns: Columns) -> dict[str, list[Any]]:
+    """Field name -> one value an event, as the general reader has them."""
+    shapes, outcomes = list(map(read_shape, columns.shapes)), list(map(read_outcome, columns.outcomes))
+    names = ("label", "count", "token", "place")
+    return {
+        "seq": columns.seqs, "at": columns.ats, "kind": columns.kinds, "action_id": columns.action_ids,
+        "statement": columns.statements, "fingerprint": [shape.fingerprint for shape in shapes],
+        "parameters": [shape.parameters for shape in shapes], "operation": [shape.operation for shape in shapes],
+        "objects": [shape.objects for shape in shapes], "verdict": columns.verdicts,
+        "status": [status for status, _ in outcomes], "error": [error for _, error in outcomes],
+        "rows": columns.rows, "bytes": columns.bytes, "duration_us": columns.durations,
+        "attributes": list(map(read_map, columns.attributes)), "payload": columns.payloads,
+        "payload_type": columns.payload_types, "payload_bytes": columns.payload_bytes,
+        "payload_digest": columns.payload_digests, "is_truncated": [value == 1 for value in columns.truncated],
+        "masked": [[dict(zip(names, item, strict=True)) for item in read_masked(m)] for m in columns.masked],
+        "links": list(map(read_map, columns.links)), "opening": columns.openings,
+    }  # fmt: skip
+
+
+def test_every_field_and_version_is_read() -> None:
+    assert framing.versions_of("EventBatch") == [framing.CURRENT["EventBatch"]] == [1]
+    item = next(field for field in framing.load_avsc("EventBatch")["fields"] if field["name"] == "events")
+    names = [field["name"] for field in item["type"]["items"]["fields"][1]["type"]["fields"]]
+    assert list(expand(decode_batch(framing.encode(make_batch(0, 0))).columns)) == names
+
+
 def assert_same(batch: EventBatch) -> None:
     data = framing.encode(batch)
     _, fields = framing.decode_fields(data)
@@ -32,10 +66,10 @@ def assert_same(batch: EventBatch) -> None:
         batch.proxy_id, batch.proxy_epoch, batch.batch_seq, batch.rule_version,
     )  # fmt: skip
     assert as_text(decoded.sessions) == as_text(fields["sessions"])
-    assert decoded.session == [item["session"] for item in fields["events"]]
-    for name, column in decoded.columns.items():
+    assert decoded.columns.sessions == [item["session"] for item in fields["events"]]
+    for name, column in expand(decoded.columns).items():
         assert as_text(column) == as_text([item["event"][name] for item in fields["events"]]), name
-    for item, canonical in zip(fields["events"], decoded.canonical, strict=True):
+    for item, canonical in zip(fields["events"], decoded.columns.canonical, strict=True):
         stored = framing.decode_body("StoredEvent", canonical)
         assert stored["schema_fingerprint"] == data[2:10]
         assert stored["session"] == fields["sessions"][item["session"]]
@@ -139,5 +173,7 @@ def test_confluent_framing_gives_the_same() -> None:
     batch = make_batch(0, 4)
     framed = framing.encode(batch, registry)
     assert framed[0] == 0
-    assert decode_batch(framed, registry) == decode_batch(framing.encode(batch))
+    found, expected = decode_batch(framed, registry), decode_batch(framing.encode(batch))
+    assert expand(found.columns) == expand(expected.columns) and found.sessions == expected.sessions
+    assert (found.origin, found.columns.canonical) == (expected.origin, expected.columns.canonical)
     assert decode_origin(framed, registry) == ("raw-log-1", 0, 4)

@@ -70,7 +70,7 @@ def test_every_batch_once_in_order(feed: Feed, open_reader: Open) -> None:
     reader = open_reader()
     batches = take(reader, 60)
     assert origins(batches) == {0: [*range(20)], 1: [*range(20)], 2: [*range(20)]}
-    assert batches[0].decoded.columns["seq"] == [1, 2, 3, 4, 5]
+    assert batches[0].decoded.columns.seqs == [1, 2, 3, 4, 5]
     feed.send([make_batch(1, 20), make_batch(3, 0)])
     assert origins(take(reader, 2)) == {1: [20], 3: [0]}
     assert not reader.poll(10, 0.1) and not reader.alarms

@@ -122,8 +122,7 @@ def test_proxies_mask_detect_and_sinks_work_with_confluent_framing(log: Log, ser
     assert not reader.alarms
     first = next(batch for batch in batches if (batch.partition, batch.offset) == (2, 0))
     assert (
-        first.decoded.columns["statement"][0] == b"select 2"
-        and CARD.encode() not in first.decoded.columns["statement"][1]
+        first.decoded.columns.statements[0] == b"select 2" and CARD.encode() not in first.decoded.columns.statements[1]
     )
     assert [stop(process) for process in workers] == [0, 0, 0]
 

@@ -8,8 +8,8 @@ import pytest
 from schemas.errors import Unreachable
 from schemas.events import EventKind
 from sinks.clickhouse.client import StoreClient
+from sinks.clickhouse.event_rows import EventEncoder, EventRows
 from sinks.clickhouse.ranges import make_token, ranges_of
-from sinks.clickhouse.rows import event_rows, pick_rows
 from sinks.clickhouse.writer import EventWriter
 from sinks.origins import Position
 from tests.sinks.batches import DAY_US, make_batch
@@ -68,10 +68,10 @@ def test_killed_between_two_partitions_of_one_insert(connect: Callable[[], Store
     with pytest.raises(KeyboardInterrupt):
         writer.write(batches)
     client = connect()
-    rows = event_rows(batches)
-    first_day = min(rows["at"]) // DAY_US
-    chosen = [i for i, at in enumerate(rows["at"]) if at // DAY_US == first_day + day]
-    client.insert("events", pick_rows(rows, chosen), make_token(ranges_of(batches)))
+    rows = EventRows(batches)
+    first_day = min(rows.columns.ats) // DAY_US
+    chosen = [i for i, at in enumerate(rows.columns.ats) if at // DAY_US == first_day + day]
+    client.insert("events", EventEncoder().encode(rows.pick(chosen)), make_token(ranges_of(batches)))
     assert 0 < len(stored(client, log_id)) < 24
     writer, events = open_writer(client, name)
     writer.load()
@@ -95,7 +95,7 @@ def test_an_insert_that_the_store_carries_out_late_adds_nothing(
     writer, _ = open_writer(client, name)
     writer.load()
     writer.write(batches + make(log_id, 0, range(3, 5)))
-    client.insert("events", event_rows(batches), make_token(ranges_of(batches)))
+    client.insert("events", EventEncoder().encode(EventRows(batches)), make_token(ranges_of(batches)))
     assert stored(client, log_id) == expected({0: range(5)})
 
 

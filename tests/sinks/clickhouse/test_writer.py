@@ -16,7 +16,7 @@ def test_a_backlog_of_many_days_goes_in_several_inserts(connect: Callable[[], St
 
 
 def test_splitting_keeps_every_row_once() -> None:
-    rows = {"at": [day * DAY_US for day in range(120)] * 2, "retention_class": ["a"] * 240, "n": [*range(240)]}
-    parts = split_by_store_partition(rows, "at")
-    assert len(parts) == 3 and sorted(n for part in parts for n in part["n"]) == [*range(240)]
-    assert split_by_store_partition({"at": [], "retention_class": []}, "at") == []
+    parts = split_by_store_partition([("a", day) for day in range(120)] * 2)
+    assert len(parts) == 3 and sorted(n for part in parts for n in part) == [*range(240)]
+    assert split_by_store_partition([]) == []
+    assert split_by_store_partition([("a", 1), ("b", 1)] * 3) == [[]]

@@ -1,0 +1,154 @@
+"""Which pieces of a batch may have to change: one scan over every text that was not looked at before. Pure.
+
+What is suspected is read and goes through the redactor, which alone decides. What is cleared here is remembered, where
+it is short and likely to come again.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from processors.pieces import Lexicon, Pieces, read_context
+from processors.redaction import Redactor, is_telling
+from processors.walk import MAX_KNOWN, MAX_KNOWN_BYTES, Walked
+from schemas.errors import RecordError
+from schemas.wire.avro import word
+from schemas.wire.skips import content_of, read_count, skip_text
+
+_EDGE: Final = b"\0"  # no character goes on behind it
+_ROWS: Final = word("rows")
+
+
+@dataclass(slots=True)
+class Changes:
+    """What masking changed: contexts (all of them, when any did) and events, by index."""
+
+    contexts: list[dict[str, Any]] | None = None
+    events: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return self.contexts is not None or bool(self.events)
+
+
+def redact_pieces(pieces: Pieces, redactor: Redactor, lexicon: Lexicon) -> Changes:
+    """Mask a batch. Raises RecordError when a text of it is not UTF-8."""
+    suspects = _find_suspects(pieces.walked, redactor, lexicon)
+    contexts: list[dict[str, Any]] = []
+    if _has_secret_context(pieces, redactor, lexicon):
+        contexts = [read_context(encoded) for encoded in pieces.contexts]
+        suspects.update(pieces.walked.opened)  # there it is told what was masked of a context
+    if not suspects and not contexts:
+        return Changes()
+    indices = sorted(suspects)
+    batch = {"sessions": contexts, "events": [pieces.read_event(index) for index in indices]}
+    changed = redactor.redact_events(batch) or ()
+    return Changes(contexts or None, {indices[place]: batch["events"][place] for place in changed})
+
+
+def _has_secret_context(pieces: Pieces, redactor: Redactor, lexicon: Lexicon) -> bool:
+    has_secret = False
+    for encoded, known in zip(pieces.contexts, pieces.known, strict=True):
+        if known.is_clean is None:
+            is_clean = redactor.redact_events({"sessions": [read_context(encoded)], "events": []}) is None
+            known = lexicon.keep(encoded, replace(known, is_clean=is_clean))
+        has_secret |= not known.is_clean
+    return has_secret
+
+
+def _find_suspects(walked: Walked, redactor: Redactor, lexicon: Lexicon) -> set[int]:
+    suspects = set(walked.odd)
+    texts, owners = [*walked.statements], [*walked.statement_owners]
+    for owner, contents in _regions_of(walked, suspects):
+        texts += contents
+        owners += [owner] * len(contents)
+    if not _is_utf8(texts) or not _is_utf8(walked.others):
+        raise RecordError("not an EventBatch: a string of it is not UTF-8")
+    payloads = walked.payloads
+    if not _is_utf8(payloads):
+        suspects.update(walked.payload_owners[i] for i, content in enumerate(payloads) if not _is_utf8([content]))
+    doubtful: list[int] = []
+    for place in redactor.find_candidates([*texts, *payloads]):
+        if place < len(texts):
+            suspects.add(owners[place])
+        else:
+            doubtful.append(place - len(texts))
+    _remember(walked, lexicon, suspects)
+    suspects.update(walked.payload_owners[place] for place in _still_doubtful(walked, doubtful, redactor))
+    return suspects
+
+
+def _still_doubtful(walked: Walked, doubtful: Sequence[int], redactor: Redactor) -> set[int]:
+    """What is left of the payloads with candidates when the values of result rows are looked at one by one."""
+    tables = [place for place in doubtful if walked.payload_types[place] == _ROWS]
+    kept = redactor.find_tables([walked.payloads[place] for place in tables])
+    return set(doubtful) - set(tables) | {tables[index] for index in kept}
+
+
+def _regions_of(walked: Walked, suspects: set[int]) -> Iterator[tuple[int, list[bytes]]]:
+    """Owner and contents of each region. One with a name that tells what its value is makes its owner a suspect."""
+    for owner, region in zip(walked.shape_owners, walked.shapes, strict=True):
+        yield owner, _read_shape(region)
+    for owner, region in zip(walked.outcome_owners, walked.outcomes, strict=True):
+        yield owner, _read_texts(region, 0, 2)[0]
+    for owner, region in zip(walked.map_owners, walked.maps, strict=True):
+        contents = _read_items(region, 0, 2)[0]
+        if any(is_telling(key.decode("utf-8", "replace")) for key in contents[::2]):
+            suspects.add(owner)
+        yield owner, contents
+
+
+def _read_shape(region: bytes) -> list[bytes]:
+    """The strings of fingerprint, parameters, operation and objects."""
+    contents, p = _read_texts(region, 0, 1)
+    while True:
+        count, p = read_count(region, p)
+        if count == 0:
+            break
+        for _ in range(count):
+            p += 1
+            if region[p - 1]:
+                found, p = _read_texts(region, p, 1)
+                contents += found
+    found, p = _read_texts(region, p, 1)
+    return contents + found + _read_items(region, p, 1)[0]
+
+
+def _read_items(region: bytes, p: int, each: int) -> tuple[list[bytes], int]:
+    """The strings of an array whose items are `each` strings, and the position after it."""
+    contents: list[bytes] = []
+    while True:
+        count, p = read_count(region, p)
+        if count == 0:
+            return contents, p
+        found, p = _read_texts(region, p, count * each)
+        contents += found
+
+
+def _read_texts(region: bytes, p: int, count: int) -> tuple[list[bytes], int]:
+    contents: list[bytes] = []
+    for _ in range(count):
+        start, p = p, skip_text(region, p)
+        contents.append(content_of(region, start, p))
+    return contents, p
+
+
+def _remember(walked: Walked, lexicon: Lexicon, suspects: set[int]) -> None:
+    known = lexicon.vocabulary
+    for owners, regions, memory in (
+        (walked.shape_owners, walked.shapes, known.shapes),
+        (walked.outcome_owners, walked.outcomes, known.outcomes),
+        (walked.map_owners, walked.maps, known.maps),
+    ):
+        for owner, region in zip(owners, regions, strict=True):
+            if owner not in suspects and len(region) <= MAX_KNOWN_BYTES:
+                if len(memory) >= MAX_KNOWN:
+                    memory.clear()
+                memory.add(region)
+
+
+def _is_utf8(contents: Sequence[bytes]) -> bool:
+    try:
+        _EDGE.join(contents).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
