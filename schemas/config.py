@@ -132,6 +132,14 @@ class Masking(Model):
     )
 
 
+class Trace(Model):
+    """How often `custody trace` is answered: without a limit it would find the value of any token by guessing."""
+
+    per_minute: int = Field(10, ge=1, le=10_000, description="traces of one person within a minute")
+    per_day: int = Field(100, ge=1, le=10_000, description="traces of one person within 24 hours")
+    total_per_day: int = Field(500, ge=1, le=100_000, description="traces of all within 24 hours")
+
+
 class RetentionClass(Model):
     """How long a class is kept."""
 
@@ -202,6 +210,7 @@ class Settings(Model):
     capture: Capture = Field(default_factory=Capture, description="proxies")
     sealing: Sealing = Field(default_factory=Sealing, description="sealing of raw batches")
     masking: Masking = Field(default_factory=Masking, description="masking in the stream")
+    trace: Trace = Field(default_factory=Trace, description="limits of tracing values")
     retention: Retention = Field(default_factory=Retention, description="retention classes")
     siem: Siem = Field(default_factory=Siem, description="alert forwarding")
     schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry, description="Avro registry")

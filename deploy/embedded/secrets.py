@@ -16,12 +16,15 @@ from schemas.wire.suites import KEMS, X25519, private_from
 ADMIN: Final = "admin"
 STORE_ROLES: Final = ("writer", "reader", "retention", "schema")
 PROXIES: Final = ("proxy-tcp", "proxy-http")
+KEYHOLDER: Final = "keyholder"
+KEYHOLDER_CALLERS: Final = ("console", "api")
 DEMO_POSTGRES_LOGIN: Final = "upstream/demo-postgres.password"
 DEMO_HTTP_LOGIN: Final = "upstream/demo-http.token"
 
 PASSWORDS: Final = (
     *(f"kafka/{component}.password" for component in (ADMIN, *COMPONENTS)),
     *(f"store/{role}.password" for role in STORE_ROLES),
+    *(f"{KEYHOLDER}/{caller}.password" for caller in KEYHOLDER_CALLERS),
     DEMO_POSTGRES_LOGIN,
     DEMO_HTTP_LOGIN,
 )
@@ -30,7 +33,7 @@ PASSWORDS: Final = (
 SYMMETRIC_KEYS: Final = ("mint", "token", "digest")
 """32 random bytes."""
 
-SIGNING_KEYS: Final = ("api", "detect", *PROXIES)
+SIGNING_KEYS: Final = ("api", "detect", KEYHOLDER, *PROXIES)
 """Ed25519, 32 raw bytes; `detect` signs the quarantines it writes to control."""
 
 IRREPLACEABLE: Final = ("api", "unseal")
