@@ -33,6 +33,8 @@ COMMANDS: Final = {
     "replay": Entry("console.commands.replay:replay", "Show a session again, step by step."),
     "tail": Entry("console.commands.tail:tail", "Show events as they arrive."),
     "alerts": Entry("console.commands.alerts:alerts", "List detections."),
+    "keys": Entry("console.commands.keys:keys", "List and rotate the token key and the unsealing key."),
+    "trace": Entry("console.commands.trace:trace", "Who ever saw or sent a value (on standard input)."),
     "mask": Entry("console.commands.mask:mask", "Mask text on standard input."),
     "policy": Entry("console.commands.policy:policy", "Look at statements as policy does."),
     "verify": Entry("console.commands.verify:verify", "Check the record: integrity, completeness, coverage."),

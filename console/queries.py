@@ -197,6 +197,34 @@ ORDER BY resource
 """
 """The byte ledgers of closed sessions, by resource."""
 
+# ── trace ──
+
+TRACE: Final = """
+SELECT session_id, any(agent) AS agent, any(principal) AS principal, any(delegation) AS delegation,
+       any(run_id) AS run_id, any(resource) AS resource, any(protocol) AS protocol,
+       if(kind IN ('action.completed', 'data.received'), 'saw', 'sent') AS how,
+       min(at) AS first, max(at) AS last, count() AS events, sum(item.2) AS times,
+       countIf(verdict IN ('deny', 'hold')) AS refused,
+       arraySort(groupUniqArray(item.1)) AS labels, arraySort(groupUniqArray(item.4)) AS places
+FROM custody.events ARRAY JOIN masked AS item
+WHERE hasAny(masked.token, {tokens:Array(String)}) AND has({tokens:Array(String)}, item.3)
+  AND events.protocol != 'custody'
+  AND at >= fromUnixTimestamp64Micro({since:Int64})
+GROUP BY session_id, how
+ORDER BY first, session_id, how
+LIMIT {limit:UInt32}
+"""
+"""Who saw (in an answer) or sent (in a request) a value with one of these tokens: one row a session and direction."""
+
+TRACED_BEFORE: Final = """
+SELECT at, principal, session_id, attributes['reason'] AS reason FROM custody.events
+WHERE protocol = 'custody' AND operation = 'trace' AND kind = 'action.requested' AND session_id != {own:String}
+  AND hasAny(masked.token, {tokens:Array(String)})
+ORDER BY at
+LIMIT 100
+"""
+"""Who asked for such a value before."""
+
 # ── demo ──
 
 RUN_SESSIONS: Final = """

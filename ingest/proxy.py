@@ -19,7 +19,7 @@ from schemas.runtime import Home, now_us, write_private
 from schemas.wire import kafka
 from schemas.wire.control import ControlView
 from schemas.wire.publisher import Publisher
-from schemas.wire.sealing import Sealer
+from schemas.wire.sealing import make_sealer
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Proxy:
         self.identities = Identities(self.view, mint_key)
         self.salt_key = hmac.digest(mint_key, b"custody.scram-salt.v1", "sha256")
         self._spool = DiskSpool(self.home.spool / self.name, self.settings.capture.spool_max_bytes)
-        sealer = Sealer(self.name, self.home.signing_key(self.name), self.home.unseal_public())
+        sealer = make_sealer(self.name, self.settings, self.home)
         publisher = Publisher(
             kafka.producer_config(self.settings, self.home, COMPONENT), sealer, self.settings.capture, self._spool
         )

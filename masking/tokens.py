@@ -5,6 +5,7 @@ Two keys, never the same: whoever may compare digests of payloads must not be ab
 
 import hmac
 from base64 import b32encode
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final, Protocol
 
@@ -34,6 +35,52 @@ class TokenKey:
         return "TokenKey(…)"
 
 
+class TokenRing:
+    """The token key in use and the older ones. New values get tokens of the first; all are known to whoever traces.
+
+    `replace` may be called at any time: a value is masked under the old ring or under the new one, never in between.
+    """
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = _token_keys(keys)
+
+    def token(self, value: bytes) -> str:
+        """The token under the key in use, see `TokenKey`."""
+        return self._keys[0].token(value)
+
+    def tokens(self, value: bytes) -> list[str]:
+        """The token under each key, the one in use first."""
+        return [key.token(value) for key in self._keys]
+
+    def replace(self, keys: Sequence[bytes]) -> None:
+        """From now on these keys, the one in use first."""
+        self._keys = _token_keys(keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __repr__(self) -> str:
+        return f"TokenRing({len(self._keys)} keys)"
+
+
+class FlowKey:
+    """Fingerprints of values that no detector knows, for data-flow detection: never the same as a value's token."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        self._key = _checked(key, b"custody flow v1")
+
+    def fingerprint(self, value: bytes) -> str:
+        """16 characters of a-z2-7, stable under one key."""
+        return b32encode(hmac.digest(self._key, value, "sha256")[:10]).decode().lower()
+
+    def __repr__(self) -> str:
+        return "FlowKey(…)"
+
+
 class DigestKey:
     """Makes keyed digests of unmasked bytes. `key` is at least 32 random bytes."""
 
@@ -50,6 +97,12 @@ class DigestKey:
 
     def __repr__(self) -> str:
         return "DigestKey(…)"
+
+
+def _token_keys(keys: Sequence[bytes]) -> tuple[TokenKey, ...]:
+    if not keys:
+        raise ValueError("a token ring holds at least one key")
+    return tuple(TokenKey(key) for key in keys)
 
 
 def _checked(key: bytes, purpose: bytes) -> bytes:

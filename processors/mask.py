@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from masking.catalog import rule_version
 from masking.engine import Masker
-from masking.tokens import TokenKey
+from masking.tokens import TokenRing
 from processors.admission import Refused, decode_sealed, open_sealed, verify_sealed
 from processors.app import StageApp
 from processors.derivation import DEAD, MAX_DERIVED_BYTES, dead_letter, derive, derive_gap
@@ -34,11 +34,13 @@ from schemas import topics
 from schemas.config import Settings
 from schemas.errors import ConfigError, KeyMissing
 from schemas.events import ControlKind, Origin, Progress, SealedHeader
+from schemas.keys import RingWatch, older_keys, read_ring
 from schemas.resources import Key
 from schemas.runtime import Home, now_us
 from schemas.wire import kafka
 from schemas.wire.control import ControlView
 from schemas.wire.sealing import Unsealer
+from schemas.wire.suites import private_from
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +103,9 @@ class MaskStage(Stage):
         self._view = view
         self._keys = ProxyKeys(view)
         self._unsealer = Unsealer({})
-        self._redactor = Redactor(make_masker(home))
+        self._token_keys = RingWatch(home, settings.masking.token_key)
+        self._tokens = TokenRing(self._token_keys.read().keys)
+        self._redactor = Redactor(make_masker(self._tokens))
         self._lexicon = Lexicon()
         self._refreshed: dict[int, int] = {}
         self._sessions_id = ""
@@ -204,7 +208,7 @@ class MaskStage(Stage):
         try:
             opened = open_sealed(sealed, self._unsealer, self._lexicon)
         except KeyMissing:
-            self._reread_key()
+            self._reread_keys()
             try:
                 opened = open_sealed(sealed, self._unsealer, self._lexicon)
             except KeyMissing as missing:
@@ -239,9 +243,17 @@ class MaskStage(Stage):
         self._refreshed = ends
         return True
 
-    def _reread_key(self) -> None:
+    def _reread_keys(self) -> None:
+        """Every unsealing key there is now, also those that were rotated away: what they sealed may still come."""
+        reference = self.settings.sealing.unseal_key
+        self._add_unseal_keys(lambda: read_ring(self.home, reference).keys)
+        if reference.startswith("file:"):  # the older ones open what they opened, whatever became of the newest
+            self._add_unseal_keys(lambda: older_keys(self.home, reference.removeprefix("file:")))
+
+    def _add_unseal_keys(self, read: Callable[[], Iterable[bytes]]) -> None:
         try:
-            self._unsealer.add_key(self.home.unseal_key())
+            for raw in read():
+                self._unsealer.add_key(private_from(raw))
         except (ConfigError, ValueError) as error:
             log.debug("unsealing key: %s", error)
 
@@ -255,6 +267,7 @@ class MaskStage(Stage):
 
     async def tick(self) -> None:
         await super().tick()
+        self._follow_token_keys()
         now = time.monotonic()
         for part in self.partitions.values():
             marks = part.state.masked_at
@@ -263,6 +276,18 @@ class MaskStage(Stage):
         if now - self._trimmed_at >= min(TRIM_S, self._grace_s + 1.0):
             self._trimmed_at = now
             await asyncio.to_thread(self._trim, now - self._grace_s)
+
+    def _follow_token_keys(self) -> None:
+        """Go over to a rotated token key between two batches; with a ring that cannot be read, stay with the last."""
+        try:
+            ring = self._token_keys.poll()
+        except ConfigError as error:
+            self.raise_alarm("token key", str(error))
+            return
+        self.clear_alarm("token key")
+        if ring is not None:
+            self._tokens.replace(ring.keys)
+            log.warning("the token key was rotated: %d keys are known now", len(ring.keys))
 
     def _trim(self, before: float) -> None:
         """DeleteRecords up to what was masked before that moment."""
@@ -283,6 +308,6 @@ class MaskStage(Stage):
                 log.warning("%s[%d] was not trimmed: %s", topics.RAW, target.partition, error.args[0].str())
 
 
-def make_masker(home: Home) -> Masker:
-    """The masker of the stream: every shipped detector, the home's token key."""
-    return Masker(tokens=TokenKey(home.read_key("token.key")), rule_version=rule_version())
+def make_masker(tokens: TokenRing) -> Masker:
+    """The masker of the stream: every shipped detector."""
+    return Masker(tokens=tokens, rule_version=rule_version())

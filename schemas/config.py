@@ -103,10 +103,41 @@ class Capture(Model):
         return self
 
 
+class Sealing(Model):
+    """How batches are sealed to the masking processor: the parts of the HPKE suite (RFC 9180)."""
+
+    kem: Literal["x25519", "mlkem768-x25519"] = Field(
+        "x25519",
+        description="kind of the unsealing key when one is made or rotated; mlkem768-x25519: hybrid post-quantum",
+    )
+    unseal_key: str = Field(
+        "file:unseal.key",
+        pattern=r"^(file|env|command):\S",
+        description="masking only: where the unsealing keys are, named as for masking.token_key",
+    )
+    kdf: Literal["hkdf-sha256", "hkdf-sha384", "hkdf-sha512"] = Field(
+        "hkdf-sha256", description="key derivation of the wrapping"
+    )
+    aead: Literal["aes-256-gcm", "chacha20-poly1305"] = Field("aes-256-gcm", description="cipher of the wrapping")
+
+
 class Masking(Model):
     """The stream's masking."""
 
     raw_grace_s: int = Field(3600, ge=0, description="raw batches are trimmed this long after they were masked")
+    token_key: str = Field(
+        "file:token.key",
+        pattern=r"^(file|env|command):\S",
+        description="where the token keys are: file:NAME under secrets/, env:NAME, command:PROGRAM ARGUMENT… of a KMS",
+    )
+
+
+class Trace(Model):
+    """How often `custody trace` is answered: without a limit it would find the value of any token by guessing."""
+
+    per_minute: int = Field(10, ge=1, le=10_000, description="traces of one person within a minute")
+    per_day: int = Field(100, ge=1, le=10_000, description="traces of one person within 24 hours")
+    total_per_day: int = Field(500, ge=1, le=100_000, description="traces of all within 24 hours")
 
 
 class RetentionClass(Model):
@@ -177,7 +208,9 @@ class Settings(Model):
     kafka: Kafka = Field(default_factory=Kafka, description="broker")
     store: Store = Field(default_factory=Store, description="ClickHouse")
     capture: Capture = Field(default_factory=Capture, description="proxies")
+    sealing: Sealing = Field(default_factory=Sealing, description="sealing of raw batches")
     masking: Masking = Field(default_factory=Masking, description="masking in the stream")
+    trace: Trace = Field(default_factory=Trace, description="limits of tracing values")
     retention: Retention = Field(default_factory=Retention, description="retention classes")
     siem: Siem = Field(default_factory=Siem, description="alert forwarding")
     schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry, description="Avro registry")

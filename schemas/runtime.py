@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from schemas.clock import now_us as now_us
 from schemas.errors import ConfigError
+from schemas.wire.suites import UnsealPrivate, UnsealPublic, private_from, public_from
 
 ENV_HOME = "CUSTODY_HOME"
 
@@ -73,13 +73,13 @@ class Home:
         """An Ed25519 private key kept as 32 raw bytes in secrets/<name>.key."""
         return Ed25519PrivateKey.from_private_bytes(self.read_key(f"{name}.key"))
 
-    def unseal_key(self) -> X25519PrivateKey:
-        """The X25519 unsealing key kept as 32 raw bytes in secrets/unseal.key."""
-        return X25519PrivateKey.from_private_bytes(self.read_key("unseal.key"))
+    def unseal_key(self) -> UnsealPrivate:
+        """The unsealing key, from the raw bytes in secrets/unseal.key. Raises ConfigError, ValueError."""
+        return private_from(self.read_key("unseal.key"))
 
-    def unseal_public(self) -> X25519PublicKey:
-        """The public half, from public/unseal.pub (32 raw bytes)."""
-        return X25519PublicKey.from_public_bytes(self.read_public("unseal"))
+    def unseal_public(self) -> UnsealPublic:
+        """The public half, from the raw bytes in public/unseal.pub. Raises ConfigError, ValueError."""
+        return public_from(self.read_public("unseal"))
 
     def verify_key(self, name: str) -> Ed25519PublicKey:
         """An Ed25519 public key, from public/<name>.pub (32 raw bytes)."""

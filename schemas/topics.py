@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-COMPONENTS: Final = ("proxy", "mask", "facts", "detect", "retain", "sink-clickhouse", "sink-siem", "api")
+COMPONENTS: Final = ("proxy", "mask", "facts", "detect", "retain", "sink-clickhouse", "sink-siem", "api", "keyholder")
 """Every process logs in to Kafka as one of these."""
 
 DAY_MS: Final = 86_400_000
@@ -53,7 +53,7 @@ _FOREVER: Final = "-1"
 
 TOPICS: Final = (
     # Trimmed by mask behind its own progress, never by time: an unmasked record must not go unread.
-    _topic(RAW, "", "proxy api", "mask", retention_ms=_FOREVER, retention_bytes=_FOREVER),
+    _topic(RAW, "", "proxy api keyholder", "mask", retention_ms=_FOREVER, retention_bytes=_FOREVER),
     _topic(
         SESSIONS,
         "",

@@ -49,11 +49,15 @@ def make_masker() -> "Masker":
 
     from masking.engine import Masker
     from masking.tokens import KEY_BYTES, TokenKey
+    from schemas.config import find_settings
+    from schemas.keys import read_ring
     from schemas.runtime import Home, find_home
 
     home = Home(find_home())
-    has_key = (home.secrets / "token.key").exists()
-    return Masker(tokens=TokenKey(home.read_key("token.key") if has_key else os.urandom(KEY_BYTES)))
+    reference = find_settings(home).masking.token_key
+    kind, _, name = reference.partition(":")
+    has_key = kind != "file" or (home.secrets / name).exists()
+    return Masker(tokens=TokenKey(read_ring(home, reference).current if has_key else os.urandom(KEY_BYTES)))
 
 
 def read_lines(is_jsonl: bool) -> Iterator[tuple[Any, str]]:

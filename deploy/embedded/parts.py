@@ -177,6 +177,7 @@ PARTS: Final = (
     module_part("proxy-tcp", "ingest.tcp", ports=("demo_postgres_proxy",), needs=("kafka",)),
     module_part("proxy-http", "ingest.http", ports=("http_proxy", "demo_http_proxy"), needs=("kafka",)),
     module_part("worker-mask", "processors.worker", "mask", needs=("kafka",)),
+    module_part("keyholder", "processors.keyholder", needs=("kafka",)),
     module_part("worker-detect", "processors.worker", "detect", needs=("kafka",)),
     module_part("worker-retain", "processors.worker", "retain", needs=("kafka",)),
     module_part("sink-clickhouse", "sinks.runner", "clickhouse", needs=("kafka", "store")),

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from deploy.embedded.postgres import DATABASE, SUPERUSER
 from deploy.embedded.process import LOOPBACK
-from deploy.embedded.secrets import DEMO_HTTP_LOGIN, DEMO_POSTGRES_LOGIN, PROXIES
+from deploy.embedded.secrets import DEMO_HTTP_LOGIN, DEMO_POSTGRES_LOGIN, KEYHOLDER, PROXIES
 from schemas.config import Settings
 from schemas.events import ControlKind
 from schemas.resources import Key, Resource, Upstream
@@ -37,8 +37,8 @@ def register(settings: Settings, home: Home) -> list[str]:
 
 
 def make_keys(home: Home) -> Entries:
-    """Public keys by which batches and control entries are verified. The API records events of its own, too."""
-    signers = {name: Key(public=home.read_public(name).hex()) for name in (*PROXIES, API)}
+    """Public keys by which batches and control entries are verified. API and key holder record events of their own."""
+    signers = {name: Key(public=home.read_public(name).hex()) for name in (*PROXIES, API, KEYHOLDER)}
     writers = {
         name: Key(public=home.read_public(name).hex(), kinds=[kind.value for kind in kinds])
         for name, kinds in WRITER_KINDS.items()

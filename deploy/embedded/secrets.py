@@ -7,21 +7,24 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from deploy.embedded.process import StackError
 from schemas.runtime import Home, write_private
 from schemas.topics import COMPONENTS
+from schemas.wire.suites import KEMS, X25519, private_from
 
 ADMIN: Final = "admin"
 STORE_ROLES: Final = ("writer", "reader", "retention", "schema")
 PROXIES: Final = ("proxy-tcp", "proxy-http")
+KEYHOLDER: Final = "keyholder"
+KEYHOLDER_CALLERS: Final = ("console", "api")
 DEMO_POSTGRES_LOGIN: Final = "upstream/demo-postgres.password"
 DEMO_HTTP_LOGIN: Final = "upstream/demo-http.token"
 
 PASSWORDS: Final = (
     *(f"kafka/{component}.password" for component in (ADMIN, *COMPONENTS)),
     *(f"store/{role}.password" for role in STORE_ROLES),
+    *(f"{KEYHOLDER}/{caller}.password" for caller in KEYHOLDER_CALLERS),
     DEMO_POSTGRES_LOGIN,
     DEMO_HTTP_LOGIN,
 )
@@ -30,7 +33,7 @@ PASSWORDS: Final = (
 SYMMETRIC_KEYS: Final = ("mint", "token", "digest")
 """32 random bytes."""
 
-SIGNING_KEYS: Final = ("api", "detect", *PROXIES)
+SIGNING_KEYS: Final = ("api", "detect", KEYHOLDER, *PROXIES)
 """Ed25519, 32 raw bytes; `detect` signs the quarantines it writes to control."""
 
 IRREPLACEABLE: Final = ("api", "unseal")
@@ -39,8 +42,11 @@ IRREPLACEABLE: Final = ("api", "unseal")
 DIRECTORIES: Final = ("secrets", "public", "ca", "kafka", "store", "postgres", "spool", "logs", "run")
 
 
-def create_secrets(home: Home) -> None:
-    """Directories 0700, secret files 0600, public halves. StackError when a key that cannot be replaced is gone."""
+def create_secrets(home: Home, kem: str = X25519.name) -> None:
+    """Directories 0700, secret files 0600, public halves. StackError when a key that cannot be replaced is gone.
+
+    `kem` is the kind of an unsealing key that is missing; the one that is there stays what it is.
+    """
     make_private_directory(home.root)
     for name in DIRECTORIES:
         make_private_directory(home.root / name)
@@ -50,7 +56,7 @@ def create_secrets(home: Home) -> None:
         _create(home.secrets / f"{name}.key", lambda: os.urandom(32))
     for name in SIGNING_KEYS:
         _create_key_pair(home, name, _make_signing_key, _public_of_signing_key)
-    _create_key_pair(home, "unseal", _make_unseal_key, _public_of_unseal_key)
+    _create_key_pair(home, "unseal", KEMS[kem].generate, _public_of_unseal_key)
 
 
 def read_kafka_passwords(home: Home) -> dict[str, str]:
@@ -91,9 +97,5 @@ def _public_of_signing_key(secret: bytes) -> bytes:
     return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
 
 
-def _make_unseal_key() -> bytes:
-    return X25519PrivateKey.generate().private_bytes_raw()
-
-
 def _public_of_unseal_key(secret: bytes) -> bytes:
-    return X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+    return private_from(secret).public_key().raw

@@ -54,7 +54,7 @@ def up(home: Home, say: Say = say_on_stderr, parts: Sequence[str] = ()) -> None:
     `parts` limits the stack to those names. Raises StackError, ConfigError.
     """
     settings = find_settings(home)
-    create_secrets(home)
+    create_secrets(home, settings.sealing.kem)
     wanted = {part.name for part in select_parts(settings, tuple(parts))}
     if "kafka" in wanted:
         fetch_kafka()

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.1
 RESEND_S: Final = 1.0
 GROWTH_S: Final = 30.0
+REFRESH_S: Final = 1.0
+"""How often the sealer looks for a rotated unsealing key."""
 RELAXED_S: Final = 0.002
 """How long an event that nobody waits for yet may gather others before it makes a batch go."""
 
@@ -243,12 +245,15 @@ class Publisher:
     # -- stalls
 
     async def _tick(self) -> None:
-        grown_at = time.monotonic()
+        grown_at = refreshed_at = time.monotonic()
         while True:
             await asyncio.sleep(TICK_S)
             now = time.monotonic()
             for partition in self._partitions:
                 self._check(partition, now)
+            if now - refreshed_at > REFRESH_S:
+                refreshed_at = now
+                self._sealer.refresh()
             if now - grown_at > GROWTH_S:
                 grown_at = now
                 await self._grow_quietly()

@@ -152,12 +152,14 @@ class Live:
         with open_store(self.place) as store:
             yield store
 
-    def custody(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def custody(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """`custody ARGUMENT…` as a person runs it."""
         environment = os.environ | {ENV_HOME: str(self.home.root), "PYTHONPATH": str(ROOT)}
         environment.pop("CUSTODY_CONFIG", None)
         argv = [sys.executable, "-m", "console.cli", *arguments]
-        return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            argv, env=environment, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        )
 
 
 def has_all_lags(parts: list[stack.PartStatus]) -> bool:

@@ -1,6 +1,7 @@
 """One SQL action and one HTTP action, all the way: into ClickHouse, into a replay; a detection into the SIEM."""
 
 import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,6 +68,40 @@ def test_an_http_action_becomes_rows_and_a_replay(live: Live) -> None:
     assert shown.returncode == 0, shown.stderr
     assert "/customers/2?step=look-up" in shown.stdout
     assert answer.json()["card"] not in shown.stdout
+
+
+def test_a_value_is_traced_to_who_saw_and_who_sent_it(live: Live) -> None:
+    issued = live.issue("tracer", "run-trace")
+    basic = base64.b64encode(f"{issued.credential.id}:{issued.secret}".encode()).decode()
+    with httpx.Client(headers={"Authorization": f"Basic {basic}"}, trust_env=False) as client:
+        answer = client.get(f"http://127.0.0.1:{live.ports.demo_http_proxy}/customers/3")
+    card = answer.json()["card"]
+    with psycopg.connect(live.postgres_url(live.issue("tracer", "run-trace")), autocommit=True) as connection:
+        connection.execute("SELECT %s AS seen", (f"{card[:4]} {card[4:10]} {card[10:]}",))
+
+    def are_found() -> bool:
+        with live.store() as store:
+            sql = "SELECT count() AS n FROM custody.events WHERE run_id = 'run-trace' AND length(masked) > 0"
+            return int(store.one(sql)["n"]) >= 3  # the HTTP answer, the SQL request, the SQL answer
+
+    wait_until(are_found, VISIBLE_S, "the run is not visible")
+    shown = live.custody("trace", "--json", "--reason", "end to end", stdin=card)
+    assert shown.returncode == 0, shown.stderr
+    sightings = [row for row in json.loads(shown.stdout)["sightings"] if row["run_id"] == "run-trace"]
+    assert sorted((row["resource"], row["how"]) for row in sightings) == [
+        ("demo-http", "saw"), ("demo-postgres", "saw"), ("demo-postgres", "sent"),
+    ]  # fmt: skip
+    assert {(row["agent"], row["principal"]) for row in sightings} == {("tracer", "dana@example.test")}
+
+    def is_recorded() -> bool:
+        with live.store() as store:
+            sql = "SELECT count() AS n FROM custody.events WHERE operation = 'trace' AND kind = 'action.requested'"
+            return bool(store.one(sql)["n"])
+
+    wait_until(is_recorded, VISIBLE_S, "the first trace is not in the record")
+    again = json.loads(live.custody("trace", "--json", stdin=card).stdout)
+    assert [row["reason"] for row in again["asked_before"]] == ["end to end"]
+    assert card not in live.custody("query", "SELECT * FROM events WHERE operation = 'trace'").stdout
 
 
 def test_a_detection_reaches_the_siem(live: Live) -> None:

@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,12 +12,13 @@ from processors.pieces import Lexicon
 from schemas.errors import KeyMissing
 from schemas.events import DeadLetter, EventBatch, Origin, SealedBatch, SessionEvent
 from schemas.wire import framing
-from schemas.wire.sealing import Sealer, Unsealer, key_id_of
+from schemas.wire.sealing import Sealer, Unsealer
+from schemas.wire.suites import X25519, private_from
 from tests.processors.pipeline import make_context, make_event
 
 SIGNING = Ed25519PrivateKey.generate()
-UNSEAL = X25519PrivateKey.generate()
-UNSEALER = Unsealer({key_id_of(UNSEAL.public_key()): UNSEAL})
+UNSEAL = private_from(X25519.generate())
+UNSEALER = Unsealer({UNSEAL.public_key().id: UNSEAL})
 SEALER = Sealer("proxy", SIGNING, UNSEAL.public_key())
 
 

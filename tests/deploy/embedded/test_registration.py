@@ -29,7 +29,7 @@ def connected(bare_home: Home, broker: Kafka) -> Home:
 
 def test_registering_is_repeatable_and_follows_the_ports(connected: Home) -> None:
     settings = find_settings(connected)
-    assert len(register(settings, connected)) == 6
+    assert len(register(settings, connected)) == 7
     assert register(settings, connected) == []
     moved = settings.model_copy(update={"ports": Ports(demo_http=1234)})
     assert register(moved, connected) == ["resource/demo-http"]
@@ -37,7 +37,7 @@ def test_registering_is_repeatable_and_follows_the_ports(connected: Home) -> Non
     view.start()
     try:
         assert view.all(ControlKind.RESOURCE)["demo-http"]["upstream"]["port"] == 1234
-        assert set(view.all(ControlKind.PROXY_KEY)) == {"proxy-tcp", "proxy-http", "api"}
+        assert set(view.all(ControlKind.PROXY_KEY)) == {"proxy-tcp", "proxy-http", "api", "keyholder"}
     finally:
         view.close()
 

@@ -18,7 +18,7 @@ from schemas.runtime import Home
 from schemas.wire import framing, kafka
 from schemas.wire.batching import encode_context, encode_event
 from schemas.wire.publisher import Partition, Publisher
-from schemas.wire.sealing import Sealer, Unsealer, key_id_of, verify
+from schemas.wire.sealing import Sealer, Unsealer, verify
 from tests.support.homes import connect_home
 from tests.support.kafka import Kafka, run_kafka
 
@@ -68,7 +68,7 @@ def read_batches(home: Home, epoch: str, partition: int) -> list[EventBatch]:
     low, high = kafka.watermarks(consumer, topics.RAW, partition)
     consumer.close()
     key = home.unseal_key()
-    unsealer = Unsealer({key_id_of(key.public_key()): key})
+    unsealer = Unsealer({key.public_key().id: key})
     found = []
     for message in kafka.read_range(config, topics.RAW, partition, low, high):
         sealed = framing.decode(message.value())

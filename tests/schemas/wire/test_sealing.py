@@ -5,22 +5,22 @@ import dataclasses
 import pytest
 import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import ForgedError, KeyMissing, SealError
 from schemas.events import Origin, SealedBatch
 from schemas.wire import framing
-from schemas.wire.sealing import MAX_BATCH_BYTES, Sealer, Unsealer, decompress, key_id_of, verify
+from schemas.wire.sealing import MAX_BATCH_BYTES, Sealer, Unsealer, decompress, verify
+from schemas.wire.suites import HYBRID, KEMS, X25519, Choice, UnsealPublic, private_from, public_from
 
-UNSEAL = X25519PrivateKey.generate()
+UNSEAL = private_from(X25519.generate())
 SIGN = Ed25519PrivateKey.generate()
 PLAIN = b"the card is 4111 1111 1111 1111 " * 20
 
 
 def make_unsealer() -> Unsealer:
-    return Unsealer({key_id_of(UNSEAL.public_key()): UNSEAL})
+    return Unsealer({UNSEAL.public_key().id: UNSEAL})
 
 
 def seal(batch_seq: int = 0) -> SealedBatch:
@@ -80,6 +80,50 @@ def test_a_missing_key_is_told_apart_and_may_arrive_late() -> None:
         unsealer.unseal(sealed)
     unsealer.add_key(UNSEAL)
     assert unsealer.unseal(sealed) == PLAIN
+
+
+@pytest.mark.parametrize("kem", KEMS)
+@pytest.mark.parametrize("choice", [Choice(), Choice("hkdf-sha512", "chacha20-poly1305")])
+def test_every_suite_seals_and_opens(kem: str, choice: Choice) -> None:
+    key = private_from(KEMS[kem].generate())
+    sealed = Sealer("proxy-tcp", SIGN, key.public_key(), choice).seal(PLAIN, 3, 0, 1)
+    again = framing.decode(framing.encode(sealed))
+    assert isinstance(again, SealedBatch)
+    assert Unsealer({key.public_key().id: key}).unseal(again) == PLAIN
+
+
+def test_a_key_id_that_names_another_suite_does_not_open() -> None:
+    sealed = seal()
+    claimed = dataclasses.replace(sealed.header, key_id=f"647a-0001-0002:{sealed.header.key_id}")
+    with pytest.raises(SealError):
+        make_unsealer().unseal(dataclasses.replace(sealed, header=claimed))
+
+
+def test_a_rotated_key_is_taken_up_between_two_batches_with_a_fresh_epoch_key() -> None:
+    newer = private_from(HYBRID.generate())
+    publics = [UNSEAL.public_key()]
+    sealer = Sealer("proxy-tcp", SIGN, publics[0], source=lambda: publics[-1])
+    before = sealer.seal(PLAIN, 0, 0, 1)
+    assert not sealer.refresh()
+    publics.append(newer.public_key())
+    assert sealer.refresh() and not sealer.refresh()
+    after = sealer.seal(PLAIN, 0, 1, 1)
+    assert (before.header.proxy_epoch, after.header.key_id[-16:]) == (sealer.epoch, newer.public_key().id)
+    unsealer = make_unsealer()
+    assert unsealer.unseal(before) == PLAIN
+    with pytest.raises(KeyMissing):
+        unsealer.unseal(after)
+    unsealer.add_key(newer)
+    assert unsealer.unseal(after) == PLAIN
+
+
+def test_a_public_half_that_does_not_load_leaves_the_last_one_in_use() -> None:
+    def broken() -> UnsealPublic:
+        return public_from(b"torn")
+
+    sealer = Sealer("proxy-tcp", SIGN, UNSEAL.public_key(), source=broken)
+    assert not sealer.refresh()
+    assert make_unsealer().unseal(sealer.seal(PLAIN, 0, 0, 1)) == PLAIN
 
 
 def test_a_decompression_bomb_is_refused() -> None:

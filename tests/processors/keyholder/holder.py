@@ -1,0 +1,130 @@
+"""The key holder as a process against the shared broker, and its trail as the masking processor would open it."""
+
+import base64
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer
+
+from console.control import Place
+from console.tracing import _Connection
+from deploy.embedded.registration import register
+from schemas import topics
+from schemas.config import find_settings
+from schemas.events import Event, SealedBatch
+from schemas.runtime import Home, read_run_state
+from schemas.wire import framing, kafka
+from schemas.wire.sealing import Unsealer, verify
+from tests.processors.pipeline import stop, wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass
+class Holder:
+    """A running key holder."""
+
+    home: Home
+    process: subprocess.Popen[bytes]
+    starts: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Place:
+        return Place(self.home, find_settings(self.home))
+
+    def post(self, body: bytes, login: str | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """One raw request as the console's program."""
+        secret = self.home.read_secret("keyholder/console.password") if login is None else login
+        connection = _Connection(self.home.run, "keyholder.sock")
+        with contextlib.closing(connection):
+            connection.request("POST", "/v1/trace", body, {"Authorization": f"Bearer {secret}", **headers})
+            response = connection.getresponse()
+            return response.status, dict(response.headers), response.read()
+
+    def log_text(self) -> str:
+        return (self.home.logs / "keyholder.log").read_text()
+
+    def trail(self) -> list[tuple[Any, Event]]:
+        """(context, event) of everything the holder sent since it started, each batch's signature checked."""
+        settings = find_settings(self.home)
+        config = kafka.reader_config(settings, self.home, "mask")
+        key = self.home.unseal_key()
+        unsealer, found = Unsealer({key.public_key().id: key}), []
+        for partition, start in self.starts.items():
+            for value in _values(config, partition, start):
+                sealed = framing.decode(value)
+                assert isinstance(sealed, SealedBatch)
+                if sealed.header.proxy_id != "keyholder":
+                    continue
+                verify(sealed, self.home.verify_key("keyholder"))
+                batch = framing.BUILDERS["EventBatch"](framing.decode_body("EventBatch", unsealer.unseal(sealed)))
+                found += [(batch.sessions[item.session], item.event) for item in batch.events]
+        return sorted(found, key=lambda pair: (pair[1].at, pair[1].seq))
+
+    def events_of(self, session_id: str) -> list[Event]:
+        return [event for context, event in self.trail() if context.session_id == session_id]
+
+
+def _values(config: dict[str, Any], partition: int, start: int) -> Iterator[bytes]:
+    consumer = Consumer(config)
+    try:
+        _, high = kafka.watermarks(consumer, topics.RAW, partition)
+    finally:
+        consumer.close()
+    for message in kafka.read_range(config, topics.RAW, partition, start, high):
+        yield message.value()
+
+
+def ends(home: Home) -> dict[int, int]:
+    consumer = Consumer(kafka.reader_config(find_settings(home), home, "mask"))
+    try:
+        count = kafka.partition_count(consumer, topics.RAW)
+        return {number: kafka.watermarks(consumer, topics.RAW, number)[1] for number in range(count)}
+    finally:
+        consumer.close()
+
+
+def start_holder(home: Home) -> Holder:
+    home.logs.mkdir(exist_ok=True)
+    with (home.logs / "keyholder.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "processors.keyholder"],
+            cwd=ROOT,
+            env={**os.environ, "CUSTODY_HOME": str(home.root)},
+            stdout=log,
+            stderr=log,
+        )
+    holder = Holder(home, process)
+
+    def is_ready() -> bool:
+        assert process.poll() is None, holder.log_text()[-2000:]
+        state = read_run_state(home, "keyholder")
+        return state is not None and state.pid == process.pid and state.is_ready
+
+    wait_until(is_ready)
+    return holder
+
+
+@contextlib.contextmanager
+def run_holder(home: Home) -> Iterator[Holder]:
+    """Started and stopped; what it recorded since is its trail."""
+    register(find_settings(home), home)
+    starts = ends(home)
+    holder = start_holder(home)
+    holder.starts = starts
+    try:
+        yield holder
+    finally:
+        stop(holder.process)
+
+
+def quote(value: bytes, **more: str) -> bytes:
+    """A request's body."""
+    return json.dumps({"value_base64": base64.b64encode(value).decode(), **more}).encode()
