@@ -1,6 +1,6 @@
 """Asks policy about an action before it happens. The only place of the TCP relays that knows `policy/`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ingest.masks import Masks
@@ -115,6 +115,12 @@ class Gate:
             return self._masks.masker_for(decision.mask), ""
         except ValueError as error:
             return None, str(error)
+
+
+def without_mask(ruling: Ruling, fault: str) -> Ruling:
+    """The ruling when it turns out that its answer cannot be masked: a refusal, with the reason."""
+    told = f"{REFUSED[Verdict.MASK]}, but {fault}"
+    return replace(ruling, mask=None, reason=": ".join(part for part in (ruling.reason, told) if part))
 
 
 def _explain(decision: Decision, unmasked: str) -> str:

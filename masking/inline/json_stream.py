@@ -10,7 +10,7 @@ from masking.inline.json_text import LongString, decode_string, encode_string, u
 from masking.inline.json_walk import BOOLEAN, NUMBER, QUOTE, Slot, Walk
 from masking.inline.model import Report
 from masking.inline.text import TextRewriter
-from masking.inline.values import ValueMasker
+from masking.inline.values import NAMELESS, Name, ValueMasker
 from masking.model import MaskedBytes
 
 MAX_TOKEN_BYTES: Final = 65_536
@@ -20,16 +20,24 @@ _WORDS: Final = (b"true", b"false", b"null", b"Infinity", b"-Infinity", b"NaN")
 
 
 class JsonRewriter:
-    """A Rewriter of JSON. `ascii_only`: what is put in is escaped. `depth`: how deep in JSON strings this one is."""
+    """A Rewriter of JSON. `ascii_only`: what is put in is escaped. `depth`: how deep in JSON strings this one is.
+    `name`: of the whole, a column's say."""
 
     def __init__(
-        self, values: ValueMasker, report: Report, place: str = "$", *, ascii_only: bool = False, depth: int = 0
+        self,
+        values: ValueMasker,
+        report: Report,
+        place: str = "$",
+        *,
+        ascii_only: bool = False,
+        depth: int = 0,
+        name: Name = NAMELESS,
     ) -> None:
         self._values = values
         self._report = report
         self._ascii_only = ascii_only
         self._depth = depth
-        self._walk = Walk(values, place)
+        self._walk = Walk(values, place, name)
         self._held = b""
         self._is_first = True
         self._string: LongString | None = None

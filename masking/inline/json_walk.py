@@ -81,10 +81,10 @@ class Slot:
 class Walk:
     """The state between pieces. After `go`, `slots`, `contents`, `names` and `wholes` tell the same values in order."""
 
-    def __init__(self, values: ValueMasker, place: str) -> None:
+    def __init__(self, values: ValueMasker, place: str, name: Name = NAMELESS) -> None:
         self._values = values
-        self._top = Level(None, is_object=False, top=place)
-        self._level = self._top
+        self._level = Level(None, is_object=False, top=place)
+        self._level.name = name
         self._depth = 0
         self.forget()
 
