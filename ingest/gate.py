@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Final, Protocol
 
+from ingest.masks import Masks
+from masking.inline.values import ValueMasker
 from policy.classify import Classified, classify
 from policy.decide import ActionFacts, Decision, PolicyEngine
 from schemas.events import SessionContext, Verdict
@@ -12,9 +14,10 @@ UNKNOWN: Final = "unknown"
 REFUSED: Final = {
     Verdict.DENY: "",
     Verdict.HOLD: "held actions need an approval, and approvals are not available yet",
-    Verdict.MASK: "the answer would have to be masked, and inline masking is not available yet",
+    Verdict.MASK: "the answer would have to be masked",
 }
-"""The verdicts that refuse an action, and what is told besides the rule's own reason."""
+"""The verdicts that refuse an action, and what is told besides the rule's own reason. Mask does so only where answers
+cannot be masked; then it is told why."""
 
 
 class Acting(Protocol):
@@ -39,6 +42,7 @@ class Ruling:
         attributes: dict[str, str],
         *,
         is_write: bool,
+        mask: ValueMasker | None = None,
     ) -> None:
         self.verdict = verdict
         self.operation = operation
@@ -48,17 +52,35 @@ class Ruling:
         self.attributes = attributes
         # Whatever is not surely a read waits for its record before it is forwarded.
         self.is_write = is_write
-        # Held actions are refused too until approvals exist, and masked ones until answers can be masked inline.
-        self.is_refused = verdict in REFUSED
+        self.mask = mask  # what masks the answer on its way to the agent
+        # Held actions are refused too until approvals exist, and masked ones where answers cannot be masked.
+        self.is_refused = verdict in REFUSED and mask is None
+
+    def without_mask(self, fault: str) -> "Ruling":
+        """The ruling when it turns out that its answer cannot be masked: a refusal, with the reason."""
+        told = f"{REFUSED[Verdict.MASK]}, but {fault}"
+        return Ruling(
+            self.verdict,
+            self.operation,
+            self.objects,
+            self.fingerprint,
+            ": ".join(part for part in (self.reason, told) if part),
+            self.attributes,
+            is_write=self.is_write,
+        )
 
 
 class Gate:
-    """Classification and decision for one dialect. Rulings are remembered by (statement shape, who acts)."""
+    """Classification and decision for one dialect. Rulings are remembered by (statement shape, who acts).
+
+    Without `masks` no answer can be masked: what is said in that protocol is not understood.
+    """
 
     MAX_REMEMBERED: ClassVar[int] = 4096
 
-    def __init__(self, engine: PolicyEngine, dialect: str) -> None:
+    def __init__(self, engine: PolicyEngine, dialect: str, masks: Masks | None = None) -> None:
         self._engine = engine
+        self._masks = masks
         self._dialect = dialect
         # The classified object is kept with its ruling, so its id stays its own.
         self._remembered: dict[tuple[int, str, str], tuple[Classified, Ruling]] = {}
@@ -96,15 +118,30 @@ class Gate:
             attributes["policy.ids"] = ",".join(decision.policy_ids)
         if decision.reason:
             attributes["policy.reason"] = decision.reason
+        mask, unmasked = self._mask_for(decision)
         return Ruling(
             decision.verdict.value,
             UNKNOWN if classified.is_unknown else classified.operation.value,
             [str(item) for item in classified.objects],
             classified.fingerprint,
-            _explain(decision),
+            _explain(decision, unmasked),
             attributes,
             is_write=not classified.is_read,
+            mask=mask,
         )
+
+    def _mask_for(self, decision: Decision) -> tuple[ValueMasker | None, str]:
+        """What masks the answer, or why nothing can."""
+        if decision.verdict is not Verdict.MASK:
+            return None, ""
+        if decision.mask is None:
+            return None, "policy does not say what of it"
+        if self._masks is None:
+            return None, "what is said in this protocol is not understood"
+        try:
+            return self._masks.masker_for(decision.mask), ""
+        except ValueError as error:
+            return None, str(error)
 
 
 class SessionGate:
@@ -131,6 +168,10 @@ class SessionGate:
         return known
 
 
-def _explain(decision: Decision) -> str:
+def _explain(decision: Decision, unmasked: str) -> str:
     """The rule's reason, and what keeps a verdict that is not an outright denial from being carried out."""
+    if decision.verdict is Verdict.MASK:
+        return ": ".join(
+            part for part in (decision.reason, unmasked and f"{REFUSED[Verdict.MASK]}, but {unmasked}") if part
+        )
     return ": ".join(part for part in (decision.reason, REFUSED.get(decision.verdict, "")) if part)

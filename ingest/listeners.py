@@ -8,6 +8,7 @@ from typing import Final, cast
 from ingest.connection import Service, listener_tls
 from ingest.gate import Gate
 from ingest.leg import Leg
+from ingest.masks import Masks
 from ingest.opaque import serve_opaque
 from ingest.postgres import serve_postgres
 from ingest.proxy import Proxy
@@ -19,11 +20,12 @@ log = logging.getLogger(__name__)
 
 Serve = Callable[[Service, Leg], Awaitable[None]]
 
-PROTOCOLS: Final[Mapping[str, tuple[Serve, str]]] = {
-    "postgres": (serve_postgres, "postgres"),
-    "tcp": (serve_opaque, "tcp"),
+PROTOCOLS: Final[Mapping[str, tuple[Serve, str, bool]]] = {
+    "postgres": (serve_postgres, "postgres", True),
+    "tcp": (serve_opaque, "tcp", False),
 }
-"""Protocol -> who serves a connection, and the dialect of its statements. One more protocol = one line."""
+"""Protocol -> who serves a connection, the dialect of its statements, and whether its answers can be masked. One more
+protocol = one line."""
 
 SWEEP_S: Final = 1.0
 
@@ -31,9 +33,10 @@ SWEEP_S: Final = 1.0
 class Listeners:
     """Keeps the listeners equal to the resources in control."""
 
-    def __init__(self, proxy: Proxy, engine: PolicyEngine) -> None:
+    def __init__(self, proxy: Proxy, engine: PolicyEngine, masks: Masks) -> None:
         self._proxy = proxy
         self._engine = engine
+        self._masks = masks
         capture = proxy.settings.capture
         self._tls = listener_tls(capture.tls_certificate, capture.tls_key)
         self._bind = capture.bind
@@ -83,8 +86,9 @@ class Listeners:
                 await self._listen(resource)
 
     async def _listen(self, resource: Resource) -> None:
-        serve, dialect = PROTOCOLS[resource.protocol]
-        service = Service(self._proxy, resource, Gate(self._engine, dialect), self._tls, self._is_exposed, set())
+        serve, dialect, can_mask = PROTOCOLS[resource.protocol]
+        gate = Gate(self._engine, dialect, self._masks if can_mask else None)
+        service = Service(self._proxy, resource, gate, self._tls, self._is_exposed, set())
 
         def accept(leg: Leg) -> None:
             task = asyncio.get_running_loop().create_task(_guard(serve, service, leg))

@@ -34,9 +34,10 @@ from ingest.leg import Leg
 from ingest.outbox import HIGH_BYTES, LOW_BYTES, Outbox
 from ingest.session import MAX_TEXT, Session
 from ingest.stream import Stream, StreamRecorder
+from masking.inline.model import Report, Unreadable
 from schemas.clock import now_us
 from schemas.errors import AuditUnavailable
-from schemas.events import EventKind
+from schemas.events import EventKind, Masked, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,9 @@ ACTION_DECIDED: Final = EventKind.ACTION_DECIDED.value
 ACTION_COMPLETED: Final = EventKind.ACTION_COMPLETED.value
 DATA_SENT: Final = EventKind.DATA_SENT.value
 DATA_RECEIVED: Final = EventKind.DATA_RECEIVED.value
+
+NO_VERDICT: Final = Verdict.NONE.value
+MASKED: Final = Verdict.MASK.value
 
 TUNNEL: Final = "tunnel"
 OTHER: Final = {AGENT: UPSTREAM, UPSTREAM: AGENT}
@@ -64,6 +68,7 @@ class _Live:
         self.request = 0  # ticket of its request
         self.outcome = 0  # ticket of its outcome
         self.streams: dict[Side, Stream] | None = None  # of an open-ended action
+        self.why: dict[str, str] = {}  # the rules that demand a mask
 
 
 class Relay:
@@ -89,6 +94,7 @@ class Relay:
         self._open_writes = 0
         self._write_outcome = 0  # ticket of the last write's outcome
         self._reason = ""
+        self._has_masks = False
         self._loop = asyncio.get_running_loop()
         self.last_activity = self._loop.time()
         self.closed = asyncio.Event()
@@ -226,6 +232,8 @@ class Relay:
             self._codec.refuse(action, AUDIT_LOST, "Custody: the audit log does not answer; not executed")
             return
         ruling = self._gate.rule(action.statement, not action.is_truncated)
+        if ruling.mask is not None or self._has_masks:
+            ruling = self._mask(action, ruling)
         live = self._record_request(action, ruling)
         action.token = live
         if ruling.is_refused:
@@ -234,10 +242,24 @@ class Relay:
         elif not action.is_bounded:
             self._open_streams(action, live)
 
+    def _mask(self, action: Action, ruling: Ruling) -> Ruling:
+        """Have the answer masked; what cannot be is refused instead."""
+        self._has_masks = True
+        if ruling.mask is not None:
+            action.mask, action.report = ruling.mask, ruling.mask.new_report()
+        try:
+            if not ruling.is_refused:
+                self._codec.mask(action)
+        except Unreadable as fault:
+            return ruling.without_mask(str(fault))
+        return ruling
+
     def _record_request(self, action: Action, ruling: Ruling) -> _Live:
         live = _Live(self.session.next_action_id(), now_us(), ruling.is_write)
         self._open_writes += ruling.is_write
         attributes = {"kind": action.kind, **action.attributes, **ruling.attributes}
+        if action.mask is not None:
+            live.why = ruling.attributes  # the outcome says it again, beside what was masked
         live.request = self.session.record(
             ACTION_REQUESTED,
             at=live.at,
@@ -275,6 +297,7 @@ class Relay:
                 self._streams.record(stream)
         rows = {"columns": action.columns, "rows": action.row_values} if action.row_values or action.columns else None
         digest = getattr(action.digest, "digest", None)
+        masked = None if action.report is None else self._take_masked(action, action.report, live)
         live.outcome = self.session.record(
             ACTION_COMPLETED,
             action_id=live.id,
@@ -284,16 +307,26 @@ class Relay:
             rows=action.rows or int(action.attributes.get("rows_affected", "0")),
             bytes=action.response_bytes,
             duration_us=now_us() - live.at,
+            verdict=NO_VERDICT if masked is None else MASKED,
             attributes={"kind": action.kind, **action.attributes},
             payload=orjson.dumps(rows) if rows else b"",
             payload_type="rows" if rows else "",
             payload_bytes=action.response_bytes,
             payload_digest=digest() if digest else b"",
             is_truncated=action.is_truncated,
+            masked=masked,
         )
         if live.is_write:
             self._open_writes -= 1
             self._write_outcome = live.outcome
+
+    @staticmethod
+    def _take_masked(action: Action, report: Report, live: _Live) -> list[Masked]:
+        """What the outcome says of a masked answer. Its content is what the agent got."""
+        action.attributes.update(live.why)
+        if report.unread:
+            action.attributes["mask.unread"] = report.unread
+        return report.take()
 
     def _pass(self, piece: Piece) -> None:
         outbox = self._to_agent if piece.to is AGENT else self._to_upstream

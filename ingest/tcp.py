@@ -5,6 +5,7 @@ import sys
 from typing import Final
 
 from ingest.listeners import Listeners
+from ingest.masks import Masks
 from ingest.process import run_process
 from ingest.proxy import Proxy
 from policy.decide import load_engine
@@ -18,8 +19,9 @@ STOP_TIMEOUT_S: Final = 5.0
 async def serve(settings: Settings, home: Home, stopped: asyncio.Event) -> None:
     """Serve until stopped."""
     proxy = Proxy(NAME, settings, home)
-    await proxy.start()
-    listeners = Listeners(proxy, load_engine(settings.policy_file))
+    engine, masks = load_engine(settings.policy_file), Masks(home)
+    await asyncio.gather(proxy.start(), masks.prepare(engine))
+    listeners = Listeners(proxy, engine, masks)
     epoch = proxy.recorder.publisher.epoch
     serving = asyncio.create_task(listeners.run(lambda ports: announce_ready(home, NAME, ports, epoch=epoch)))
     waiting = asyncio.create_task(stopped.wait())

@@ -58,6 +58,11 @@ def label_of(name: str) -> NamedLabel | None:
     return next((named for suffix, named in _SUFFIXES.items() if last.endswith(suffix)), None)
 
 
+def all_labels() -> frozenset[str]:
+    """Every label that a name can give."""
+    return frozenset(named.label for named in (*_EXACT.values(), *_SUFFIXES.values()) if named.label)
+
+
 def secret_span(named: NamedLabel, value: bytes) -> tuple[int, int] | None:
     """The part of `value` (byte offsets) that a name of this kind makes secret, or None."""
     if _PLACEHOLDER.fullmatch(value.strip()):

@@ -5,15 +5,22 @@ back part is held whole, up to `max_held_bytes`, beyond which it is masked piece
 """
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
-from masking.engine import Masker
 from masking.model import Finding
 from masking.spans import Span
 
 CARRY_BYTES: Final = 4096
 MAX_HELD_BYTES: Final = 64 << 10
 STUB_BYTES: Final = 64
+
+
+class SpanMasker(Protocol):
+    """What finds and replaces: a Masker, or one that is limited to some labels."""
+
+    def find_spans(self, data: bytes) -> list[Span]: ...
+
+    def splice(self, data: bytes, spans: list[Span]) -> tuple[bytes, tuple[Finding, ...]]: ...
 
 
 class StreamMasker:
@@ -23,7 +30,7 @@ class StreamMasker:
     """
 
     def __init__(
-        self, masker: Masker, carry_bytes: int = CARRY_BYTES, max_held_bytes: int = MAX_HELD_BYTES, place: str = ""
+        self, masker: SpanMasker, carry_bytes: int = CARRY_BYTES, max_held_bytes: int = MAX_HELD_BYTES, place: str = ""
     ) -> None:
         if not 0 < carry_bytes <= max_held_bytes:
             raise ValueError("carry_bytes must be positive and at most max_held_bytes")

@@ -24,6 +24,10 @@ class RuleEngine:
     def __init__(self, rules: PolicyRules) -> None:
         self.rules = rules
 
+    @property
+    def may_mask(self) -> bool:
+        return any(rule.mask is not None for rule in self.rules.rules)
+
     def decide(self, action: ActionFacts) -> Decision:
         return decide(action, self.rules)
 
@@ -43,7 +47,8 @@ def decide(action: ActionFacts, rules: PolicyRules) -> Decision:
     """The first rule that matches decides; else the default does."""
     for rule in rules.rules:
         if _matches(rule.match, action, is_permission=rule.verdict is Verdict.ALLOW):
-            return Decision(rule.verdict, (rule.id,), rule.reason)
+            mask = rule.mask.values.as_obligation() if rule.mask is not None else None
+            return Decision(rule.verdict, (rule.id,), rule.reason, mask)
     verdict = Verdict(rules.default)
     return Decision(verdict, (), "" if verdict is Verdict.ALLOW else "no rule allows it")
 

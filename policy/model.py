@@ -73,16 +73,50 @@ class ActionFacts:
     labels: Mapping[str, str] = field(default_factory=dict)  # of the resource
 
 
+class TypedMask(StrEnum):
+    """What stands for a masked value that has no room for a token: a number, a date, a boolean."""
+
+    NULL = "null"
+    STAND_IN = "stand_in"
+
+
+class Unreadable(StrEnum):
+    """What is done with an answer that cannot be masked."""
+
+    REFUSE = "refuse"
+    RELAY = "relay"
+
+
+@dataclass(slots=True, frozen=True)
+class MaskObligation:
+    """What a mask verdict demands of the answer.
+
+    `labels`: of the values to mask, all when there are none. `columns`: patterns of column names, JSON keys and header
+    names whose values are masked whole.
+    """
+
+    labels: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    typed: TypedMask = TypedMask.NULL
+    unreadable: Unreadable = Unreadable.REFUSE
+
+
 @dataclass(slots=True, frozen=True)
 class Decision:
-    """The answer of policy. `policy_ids` name the rules that decided, `reason` is for people and the record."""
+    """The answer of policy. `policy_ids` name the rules that decided, `reason` is for people and the record.
+    `mask` comes with the verdict mask, and with no other."""
 
     verdict: Verdict
     policy_ids: tuple[str, ...]
     reason: str
+    mask: MaskObligation | None = None
 
 
 class PolicyEngine(Protocol):
     """What the gate asks. Pure: the same facts give the same decision."""
+
+    @property
+    def may_mask(self) -> bool:
+        """Whether any decision may be mask: then the proxies get their maskers ready when they start."""
 
     def decide(self, action: ActionFacts) -> Decision: ...

@@ -11,9 +11,9 @@ rules:
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from policy.model import Operation
+from policy.model import MaskObligation, Operation, TypedMask, Unreadable
 from schemas.config import Model, faults_of, load_yaml
 from schemas.errors import ConfigError
 from schemas.events import Verdict
@@ -39,13 +39,37 @@ class Match(Model):
     is_unknown: bool | None = Field(None, description="the statement was not understood")
 
 
+class MaskedValues(Model):
+    """What of an answer is masked. Without labels and columns: whatever a detector knows."""
+
+    labels: Patterns = Field((), description="labels of detectors, e.g. payment_card; none: all of them")
+    columns: Patterns = Field((), description="column names, JSON keys, dotted paths, headers: masked whole")
+    typed: Literal["null", "stand_in"] = Field("null", description="what stands for a masked number, date or boolean")
+    unreadable: Literal["refuse", "relay"] = Field("refuse", description="what is done with what cannot be masked")
+
+    @field_validator("typed", mode="before")
+    @classmethod
+    def _takes_a_bare_null(cls, value: object) -> object:
+        return "null" if value is None else value  # YAML's own null
+
+    def as_obligation(self) -> MaskObligation:
+        """As decisions carry it."""
+        return MaskObligation(self.labels, self.columns, TypedMask(self.typed), Unreadable(self.unreadable))
+
+
+class MaskMatch(Match):
+    """Conditions, and what is masked when they hold."""
+
+    values: MaskedValues = Field(default_factory=MaskedValues, description="what is masked")
+
+
 class Rule(Model):
     """One rule: its id, exactly one of deny, hold, mask, allow, and why."""
 
     id: str = Field(..., pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="recorded with each decision")
     deny: Match | None = Field(None, description="refuse the action")
     hold: Match | None = Field(None, description="wait for an approval; refused until approvals exist")
-    mask: Match | None = Field(None, description="mask values in what the agent receives; refused until that exists")
+    mask: MaskMatch | None = Field(None, description="mask values in what the agent receives")
     allow: Match | None = Field(None, description="let it pass")
     reason: str = Field("", max_length=500, description="told to the agent and recorded")
 

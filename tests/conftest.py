@@ -8,5 +8,6 @@ pytest_plugins = [
     "tests.support.http_api",
     "tests.support.http_edges",
     "tests.support.http2_upstream",
+    "tests.support.scripted_upstream",
     "tests.support.homes",
 ]

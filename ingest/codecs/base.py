@@ -15,6 +15,9 @@ and compiled code (deploy/native.py) makes plain ones in a tenth of the time.
 from enum import Enum, IntEnum, auto
 from typing import ClassVar, Final, Protocol
 
+from masking.inline.model import Report
+from masking.inline.values import ValueMasker
+
 
 class Side(Enum):
     """Where bytes come from, or go to."""
@@ -60,6 +63,8 @@ class Action:
         # what the relay's digest factory gave, fed with the whole payload; None without payload
         self.digest: object = None
         self.token: object = None  # the relay's own handle; a codec never looks at it
+        self.mask: ValueMasker | None = None  # what the relay wants the answer masked with
+        self.report: Report | None = None  # what was masked in it so far
 
 
 class Step:
@@ -159,6 +164,11 @@ class Codec(Protocol):
 
     def backlog(self, source: Side) -> int:
         """Bytes of this side received and not handed on yet: stop reading from it while this is large."""
+
+    def mask(self, action: Action) -> None:
+        """Only between an action's Requested and the next step: its answer is to be masked when `mask` is set in it, or
+        when it shows what an earlier masked action has named: then the codec sets it. Raises Unreadable when the
+        answer cannot be masked as ordered."""
 
     def refuse(self, action: Action, code: str, message: str) -> None:
         """The relay refuses the action (policy, audit failure): the codec must answer the agent protocol-correctly

@@ -3,6 +3,7 @@
 from typing import Final
 
 from ingest.codecs.base import Action, Closed, Completed, Hold, Piece, Progressed, Requested, Side, Step
+from masking.inline.model import Unreadable
 
 _OTHER: Final = {Side.AGENT: Side.UPSTREAM, Side.UPSTREAM: Side.AGENT}
 
@@ -45,6 +46,11 @@ class OpaqueCodec:
     def backlog(self, source: Side) -> int:
         """Nothing waits here: a chunk leaves with the step it caused."""
         return 0
+
+    def mask(self, action: Action) -> None:
+        """Nothing is understood here."""
+        if action.mask is not None:
+            raise Unreadable("what is said in this protocol is not understood")
 
     def refuse(self, action: Action, code: str, message: str) -> None:
         """There are no words in an unknown protocol: the connection ends."""

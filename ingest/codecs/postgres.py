@@ -23,6 +23,7 @@ Notes for who drives it:
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from ingest.codecs.base import (
     AGENT,
@@ -37,9 +38,13 @@ from ingest.codecs.base import (
     Step,
 )
 from ingest.codecs.postgres_answers import Answers
+from ingest.codecs.postgres_masking import SessionMasking
 from ingest.codecs.postgres_requests import Requests
 from ingest.codecs.postgres_state import LOST, Conversation, DigestFactory, Limits
-from ingest.codecs.postgres_wire import ENCODINGS, MalformedError, error_response
+from ingest.codecs.postgres_wire import ENCODINGS, MalformedError, WithheldError, error_response
+
+DENIED: Final = "42501"
+UNREADABLE: Final = ("08P01", "the session could not be read on")
 
 __all__ = ["Limits", "PostgresCodec", "error_response"]
 
@@ -99,6 +104,15 @@ class PostgresCodec:
             self._agent_eof = True
         else:
             self._upstream_eof = True
+
+    def mask(self, action: Action) -> None:
+        """Only between an action's Requested and the next step. Raises Unreadable."""
+        talk = self._talk
+        if talk.masking is None:
+            if action.mask is None:
+                return
+            talk.masking = SessionMasking(action.mask)
+        talk.masking.adopt(action)
 
     def refuse(self, action: Action, code: str, message: str) -> None:
         """Only between an action's Requested and the next step; ValueError at any other time."""
@@ -173,20 +187,25 @@ class PostgresCodec:
         requests, answers = self._requests, self._answers
         steps = self._drain()
         rests = {AGENT: requests.take_rest(), UPSTREAM: answers.take_rest()}
-        done = answers.complete_all("08P01", "the session could not be read on")
+        is_withheld = isinstance(error, WithheldError)
+        status, reason = (DENIED, str(error)) if is_withheld else UNREADABLE
+        done = answers.complete_all(status, reason)
         steps += self._drain()
         self._raw_reason = str(error)
         self._is_raw = True
-        if self._on_opaque == "relay":
+        if self._on_opaque == "relay" and self._talk.masking is None:
             self._raw = [(side, rest) for side, rest in rests.items() if rest]
             return steps or self._pass_raw()
         for side, rest in rests.items():
             if rest:
                 steps.append(Opaque(side, len(rest), self._raw_reason))
         last = done[-1] if done else None
-        data = error_response("FATAL", "08P01", "the conversation is not valid PostgreSQL protocol")
+        if is_withheld:
+            data = error_response("FATAL", DENIED, f"Custody: the answer cannot be masked as policy demands: {error}")
+        else:
+            data = error_response("FATAL", "08P01", "the conversation is not valid PostgreSQL protocol")
         steps.append(Piece(AGENT, data, NO_HOLD if last is None else HOLD_OUTCOME, last))
-        steps.append(self._close("protocol_violation"))
+        steps.append(self._close("answer_withheld" if is_withheld else "protocol_violation"))
         return steps
 
     def _drain(self) -> list[Step]:

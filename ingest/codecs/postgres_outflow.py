@@ -26,11 +26,13 @@ from ingest.codecs.base import (
 from ingest.codecs.postgres_state import (
     COPY_DATA,
     DATA_ROW,
+    MASKED_MESSAGE_BYTES,
     MAYBE_SYNC,
     Columns,
     Conversation,
     D,
     Flight,
+    Masking,
     S,
     add_digest,
 )
@@ -60,6 +62,7 @@ class Outflow:
         self._needed = 0
         self._usual = min(65_535, talk.limits.max_message_bytes - 1)  # longer ones need a closer look
         self._cut = 0
+        self._masked_to = 0  # how far the buffer holds what the agent may see, where answers are masked
         self._stream: tuple[Hold, Action | None, bool, bool] | None = None
         self._stream_left = 0
         self._run_action: Action | None = None
@@ -69,6 +72,8 @@ class Outflow:
 
     @property
     def backlog(self) -> int:
+        if self._needed > self._limits.max_message_bytes:  # a long message that must be whole to be masked: read on
+            return 0
         return self._end - self._run + self._part_bytes
 
     def take(self) -> list[Step]:
@@ -84,7 +89,7 @@ class Outflow:
                 self._parts = [b"".join(self._parts)]
         else:
             self._buffer = data
-            self._run = self._pos = 0
+            self._run = self._pos = self._masked_to = 0
             self._end = len(data)
 
     def advance(self) -> None:
@@ -104,7 +109,7 @@ class Outflow:
             self._parts.append(self._buffer[self._pos : self._end])
             self._part_bytes = self._end - self._pos
         self._buffer = b""
-        self._run = self._pos = self._end = 0
+        self._run = self._pos = self._end = self._masked_to = 0
 
     def take_rest(self) -> bytes:
         """Hand on what was understood; give back the rest."""
@@ -141,7 +146,7 @@ class Outflow:
         self._buffer = b"".join(self._parts)
         self._parts.clear()
         self._part_bytes = self._needed = 0
-        self._run = self._pos = 0
+        self._run = self._pos = self._masked_to = 0
         self._end = len(self._buffer)
         return True
 
@@ -166,7 +171,7 @@ class Outflow:
             if after > end or length > usual:
                 if length > UPSTREAM_LENGTHS[kind]:
                     raise MalformedError("a message is too long")
-                limit = self._limits.max_message_bytes
+                limit = self._limits.max_message_bytes if self._talk.masking is None else MASKED_MESSAGE_BYTES
                 if length >= limit:
                     if end - pos < limit:
                         self._needed = limit
@@ -176,9 +181,23 @@ class Outflow:
                 elif after > end:
                     self._needed = length + 1
                     return
+            if self._talk.masking is not None and pos >= self._masked_to:
+                self._mask(self._talk.masking, pos, after)
+                buffer, end = self._buffer, self._end
+                continue
             handle(self, pos, after)
             if self._cut:
                 self._begin_stream(kind)
+
+    def _mask(self, masking: Masking, pos: int, after: int) -> None:
+        """Put what the agent may see in the place of the message at `pos`, and of those of its kind behind it."""
+        stop, masked = masking.rewrite(self._talk, self._buffer, pos, after, self._end, self._cut > 0)
+        self._masked_to = stop
+        if masked is None:
+            return
+        self._buffer = b"".join((self._buffer[:pos], masked, self._buffer[stop : self._end]))
+        self._end = len(self._buffer)
+        self._masked_to = pos + len(masked)
 
     def _begin_stream(self, kind: int) -> None:
         """A long message: its head is dealt with, the rest goes the same way."""

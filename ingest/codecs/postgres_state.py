@@ -35,6 +35,18 @@ class Digest(Protocol):
     def update(self, data: bytes | memoryview, /) -> object: ...
 
 
+class Masking(Protocol):
+    """What masks the messages of a session: see postgres_masking.py."""
+
+    def adopt(self, action: Action) -> None: ...
+
+    def rewrite(
+        self, talk: "Conversation", buffer: bytes, pos: int, after: int, end: int, is_cut: bool
+    ) -> tuple[int, bytes | None]: ...
+
+
+MASKED_MESSAGE_BYTES: Final = 16 << 20  # where messages are masked, they are held whole up to this
+
 DigestFactory = Callable[[], Digest]
 
 
@@ -193,6 +205,7 @@ class Flight:
     results: tuple[tuple[int, list[str]], ...] = ()  # first row and columns of each result set
     copy: str = ""
     is_complete: bool = False
+    masked: object = None  # how the answer is masked: see postgres_masking.py
 
     def __init__(self, kind: int, action: Action | None = None, named: Named | None = None) -> None:
         self.kind = kind
@@ -220,6 +233,7 @@ class Conversation:
         self.copy: Flight | None = None  # the copy that the agent may feed
         self.is_skipping = False  # the upstream is in error until a Sync that has not been sent yet
         self.is_terminated = False
+        self.masking: Masking | None = None  # since an action of the session was masked
 
 
 def add_digest(talk: Conversation, action: Action, data: bytes | memoryview) -> None:

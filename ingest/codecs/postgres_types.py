@@ -248,7 +248,7 @@ _SCALARS: Final[dict[int, Decode]] = {
     3802: _jsonb, 5069: _number("!Q"),
 }  # fmt: skip
 
-_ARRAYS: Final = frozenset((
+ARRAYS: Final = frozenset((
     143, 199, 271, 651, 775, 1000, 1001, 1002, 1003, 1005, 1007, 1009, 1010, 1011, 1012, 1014, 1015, 1016, 1021,
     1022, 1028, 1040, 1041, 1115, 1182, 1183, 1185, 1187, 1231, 1270, 1561, 1563, 2951, 3221, 3807,
 ))  # fmt: skip
@@ -302,7 +302,7 @@ def _vector(raw: bytes) -> str:
     return _array(raw).partition("=")[2].strip("{}").replace(",", " ")
 
 
-_DECODERS: Final[dict[int, Decode]] = {**_SCALARS, **dict.fromkeys(_ARRAYS, _array), 22: _vector, 30: _vector}
+_DECODERS: Final[dict[int, Decode]] = {**_SCALARS, **dict.fromkeys(ARRAYS, _array), 22: _vector, 30: _vector}
 TEXTUAL: Final = frozenset(oid for oid, decode in _SCALARS.items() if decode is _text)
 
 

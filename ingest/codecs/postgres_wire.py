@@ -63,6 +63,10 @@ class MalformedError(ValueError):
     """Bytes of the captured side that are not what the protocol says. Never leaves the codec."""
 
 
+class WithheldError(MalformedError):
+    """An answer that cannot be masked as ordered. The session ends with it, and nothing more of it is shown."""
+
+
 @dataclass(frozen=True)
 class CancelKey:
     """What a CancelRequest must show. `secret` is 4 bytes in protocol 3.0, up to 256 in 3.2."""

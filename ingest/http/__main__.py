@@ -7,6 +7,7 @@ from typing import Final
 
 from ingest.gate import Gate
 from ingest.http.service import HttpService
+from ingest.masks import Masks
 from ingest.process import run_process
 from ingest.proxy import Proxy
 from policy.decide import load_engine
@@ -22,8 +23,9 @@ async def serve(settings: Settings, home: Home, stopped: asyncio.Event) -> None:
     # mitmproxy's own messages may quote what it relays.
     logging.getLogger("mitmproxy").setLevel(logging.CRITICAL)
     proxy = Proxy(NAME, settings, home)
-    await proxy.start()
-    service = HttpService(proxy, Gate(load_engine(settings.policy_file), "http"))
+    engine, masks = load_engine(settings.policy_file), Masks(home)
+    await asyncio.gather(proxy.start(), masks.prepare(engine))
+    service = HttpService(proxy, Gate(engine, "http", masks))
     epoch = proxy.recorder.publisher.epoch
     try:
         await service.start()

@@ -1,5 +1,6 @@
 """The answer's half of the gate: held answers and streamed answers. Other endings are in endings.py."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -14,7 +15,6 @@ from mitmproxy.websocket import WebSocketData
 
 from ingest.http import heads
 from ingest.http.connection import AgentConnection
-from ingest.http.endings import EndingStream
 from ingest.http.engine import (
     DropStream,
     ErrorCode,
@@ -32,7 +32,10 @@ from ingest.http.engine import (
 )
 from ingest.http.exchange import PROGRESS_BYTES, Tally
 from ingest.http.http2 import ConsumedData
+from ingest.http.masked import fit_fields
+from ingest.http.masking import MaskingStream
 from ingest.http.websocket import CapturedWebsocket
+from masking.inline.model import Unreadable
 from schemas.errors import AuditUnavailable
 from schemas.events import EventKind
 
@@ -45,7 +48,7 @@ FLUSH_S: Final = 0.25
 _REQUEST_EVENTS: Final = (RequestHeaders, RequestData, RequestTrailers, RequestEndOfMessage)
 
 
-class AnswerStream(EndingStream):
+class AnswerStream(MaskingStream):
     """What CapturedStream does once the request is on its way."""
 
     def __init__(self, context: Context, stream_id: int, agent: AgentConnection) -> None:
@@ -54,10 +57,10 @@ class AnswerStream(EndingStream):
         self.asked_host = ""
         self.is_websocket = False
         self._answer_size: int | None = 0
-        self._answer_fields: heads.Fields = ()
         self._held_piece = b""
         self._boundary = b""
         self._is_wakeup_due = False
+        self._is_head_held = False
 
     def _handle_event(self, event: events.Event) -> Any:
         if isinstance(event, _REQUEST_EVENTS):
@@ -69,7 +72,7 @@ class AnswerStream(EndingStream):
         elif isinstance(event, events.Start):
             self.client_state = self.state_wait_for_request_headers
         elif isinstance(event, events.Wakeup):
-            self._flush_progress()
+            yield from self._flush()
         else:
             yield from self.server_state(event)
             if self.context.server.alpn == b"h2" and isinstance(event, ResponseData):
@@ -110,6 +113,8 @@ class AnswerStream(EndingStream):
         response = event.response
         if 100 <= response.status_code < 200 and response.status_code != 101:
             if response.status_code != 100 and self.flow.request.http_version != "HTTP/1.0":
+                if self.masked is not None:
+                    response.headers = http.Headers(self.masked.fields(response.headers.fields))
                 yield SendHttp(ResponseHeaders(self.stream_id, response), self.context.client)
             return
         self.flow.response = self.response = response
@@ -117,9 +122,11 @@ class AnswerStream(EndingStream):
             yield commands.CloseConnection(self.context.server)
             yield from self.lose_upstream(_upstream_fault(self.stream_id, "the upstream's answer is malformed"))
             return
-        self._answer_fields = response.headers.fields
-        self._restore_location(response)
         size = 0 if event.end_stream else expected_http_body_size(self.flow.request, response)
+        if not (yield from self.mask_head(response, has_body=size != 0)):
+            return
+        self.answer_fields = response.headers.fields
+        self._restore_location(response)
         self._answer_size = size if size is not None and size >= 0 else None
         if self._answer_size is not None and self._answer_size <= HELD_BYTES:
             self.server_state = self.state_consume_response_body
@@ -165,23 +172,30 @@ class AnswerStream(EndingStream):
         if response.status_code == 101:
             yield from self._switch_to_websocket()
             return
+        try:
+            sent = self.mask_held(body)
+        except Unreadable as fault:
+            yield from self.withhold(str(fault), body, is_over=True)
+            return
         trailers = response.trailers.fields if response.trailers else ()
         if not (yield from self._record_outcome(body, trailers)):
             yield from self.refuse_outcome()
             return
-        is_empty = not (body or trailers)
+        is_empty = not (sent or trailers)
         self.is_answer_begun = True
         yield SendHttp(ResponseHeaders(self.stream_id, response, is_empty), self.context.client)
-        if body:
-            yield SendHttp(ResponseData(self.stream_id, body), self.context.client)
-            exchange.session.ledger.to_agent += len(body)
+        if sent:
+            yield SendHttp(ResponseData(self.stream_id, sent), self.context.client)
+            exchange.session.ledger.to_agent += len(sent)
         yield from self._finish_answer()
 
     def _record_outcome(self, body: bytes | None, trailers: Sequence[heads.Field] = ()) -> Any:
         """Record the outcome and wait as the resource says. False when it cannot be made durable."""
         response, exchange = self.response, self.exchange
         try:
-            ticket = exchange.completed(response.status_code, self._answer_fields, body, trailers=trailers)
+            ticket = exchange.completed(
+                response.status_code, self.answer_fields, body, trailers=trailers, shown=self.shown
+            )
         except AuditUnavailable:
             return False
         self.agent.exchanges.discard(exchange)
@@ -190,13 +204,17 @@ class AnswerStream(EndingStream):
 
     def _begin_answer(self, response: http.Response) -> Any:
         exchange = self.exchange
-        exchange.answer = self.answer = Tally(exchange.session)
+        exchange.answer = self.answer = Tally(exchange.session, is_masked=self.masked is not None)
         self.server_state = self.state_stream_response_body
         if not (yield from self.wait_for(exchange.request_ticket, self.context.server)):
             yield from self.refuse_outcome()
             return
         kind = response.headers.get("content-type", "").encode("utf-8", "surrogateescape")
-        is_coded = "content-encoding" in response.headers
+        if self.masked is not None:
+            self._answer_size = None
+            response.headers = http.Headers(fit_fields(response.headers.fields, None))
+            self.answer_fields = response.headers.fields
+        is_coded = "content-encoding" in response.headers and self.masked is None
         if self._answer_size is None and not is_coded and heads.payload_type(kind) != "binary":
             self._boundary = b"\n\n" if kind.startswith(b"text/event-stream") else b"\n"
         request = self.flow.request
@@ -206,21 +224,32 @@ class AnswerStream(EndingStream):
                 response.headers["transfer-encoding"] = "chunked"
         elif self._answer_size is None and response.is_http2 and request.http_version == "HTTP/1.1":
             response.headers["transfer-encoding"] = "chunked"
-        self.is_answer_begun = True
-        yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=False), self.context.client)
+        self._is_head_held = True
+        if self.masked is None or self.masked.body.is_decided:
+            yield from self._release_head()
+
+    def _release_head(self) -> Any:
+        """A masked answer's head is held until it is known what its body is."""
+        if self._is_head_held:
+            self._is_head_held = False
+            self.is_answer_begun = True
+            yield SendHttp(ResponseHeaders(self.stream_id, self.response, end_stream=False), self.context.client)
 
     def state_stream_response_body(self, event: events.Event) -> Any:
         """Pieces pass as they come; the end mark, or the last piece of a known length, waits for the outcome."""
         if isinstance(event, ResponseData):
-            yield from self._pass_answer(event.data)
+            yield from (self._pass_answer if self.masked is None else self._pass_masked)(event.data)
         elif isinstance(event, ResponseTrailers):
             self.response.trailers = event.trailers
         elif isinstance(event, ResponseEndOfMessage):
             response = self.response
+            if not (yield from self._finish_masked()):
+                return
             trailers = response.trailers.fields if response.trailers else ()
             if not (yield from self._record_outcome(None, trailers)):
-                yield from self.break_off("audit_unavailable")
+                yield from self.refuse_outcome()
                 return
+            yield from self._release_head()
             if self._held_piece:
                 yield SendHttp(ResponseData(self.stream_id, self._held_piece), self.context.client)
                 self.exchange.session.ledger.to_agent += len(self._held_piece)
@@ -236,7 +265,7 @@ class AnswerStream(EndingStream):
             return
         if not (
             yield from self.keep_pace(
-                EventKind.DATA_RECEIVED, tally, self._answer_fields, len(data), self.context.server
+                EventKind.DATA_RECEIVED, tally, self.answer_fields, len(data), self.context.server
             )
         ):
             yield from self.break_off("audit_unavailable")
@@ -248,14 +277,73 @@ class AnswerStream(EndingStream):
             yield commands.RequestWakeup(FLUSH_S)
         yield from self.ease(self.context.client, self.context.server)
 
-    def _flush_progress(self) -> None:
+    def _pass_masked(self, data: bytes) -> Any:
+        """As _pass_answer; what may be the beginning of a secret is held back."""
+        masked, tally = self.exchange.masked, self.answer
+        if masked is None:
+            return
+        tally.add(data)
+        self.exchange.session.ledger.from_upstream += len(data)
+        try:
+            for number, (sent, content) in enumerate(masked.body.feed(data)):
+                if number:  # much came out of little: let others have a turn
+                    yield from self.await_run(lambda: asyncio.sleep(0), self.context.server)
+                if not (yield from self._send_masked(sent, content)):
+                    return
+        except Unreadable as fault:
+            yield from self.withhold(str(fault), None, is_over=False)
+            return
+        if not self._is_wakeup_due:
+            self._is_wakeup_due = True
+            yield commands.RequestWakeup(FLUSH_S)
+        yield from self.ease(self.context.client, self.context.server)
+
+    def _send_masked(self, sent: bytes, content: bytes) -> Any:
+        """A piece of a masked body. False when the stream was broken off."""
+        self.answer.keep(content)
+        paced = self.keep_pace(EventKind.DATA_RECEIVED, self.answer, self.answer_fields, len(sent), self.context.server)
+        if not (yield from paced):
+            yield from self.refuse_outcome()
+            return False
+        yield from self._release_head()
+        if sent:
+            yield SendHttp(ResponseData(self.stream_id, sent), self.context.client)
+            self.exchange.session.ledger.to_agent += len(sent)
+        return True
+
+    def _finish_masked(self) -> Any:
+        """The rest of a masked body. False when it cannot be shown."""
+        if self.masked is None:
+            return True
+        try:
+            self._held_piece, content = self.masked.body.finish()
+        except Unreadable as fault:
+            yield from self.withhold(str(fault), None, is_over=True)
+            return False
+        self.answer.keep(content)
+        self.mask_trailers(is_changed=True)
+        return True
+
+    def _flush(self) -> Any:
+        """Nothing came for a while: show what need not be held back, and record how far the stream is."""
         self._is_wakeup_due = False
+        if self.masked is not None and self.server_state == self.state_stream_response_body:
+            try:
+                sent, content = self.masked.body.flush()
+            except Unreadable as fault:
+                yield from self.withhold(str(fault), None, is_over=False)
+                return
+            if (sent or self.masked.body.is_decided) and not (yield from self._send_masked(sent, content)):
+                return
+        self._flush_progress()
+
+    def _flush_progress(self) -> None:
         exchange = self.known_exchange
         if exchange is None or exchange.is_done or exchange.answer is None:
             return
         if exchange.answer.total > exchange.answer.recorded:
             try:
-                exchange.progress(EventKind.DATA_RECEIVED, exchange.answer, self._answer_fields, self._boundary)
+                exchange.progress(EventKind.DATA_RECEIVED, exchange.answer, self.answer_fields, self._boundary)
             except AuditUnavailable:
                 return  # the next piece that would run too far stops the stream
 

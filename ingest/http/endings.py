@@ -27,6 +27,7 @@ from ingest.http.exchange import Exchange
 from schemas.errors import AuditUnavailable
 
 BREAKS: Final = {
+    "answer_withheld": "the answer cannot be masked as policy demands",
     "audit_unavailable": "the audit log does not answer",
     "bad_request": "the Custody credential stands in the content",
     "upstream_closed": "the upstream broke off",
@@ -104,6 +105,28 @@ class EndingStream(HttpStream):
             yield from self.answer_locally(
                 503, "audit_unavailable", "the audit log does not answer; the answer is withheld"
             )
+
+    def withhold(self, fault: str, body: bytes | None, *, is_over: bool) -> Any:
+        """The answer cannot be masked: nothing more of it is shown. `body`: what came of it; None: it was tallied."""
+        if self.is_answer_begun:
+            yield from self.break_off("answer_withheld")
+            return
+        exchange = self.exchange
+        message = f"{BREAKS['answer_withheld']}, so it is withheld: {fault}"
+        if exchange.is_write:
+            message += " (the request was carried out)"
+        status = str(self.response.status_code)
+        try:
+            fields = ((b"upstream-status", status.encode()),)
+            ticket = exchange.completed(403, fields, body, error=message, shown=b"")
+        except AuditUnavailable:
+            ticket = -1
+        if ticket < 0 or not (yield from self.wait_for(ticket)):
+            yield from self.refuse_outcome()
+            return
+        if not is_over and self.context.server in self.parent.connections:
+            yield SendHttp(RequestProtocolError(self.stream_id, "withheld", ErrorCode.CANCEL), self.context.server)
+        yield from self.answer_locally(403, "answer_withheld", message)
 
     def answer_locally(
         self, status: int, code: str, message: str, extra: Sequence[heads.Field] = (), *, is_last: bool = False

@@ -7,8 +7,9 @@ from typing import Final
 
 from ingest.gate import Ruling
 from ingest.http import heads
+from ingest.http.masked import MaskedAnswer
 from ingest.session import Session
-from schemas.events import EventKind, Verdict
+from schemas.events import EventKind, Masked, Verdict
 
 PROGRESS_BYTES: Final = 262_144
 """A streamed body gets a progress record at least this often."""
@@ -17,12 +18,28 @@ MASKED_CREDENTIAL: Final = "‹custody credential›"
 
 
 class Tally:
-    """A body as it passes: its count, keyed digest and bounded beginning, and how far it is recorded."""
+    """A body as it passes: its count, keyed digest and bounded beginning, and how far it is recorded.
 
-    __slots__ = ("_digest", "_head", "_is_taken", "_pending", "durable", "limit", "recorded", "total")
+    `is_masked`: count and digest are of what came, the beginning is of what the agent gets (`keep`).
+    """
 
-    def __init__(self, session: Session) -> None:
+    __slots__ = (
+        "_digest",
+        "_head",
+        "_is_taken",
+        "_kept",
+        "_pending",
+        "durable",
+        "is_masked",
+        "limit",
+        "recorded",
+        "total",
+    )
+
+    def __init__(self, session: Session, *, is_masked: bool = False) -> None:
         self.limit = session.resource.limits.max_payload_bytes
+        self.is_masked = is_masked
+        self._kept = 0
         self.total = 0
         self.recorded = 0
         self.durable = 0
@@ -35,6 +52,12 @@ class Tally:
         """Count a piece. Call before it is forwarded."""
         self.total += len(data)
         self._digest.update(data)
+        if not self.is_masked:
+            self.keep(data)
+
+    def keep(self, data: bytes) -> None:
+        """Keep content as far as there is room."""
+        self._kept += len(data)
         room = self.limit - self._is_taken - len(self._head)
         if room > 0:
             self._head += data[:room]
@@ -46,7 +69,12 @@ class Tally:
 
     @property
     def is_truncated(self) -> bool:
-        return self.total > self.limit
+        return self._kept > self.limit
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more content is kept."""
+        return self._kept >= self.limit
 
     def take(self, boundary: bytes = b"") -> bytes:
         """Content not yet in a record; up to the last boundary when one is given, so that values stay whole."""
@@ -83,6 +111,7 @@ class Exchange:
         "is_done",
         "is_requested",
         "is_write",
+        "masked",
         "method",
         "request",
         "request_ticket",
@@ -101,6 +130,7 @@ class Exchange:
         self.is_requested = False
         self.is_write = method not in heads.SAFE_METHODS
         self.answer: Tally | None = None
+        self.masked: MaskedAnswer | None = None
 
     def requested(
         self,
@@ -159,8 +189,10 @@ class Exchange:
         error: str = "",
         verdict: str = Verdict.NONE.value,
         trailers: Sequence[heads.Field] = (),
+        shown: bytes | None = None,
     ) -> int:
-        """The outcome. `body` None: what `answer` tallied. Once only, and only after a request: else 0."""
+        """The outcome. `body` None: what `answer` tallied. `shown`: what the agent gets of it when it was masked,
+        without its coding. Once only, and only after a request: else 0."""
         if self.is_done or not self.is_requested:
             self.is_done = True
             return 0
@@ -174,15 +206,20 @@ class Exchange:
             attributes["http.body"] = "streamed"
         else:
             content, total = body or b"", len(body or b"")
-            digest, cut = self._digest(content), total > self.session.resource.limits.max_payload_bytes
+            digest = self._digest(content)
+            content = content if shown is None else shown
+            cut = len(content) > self.session.resource.limits.max_payload_bytes
             self.session.ledger.from_upstream += total
-        payload, kind = self._payload(content, tuple(fields), attributes)
+        payload, kind = self._payload(content, tuple(fields), attributes, is_plain=self.masked is not None)
+        masked = self._take_masked(attributes)
+        if self.masked is not None:
+            attributes |= self.masked.why
         ticket = self.session.record(
             EventKind.ACTION_COMPLETED,
             action_id=self.action_id,
             status=str(status),
             error=error,
-            verdict=verdict,
+            verdict=verdict if self.masked is None or verdict != Verdict.NONE.value else Verdict.MASK.value,
             duration_us=(time.monotonic_ns() - self.started) // 1000,
             attributes=attributes,
             payload=payload,
@@ -191,6 +228,7 @@ class Exchange:
             payload_digest=digest,
             bytes=total,
             is_truncated=cut,
+            masked=masked,
         )
         self.is_done = True
         return ticket
@@ -206,9 +244,9 @@ class Exchange:
         if is_whole:
             attributes["stream.end"] = "whole"
         since = tally.total - tally.recorded
-        is_due = is_whole or bool(boundary) or tally.total >= tally.limit
+        is_due = is_whole or bool(boundary) or tally.is_full
         content = tally.take(b"" if is_whole else boundary) if is_due else b""
-        payload, payload_type = self._payload(content, fields, attributes)
+        payload, payload_type = self._payload(content, fields, attributes, is_plain=tally.is_masked)
         ticket = self.session.record(
             kind,
             action_id=self.action_id,
@@ -219,14 +257,23 @@ class Exchange:
             payload_digest=tally.digest if is_whole else b"",
             bytes=since,
             is_truncated=is_whole and tally.is_truncated,
+            masked=self._take_masked(attributes) if tally.is_masked else [],
         )
         tally.note_record(ticket)
         return ticket
 
     def message(
-        self, *, is_from_agent: bool, is_text: bool, content: bytes, is_final: bool, digest: bytes, total: int
+        self,
+        *,
+        is_from_agent: bool,
+        is_text: bool,
+        content: bytes,
+        is_final: bool,
+        digest: bytes,
+        total: int,
+        shown: bytes | None = None,
     ) -> int:
-        """A WebSocket message, or a part of a long one."""
+        """A WebSocket message, or a part of a long one. `shown`: what the agent gets of it when it was masked."""
         if self.is_done:
             return 0
         limit = self.session.resource.limits.max_payload_bytes
@@ -235,17 +282,30 @@ class Exchange:
             ledger.from_agent += len(content)
         else:
             ledger.from_upstream += len(content)
+        size = len(content)
+        attributes = {"websocket.opcode": "text" if is_text else "binary", "websocket.end": str(is_final).lower()}
+        masked: list[Masked] = []
+        if shown is not None:
+            content, masked = shown, self._take_masked(attributes)
         return self.session.record(
             EventKind.DATA_SENT if is_from_agent else EventKind.DATA_RECEIVED,
             action_id=self.action_id,
-            attributes={"websocket.opcode": "text" if is_text else "binary", "websocket.end": str(is_final).lower()},
+            attributes=attributes,
             payload=content[:limit],
             payload_type="text" if is_text else "binary",
             payload_bytes=total,
             payload_digest=digest,
-            bytes=len(content),
+            bytes=size,
             is_truncated=len(content) > limit,
+            masked=masked,
         )
+
+    def _take_masked(self, attributes: dict[str, str]) -> list[Masked]:
+        """What was masked since the last record, and what of the answer could not be."""
+        if self.masked is None:
+            return []
+        attributes |= self.masked.attributes()
+        return self.masked.report.take()
 
     def _digest(self, data: bytes) -> bytes:
         if not data:
@@ -254,8 +314,10 @@ class Exchange:
         digest.update(data)
         return digest.digest()
 
-    def _payload(self, content: bytes, fields: heads.Fields, attributes: dict[str, str]) -> tuple[bytes, str]:
-        """The bounded content as it reads without its coding, and its type."""
+    def _payload(
+        self, content: bytes, fields: heads.Fields, attributes: dict[str, str], *, is_plain: bool = False
+    ) -> tuple[bytes, str]:
+        """The bounded content as it reads without its coding, and its type. `is_plain`: it is without already."""
         if not content:
             return b"", ""
         limit = self.session.resource.limits.max_payload_bytes
@@ -267,7 +329,7 @@ class Exchange:
             elif lower == b"content-encoding":
                 encoding = value
         if encoding and encoding.lower() != b"identity":
-            decoded = heads.decode_content(content, encoding, limit)
+            decoded = content if is_plain else heads.decode_content(content, encoding, limit)
             if decoded is None:
                 return content[:limit], "binary"
             attributes["payload.decoded"] = encoding.decode("latin-1")

@@ -204,6 +204,7 @@ class CapturedStream(AnswerStream):
         if ruling.is_refused:
             yield from self._refuse_judged(ruling, body)
             return
+        self.note_mask(ruling)
         if not (yield from self._record_request(ruling, body)):
             return
         if not (yield from self._reach_upstream()):
@@ -278,6 +279,7 @@ class CapturedStream(AnswerStream):
         if ruling.is_refused:
             yield from self._refuse_judged(ruling, b"")
             return
+        self.note_mask(ruling)
         self.upload = Tally(self.exchange.session)
         self.client_state = self.state_stream_request_body
         if not (yield from self._record_request(ruling, None)):
@@ -349,6 +351,7 @@ class CapturedStream(AnswerStream):
         self.asked_host = request.authority or request.host_header or ""
         self.is_websocket = forwarding.is_websocket(request)
         forwarding.readdress(request, self.resource.upstream, secret, self.asked_host if self.agent.fixed else "")
+        self.ask_for_whole()
         if self.is_abandoned():
             return False
         self.server_state = self.state_wait_for_response_headers

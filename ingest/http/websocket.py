@@ -1,5 +1,6 @@
 """WebSocket: every message is a record of its own and waits for that only; an abort stays an abort."""
 
+import codecs
 from collections.abc import Generator
 from typing import Any, Final
 
@@ -13,12 +14,14 @@ from wsproto.connection import ConnectionState
 
 from ingest.http.connection import AbortHook, AgentConnection, AwaitHook
 from ingest.http.exchange import Exchange
+from masking.inline.model import Unreadable
 from schemas.errors import AuditUnavailable
 
 PART_BYTES: Final = 262_144
 """A longer message is recorded and forwarded in parts of this size."""
 
 BREAKS: Final = {
+    "answer_withheld": "a message cannot be masked as policy demands",
     "agent_disconnected": "the agent broke off",
     "audit_unavailable": "the audit log does not answer",
     "bad_request": "a WebSocket protocol error",
@@ -34,6 +37,7 @@ class _Half:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.start()
 
     def start(self) -> None:
@@ -72,6 +76,9 @@ class CapturedWebsocket(WebsocketLayer):
         except AuditUnavailable:
             yield from self._break("audit_unavailable")
             return
+        except Unreadable:
+            yield from self._break("answer_withheld")
+            return
         for ticket, frame in ready:
             if isinstance(frame, wsproto.events.CloseConnection):
                 yield from self._close(frame, source, sink)
@@ -97,6 +104,7 @@ class CapturedWebsocket(WebsocketLayer):
             return
         content = bytes(half.buffer)
         half.buffer.clear()
+        shown = self._mask(content, is_text, found.message_finished) if not is_from_agent else None
         ticket = self._exchange.message(
             is_from_agent=is_from_agent,
             is_text=is_text,
@@ -104,13 +112,21 @@ class CapturedWebsocket(WebsocketLayer):
             is_final=found.message_finished,
             digest=half.digest.digest() if found.message_finished else b"",
             total=half.total if found.message_finished else len(content),
+            shown=shown,
         )
+        content = content if shown is None else shown
         if found.message_finished:
             half.start()
         if is_text:
-            yield ticket, wsproto.events.TextMessage(content.decode(), message_finished=found.message_finished)
+            text = half.decoder.decode(content, found.message_finished)
+            yield ticket, wsproto.events.TextMessage(text, message_finished=found.message_finished)
         else:
             yield ticket, wsproto.events.BytesMessage(content, message_finished=found.message_finished)
+
+    def _mask(self, content: bytes, is_text: bool, is_final: bool) -> bytes | None:
+        """What the agent gets of a message, or of its next part; None: nothing is masked here. Raises Unreadable."""
+        masked = self._exchange.masked
+        return masked.take_message(content, is_text=is_text, is_final=is_final) if masked is not None else None
 
     def _wait(self, ticket: int) -> Generator[commands.Command, Any, bool]:
         session = self._exchange.session

@@ -3,6 +3,7 @@
 Compiled where a C compiler is at hand (deploy/native.py): `i64` and BytesWriter are C integers and a C buffer then.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from librt.strings import BytesWriter
@@ -81,6 +82,21 @@ def blob(value: bytes) -> bytes:
 def text(value: str) -> bytes:
     """A string on its own."""
     return blob(value.encode())
+
+
+def array(items: list[bytes]) -> bytes:
+    """An array of encoded items, in one block."""
+    out = BytesWriter()
+    if items:
+        write_long(out, len(items))
+        for item in items:
+            out.write(item)
+    out.append(0)
+    return out.getvalue()
+
+
+word = lru_cache(4096)(text)
+"""A string on its own, out of few distinct ones: a kind, a status, the name of an attribute."""
 
 
 def zigzag(value: int) -> bytes:

@@ -6,15 +6,22 @@ from typing import Any
 import pytest
 
 from ingest.gate import Gate
+from ingest.masks import Masks
+from masking.inline.model import MaskOrder
 from policy.decide import RuleEngine, load_engine
 from policy.model import ActionFacts, Decision
 from policy.rules import check_rules
-from schemas.events import SessionContext
+from schemas.events import SessionContext, Verdict
 from schemas.resources import Resource
+from schemas.runtime import Home
+
+UNMASKED = "the answer would have to be masked, but what is said in this protocol is not understood"
 
 
 class CountingEngine:
     """The shipped policy, counting how often it is asked."""
+
+    may_mask = False
 
     def __init__(self) -> None:
         self.asked: list[ActionFacts] = []
@@ -23,6 +30,11 @@ class CountingEngine:
     def decide(self, action: ActionFacts) -> Decision:
         self.asked.append(action)
         return self._engine.decide(action)
+
+
+@pytest.fixture(scope="module")
+def masks(secrets_home: Home) -> Masks:
+    return Masks(secrets_home)
 
 
 def session(agent: str = "planner") -> Any:
@@ -76,8 +88,8 @@ def test_memory_is_bounded() -> None:
         ("deny", "", True, ""),
         ("hold", "ask", True, "ask: held actions need an approval, and approvals are not available yet"),
         ("hold", "", True, "held actions need an approval, and approvals are not available yet"),
-        ("mask", "pii", True, "pii: the answer would have to be masked, and inline masking is not available yet"),
-        ("mask", "", True, "the answer would have to be masked, and inline masking is not available yet"),
+        ("mask", "pii", True, f"pii: {UNMASKED}"),
+        ("mask", "", True, UNMASKED),
     ],
 )
 def test_what_cannot_be_carried_out_is_refused_and_says_why(
@@ -87,3 +99,29 @@ def test_what_cannot_be_carried_out_is_refused_and_says_why(
     ruling = Gate(RuleEngine(rules), "postgres").rule(session(), "SELECT 1")
     assert (ruling.verdict, ruling.is_refused, ruling.reason) == (verdict, is_refused, told)
     assert ruling.attributes.get("policy.reason", "") == reason
+
+
+def test_a_mask_is_carried_out_where_answers_can_be_masked(masks: Masks) -> None:
+    rules = check_rules({"rules": [{"id": "a", "mask": {"values": {"columns": ["pay"]}}, "reason": "pii"}]})
+    gate = Gate(RuleEngine(rules), "http", masks)
+    ruling = gate.rule(session(), "GET /pay")
+    assert (ruling.verdict, ruling.is_refused, ruling.reason) == ("mask", False, "pii")
+    assert ruling.mask is not None and ruling.mask.order == MaskOrder(columns=("pay",))
+    assert gate.rule(session("other"), "GET /pay").mask is ruling.mask
+
+
+def test_a_mask_that_nothing_can_carry_out_is_refused(masks: Masks) -> None:
+    rules = check_rules({"rules": [{"id": "a", "mask": {"values": {"labels": ["nonsense"]}}}]})
+    ruling = Gate(RuleEngine(rules), "http", masks).rule(session(), "GET /pay")
+    assert ruling.is_refused and ruling.reason.endswith("but no detector has the label nonsense")
+
+
+def test_an_engine_that_does_not_say_what_to_mask_is_refused(masks: Masks) -> None:
+    class Vague:
+        may_mask = True
+
+        def decide(self, action: ActionFacts) -> Decision:
+            return Decision(Verdict.MASK, ("a",), "")
+
+    ruling = Gate(Vague(), "http", masks).rule(session(), "GET /pay")
+    assert ruling.is_refused and "policy does not say what of it" in ruling.reason

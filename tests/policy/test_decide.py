@@ -2,6 +2,7 @@ import pytest
 
 from policy.classify import classify
 from policy.decide import ActionFacts, RuleEngine, decide, load_engine
+from policy.model import MaskObligation
 from policy.rules import check_rules
 from schemas.errors import ConfigError
 from schemas.events import Verdict
@@ -121,3 +122,12 @@ def test_an_engine_is_made_from_a_file(tmp_path):
     assert engine.decide(facts("DROP TABLE t")).verdict is Verdict.DENY
     with pytest.raises(ConfigError, match="policy_file"):
         load_engine(str(tmp_path / "none.yaml"))
+
+
+def test_a_mask_comes_with_what_it_demands_and_no_other_verdict_does():
+    rules = policy({"mask": {"objects": ["customers"], "values": {"labels": ["email"]}}}, {"hold": {"objects": ["x"]}})
+    masked = decide(facts("SELECT * FROM customers"), rules)
+    assert (masked.verdict, masked.mask) == (Verdict.MASK, MaskObligation(labels=("email",)))
+    assert decide(facts("SELECT 1"), rules).mask is None and decide(facts("SELECT * FROM x"), rules).mask is None
+    assert decide(facts("this is no SQL"), rules).verdict is Verdict.MASK  # it may read customers
+    assert RuleEngine(rules).may_mask and not load_engine().may_mask

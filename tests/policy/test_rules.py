@@ -1,6 +1,6 @@
 import pytest
 
-from policy.model import Operation
+from policy.model import MaskObligation, Operation, TypedMask, Unreadable
 from policy.rules import check_rules, parse_rules
 from schemas.errors import ConfigError
 from schemas.events import Verdict
@@ -45,3 +45,25 @@ def test_a_document_that_is_no_mapping_is_refused():
 def test_a_setting_that_nothing_applies_is_refused(document, place):
     with pytest.raises(ConfigError, match=f"{place}: Extra inputs are not permitted"):
         check_rules(document, "policy.yaml")
+
+
+def test_what_a_mask_rule_asks_for():
+    text = """
+rules:
+- id: pii
+  mask:
+    objects: [customers]
+    values: {labels: [email], columns: [ssn, "*.salary"], typed: null, unreadable: relay}
+- {id: rest, mask: {}}
+- {id: zero, mask: {values: {typed: stand_in}}}
+"""
+    first, rest, zero = (rule.mask.values.as_obligation() for rule in parse_rules(text).rules)
+    assert first == MaskObligation(("email",), ("ssn", "*.salary"), TypedMask.NULL, Unreadable.RELAY)
+    assert rest == MaskObligation()
+    assert zero.typed is TypedMask.STAND_IN
+
+
+@pytest.mark.parametrize("values", [{"typed": "zero"}, {"unreadable": "maybe"}, {"fields": ["a"]}])
+def test_a_mask_rule_takes_nothing_else(values):
+    with pytest.raises(ConfigError, match=f"rules.0.mask.values.{next(iter(values))}"):
+        check_rules({"rules": [{"id": "a", "mask": {"values": values}}]})

@@ -26,7 +26,12 @@ rules:
   - {id: no-delete, deny: {operations: [delete], labels: {policy: ruled}}, reason: "orders are cancelled, not deleted"}
   - {id: no-redirect, deny: {objects: ["*/redirect"], labels: {policy: ruled}}}
   - {id: no-post, hold: {operations: [write], objects: ["*/echo"], labels: {policy: ruled}}, reason: big orders}
-  - {id: no-get, mask: {operations: [read], objects: ["*/echo"], labels: {policy: ruled}}}
+  - id: no-get
+    mask: {operations: [read], objects: ["*/echo"], labels: {policy: ruled}, values: {labels: [nonsense]}}
+  - {id: mask-all, mask: {labels: {policy: masked}}, reason: personal data}
+  - id: mask-columns
+    mask: {labels: {policy: columns}, values: {labels: [email], columns: [salary, x-level], typed: stand_in}}
+  - {id: mask-relay, mask: {labels: {policy: relayed}, values: {unreadable: relay}}}
 """
 
 

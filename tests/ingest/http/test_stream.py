@@ -46,7 +46,7 @@ REFUSED = [
     ("no-delete", "DELETE /echo", "deny", "orders are cancelled, not deleted"),
     ("no-redirect", "GET /redirect", "deny", "denied by policy"),
     ("no-post", "POST /echo", "hold", "big orders: held actions need an approval, and approvals are not available yet"),
-    ("no-get", "GET /echo", "mask", "the answer would have to be masked, and inline masking is not available yet"),
+    ("no-get", "GET /echo", "mask", "the answer would have to be masked, but no detector has the label nonsense"),
 ]
 
 

@@ -33,7 +33,7 @@ def test_numbers_are_avros_longs(value: int) -> None:
 
 @given(st.text() | st.text(max_size=60))
 def test_text_and_blob(value: str) -> None:
-    assert avro.text(value) == written(avro.write_text, value) == write("string", value)
+    assert avro.text(value) == avro.word(value) == written(avro.write_text, value) == write("string", value)
     assert avro.blob(value.encode()) == written(avro.write_blob, value.encode()) == write("bytes", value.encode())
 
 
@@ -42,6 +42,7 @@ def test_maps_and_arrays(pairs: dict[str, str], values: list[str | None]) -> Non
     assert written(avro.write_mapping, pairs) == write({"type": "map", "values": "string"}, pairs)
     assert written(avro.write_nullable_strings, values) == write({"type": "array", "items": ["null", "string"]}, values)
     plain = [value for value in values if value is not None]
+    assert avro.array([avro.text(item) for item in plain]) == written(avro.write_strings, plain)
     assert written(avro.write_strings, plain) == write({"type": "array", "items": "string"}, plain)
 
 

@@ -1,0 +1,208 @@
+"""Walks over JSON tokens as they come; collects the values that masking must look at, each with its name and place."""
+
+import re
+from typing import Final
+
+from masking.inline.json_text import decode_string, unescape
+from masking.inline.values import NAMELESS, Name, ValueMasker
+
+MAX_DEPTH: Final = 500
+MAX_PLACE_CHARS: Final = 200
+MAX_PATH_CHARS: Final = 1000
+QUOTE: Final = 0x22
+NUMBER: Final = b"-0123456789"
+BOOLEAN: Final = b"tf"
+
+_BLANK: Final = rb"[ \t\r\n\x1e]*+"  # 1E comes before each text of application/json-seq
+_STRING: Final = rb'"(?:[^"\\]++|\\.)*+"'
+_WORD: Final = rb"-?\d[\d.eE+\-]*+|true|false|null|-?Infinity|NaN"
+_KEY: Final = re.compile(_BLANK + b"(" + _STRING + b")" + _BLANK + b":", re.DOTALL)
+_ITEM: Final = re.compile(
+    _BLANK + b"(?:(?:(" + _STRING + b")|(" + _WORD + b"))(?:" + _BLANK + rb"(,))?+|([{}\[\],:]))", re.DOTALL
+)
+_BLANKS: Final = re.compile(_BLANK)
+_BRACE, _BRACKET, _COMMA, _COLON = b"{[,:"
+
+
+class Level:
+    """One open object or array, or the top."""
+
+    __slots__ = ("above", "expects_key", "is_object", "is_whole", "name", "parent", "path", "step", "top", "was_whole")
+
+    name: Name
+    is_whole: bool
+
+    def __init__(self, parent: "Level | None", *, is_object: bool, top: str = "") -> None:
+        self.parent = parent
+        self.above: str | int = "" if parent is None else parent.step  # where in the parent this one stands
+        self.top = top
+        self.is_object = is_object
+        self.expects_key = is_object
+        self.step: str | int = "" if is_object else 0  # the key or index that the walk is at
+        self.name = NAMELESS if parent is None or is_object else parent.name
+        self.is_whole = parent is not None and parent.is_whole  # all of the value at hand goes
+        self.was_whole = self.is_whole  # all that is in here does
+        self.path = ""  # of keys alone, kept when the order has dotted patterns
+
+    def place_at(self, step: str | int) -> str:
+        """E.g. `$.orders[3].card`."""
+        steps: list[str] = []
+        level: Level | None = self
+        while level is not None and level.parent is not None:
+            steps.append(f".{step}" if level.is_object else f"[{step}]")
+            step = level.above
+            level = level.parent
+        root = level.top if level is not None else ""
+        return (root + "".join(reversed(steps)))[:MAX_PLACE_CHARS]
+
+
+class Slot:
+    """A value in the bytes at hand: where it stands, its first byte, and what is known of it."""
+
+    __slots__ = ("_level", "_step", "end", "is_key", "is_whole", "kind", "start")
+
+    def __init__(self, start: int, end: int, kind: int, level: Level, *, is_key: bool = False) -> None:
+        self.start = start
+        self.end = end
+        self.kind = kind
+        self.is_key = is_key
+        self.is_whole = level.is_whole and not is_key
+        self._level = level
+        self._step = level.step
+
+    def place(self) -> str:
+        """Where it stands in the document."""
+        if not self.is_key:
+            return self._level.place_at(self._step)
+        parent = self._level.parent
+        return (parent.place_at(self._level.above) if parent is not None else "") + " (key)"
+
+
+class Walk:
+    """The state between pieces. After `go`, `slots`, `contents`, `names` and `wholes` tell the same values in order."""
+
+    def __init__(self, values: ValueMasker, place: str, name: Name = NAMELESS) -> None:
+        self._values = values
+        self._level = Level(None, is_object=False, top=place)
+        self._level.name = name
+        self._depth = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """The collected values have been seen to."""
+        self.slots: list[Slot] = []
+        self.contents: list[bytes] = []
+        self.names: list[Name] = []
+        self.wholes: list[bool] = []
+
+    @property
+    def expects_key(self) -> bool:
+        """Whether a string here is a key."""
+        return self._level.expects_key
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the value at hand goes."""
+        return self._level.is_whole
+
+    @property
+    def name(self) -> Name:
+        """What is known of the value at hand by its key."""
+        return self._level.name
+
+    def place(self) -> str:
+        """Where the walk is."""
+        return self._level.place_at(self._level.step)
+
+    def go(self, data: bytes, *, is_last: bool) -> int:
+        """Take all whole tokens; how far that went. What stands there is cut off, or no JSON, or too deep."""
+        position, size = 0, len(data)
+        while True:
+            if self._level.expects_key:
+                key = _KEY.match(data, position)
+                if key is not None:
+                    self._take_key(data, key.start(1), key.end(1))
+                    self._level.expects_key = False
+                    position = key.end()
+            item = _ITEM.match(data, position)
+            if item is None:
+                blanks = _BLANKS.match(data, position)
+                return blanks.end() if blanks is not None else position
+            kind = item.lastindex
+            if kind == 4:
+                if not self._take_mark(data[item.end() - 1]):
+                    return item.end() - 1
+            elif item.start(1) >= 0:
+                self._take_string(data, item.start(1), item.end(1))
+            elif item.end(2) == size and not is_last:
+                return item.start(2)  # a number may go on
+            else:
+                self._take_word(data, item.start(2), item.end(2))
+            if kind == 3:
+                self._step()
+            position = item.end()
+
+    def enter_key(self, text: str) -> None:
+        """The value that follows has this key."""
+        level = self._level
+        name = self._values.name_of(text)
+        level.step = text
+        level.name = name
+        level.is_whole = level.was_whole or name.is_column
+        if self._values.has_paths:
+            level.path = f"{self._path_above()}.{text}"[-MAX_PATH_CHARS:]
+            level.is_whole = level.is_whole or self._values.is_path(level.path.removeprefix("."))
+
+    def _path_above(self) -> str:
+        level = self._level.parent
+        while level is not None and not level.is_object:
+            level = level.parent
+        return level.path if level is not None else ""
+
+    def _take_key(self, data: bytes, start: int, end: int) -> None:
+        self.enter_key(decode_string(data[start:end]))
+        level = self._level
+        if level.name.is_suspect:
+            self._add(Slot(start, end, QUOTE, level, is_key=True), unescape(data[start + 1 : end - 1]), NAMELESS)
+
+    def _take_string(self, data: bytes, start: int, end: int) -> None:
+        if self._level.expects_key:
+            self._take_key(data, start, end)
+        elif end - start > 2:
+            content = unescape(data[start + 1 : end - 1])
+            self._add(Slot(start, end, QUOTE, self._level), content, self._level.name)
+
+    def _take_word(self, data: bytes, start: int, end: int) -> None:
+        first = data[start]
+        if first in NUMBER or (self._level.is_whole and first in BOOLEAN):
+            self._add(Slot(start, end, first, self._level), data[start:end], self._level.name)
+
+    def _add(self, slot: Slot, content: bytes, name: Name) -> None:
+        self.slots.append(slot)
+        self.contents.append(content)
+        self.names.append(name)
+        self.wholes.append(slot.is_whole)
+
+    def _take_mark(self, mark: int) -> bool:
+        """A brace, bracket, comma or colon. False: too deep."""
+        if mark == _COMMA:
+            self._step()
+        elif mark == _COLON:
+            self._level.expects_key = False
+        elif mark in (_BRACE, _BRACKET):
+            if self._depth >= MAX_DEPTH:
+                return False
+            self._depth += 1
+            self._level = Level(self._level, is_object=mark == _BRACE)
+        elif self._level.parent is not None:
+            self._depth -= 1
+            self._level = self._level.parent
+        return True
+
+    def _step(self) -> None:
+        level = self._level
+        level.is_whole = level.was_whole
+        if level.is_object:
+            level.expects_key = True
+        elif isinstance(level.step, int):
+            level.step += 1

@@ -1,0 +1,234 @@
+"""Masks values as one order says: the only place of inline masking that knows the engine.
+
+An order without labels takes whatever the engine finds. With labels a span of another label is left, but looked into
+again by itself: a card number in what was taken for a password is still a card number.
+"""
+
+import fnmatch
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from masking import names
+from masking.catalog import load_detectors
+from masking.engine import Masker
+from masking.inline.model import MaskOrder, Report, Unreadable
+from masking.model import Finding, MaskedBytes
+from masking.names import NamedLabel
+from masking.spans import Span, normalize
+
+WHOLE_LABEL: Final = "column"
+"""The label of a value that is masked whole, when its name says nothing about it."""
+
+_MAX_REMEMBERED: Final = 4096
+_MAX_LOOKS: Final = 2
+_ENCODING: Final = "utf-8"
+_ERRORS: Final = "surrogatepass"
+
+
+@dataclass(slots=True, frozen=True)
+class Name:
+    """What a key, column or header name means to an order. `named`: a value of this name is a secret by itself.
+    `is_column`: the order names it, so all of its value goes. `is_suspect`: the name itself may hold a secret."""
+
+    text: str
+    named: NamedLabel | None = None
+    is_column: bool = False
+    is_suspect: bool = False
+
+
+NAMELESS: Final = Name("")
+
+
+class ValueMasker:
+    """One order's masking of single values. Not shared between threads."""
+
+    def __init__(self, masker: Masker, order: MaskOrder, normalizers: Mapping[str, str]) -> None:
+        unknown = sorted(set(order.labels) - normalizers.keys() - {WHOLE_LABEL})
+        if unknown:
+            raise ValueError(f"no detector has the label {', '.join(unknown)}")
+        self.order = order
+        self._masker = masker
+        self._normalizers = normalizers
+        self._labels = frozenset(order.labels)
+        self._names = _compile([pattern for pattern in order.columns if "." not in pattern])
+        self._paths = _compile([f"*.{pattern.removeprefix('$.')}" for pattern in order.columns if "." in pattern])
+        self._hint = _compile_hint(order.columns)
+        self.name_of = lru_cache(_MAX_REMEMBERED)(self._learn_name)
+        self.has_paths = self._paths is not None
+
+    def new_report(self) -> Report:
+        """For one answer."""
+        return Report(self._mask_places)
+
+    def miss_columns(self, report: Report) -> None:
+        """Content without names to look for. Raises Unreadable when the order names columns and is strict."""
+        if not self.order.columns:
+            return
+        report.unread = "the content is no JSON, so the columns that policy names cannot be found in it"
+        if self.order.is_strict:
+            raise Unreadable(report.unread)
+
+    def wants(self, label: str) -> bool:
+        """Whether values of this label are masked."""
+        return not self._labels or label in self._labels
+
+    def is_path(self, path: str) -> bool:
+        """Whether the order names the dotted path of keys down to a value."""
+        return self._paths is not None and self._paths.fullmatch(f".{path}") is not None
+
+    def is_clean(self, data: bytes) -> bool:
+        """Whether surely nothing in these bytes (a JSON text, a row) would be masked."""
+        if self._hint is not None and (b"\\" in data or self._hint.search(data)):
+            return False
+        return not self._masker.has_candidates(data)
+
+    def mask_values(
+        self, contents: Sequence[bytes], names_of: Sequence[Name], wholes: Sequence[bool]
+    ) -> list[MaskedBytes | None]:
+        """Each content (UTF-8) masked; None where nothing had to change. `wholes`: all of it goes."""
+        outcomes: list[MaskedBytes | None] = [None] * len(contents)
+        found = frozenset(self._masker.find_candidates(contents))
+        for index, name in enumerate(names_of):
+            is_plain = index not in found
+            if wholes[index]:
+                outcomes[index] = self.mask_whole(contents[index], name, is_plain=is_plain)
+                continue
+            if name.named is not None:
+                outcomes[index] = self._mask_named(contents[index], name.named, is_plain)
+            if not is_plain and outcomes[index] is None:
+                outcomes[index] = self.mask_content(contents[index])
+        return outcomes
+
+    def mask_content(self, data: bytes) -> MaskedBytes | None:
+        """One value without a name; None when nothing had to change."""
+        spans = self.find_spans(data)
+        return MaskedBytes(*self._masker.splice(data, spans)) if spans else None
+
+    def mask_whole(self, data: bytes, name: Name = NAMELESS, *, is_plain: bool = False) -> MaskedBytes | None:
+        """All of a value, under the label that its name has; None for an empty one. `is_plain`: no detector hits."""
+        if not data:
+            return None
+        named = names.label_of(name.text) if name.text else None
+        return self._put(data, (0, len(data)), named.label if named else WHOLE_LABEL, is_plain)
+
+    def mask_parts(self, data: bytes, parts: Sequence[tuple[int, int]], label: str) -> MaskedBytes | None:
+        """Disjoint parts (offsets, rising) under a label, and whatever detectors know besides."""
+        try:
+            text = data.decode(_ENCODING)
+        except UnicodeDecodeError:
+            return self._parts_of_binary(data, parts, label)
+        masked = self._masker.mask_parts(text, parts, label)
+        findings = masked.findings
+        if not findings:
+            return None
+        if len(findings) == 1 and (findings[0].start, findings[0].end) == (0, len(text)):  # offsets: code points
+            findings = (replace(findings[0], end=len(data)),)
+        return MaskedBytes(masked.text.encode(_ENCODING, _ERRORS), findings)
+
+    def find_spans(self, data: bytes) -> list[Span]:
+        """As the engine's, of the order's labels only."""
+        spans = self._masker.find_spans(data)
+        if not self._labels or not spans:
+            return spans
+        return [kept for span in spans for kept in self._wanted(data, span, _MAX_LOOKS)]
+
+    def splice(self, data: bytes, spans: list[Span]) -> tuple[bytes, tuple[Finding, ...]]:
+        """As the engine's."""
+        return self._masker.splice(data, spans)
+
+    # -- parts
+
+    def _learn_name(self, text: str) -> Name:
+        named = names.label_of(text) if text else None
+        if named is not None and self._labels and named.label not in self._labels:
+            named = None
+        is_column = self._names is not None and self._names.fullmatch(text) is not None
+        return Name(text, named, is_column, self._masker.has_candidates(text.encode(_ENCODING, _ERRORS)))
+
+    def _mask_named(self, data: bytes, named: NamedLabel, is_plain: bool) -> MaskedBytes | None:
+        part = names.secret_span(named, data)
+        return self._put(data, part, named.label, is_plain) if part is not None else None
+
+    def _put(self, data: bytes, part: tuple[int, int], label: str, is_plain: bool) -> MaskedBytes | None:
+        """A part replaced; whatever detectors know besides, too."""
+        start, end = part
+        if is_plain and b"\xe2\x80\xb9" not in data:
+            return MaskedBytes(*self._masker.splice(data, [self._span(data, start, end, label)]))
+        return self.mask_parts(data, [part], label)
+
+    def _span(self, data: bytes, start: int, end: int, label: str) -> Span:
+        value = normalize(data[start:end], self._normalizers.get(label, "none"))
+        return Span(start, end, label, 0, value, start)
+
+    def _parts_of_binary(self, data: bytes, parts: Sequence[tuple[int, int]], label: str) -> MaskedBytes | None:
+        """As mask_parts, for what is no UTF-8."""
+        spans = [self._span(data, start, end, label) for start, end in parts]
+        others = [s for s in self.find_spans(data) if all(s.end <= low or s.start >= high for low, high in parts)]
+        return MaskedBytes(*self._masker.splice(data, sorted([*spans, *others], key=lambda span: span.start)))
+
+    def _wanted(self, data: bytes, span: Span, looks: int) -> list[Span]:
+        """The span when it is of a wanted label, else what of its inside is."""
+        if span.label in self._labels or any(inner.label in self._labels for inner in span.inner):
+            return [span]
+        if not looks:
+            return []
+        inside = data[span.start : span.end]
+        found = (self._wanted(inside, inner, looks - 1) for inner in self._masker.find_spans(inside))
+        return [_moved(inner, span.start) for each in found for inner in each]
+
+    def _mask_places(self, places: Sequence[str]) -> list[str]:
+        outcomes = self._masker.mask_batch(places)
+        return [outcome.text if outcome else place for place, outcome in zip(places, outcomes, strict=True)]
+
+
+class ValueMaskers:
+    """One masker's orders, each made once."""
+
+    def __init__(self, masker: Masker) -> None:
+        self._masker = masker
+        self._normalizers = dict.fromkeys(names.all_labels(), "none")
+        self._normalizers |= {detector.label: detector.normalize for detector in load_detectors()}
+        self._made: dict[MaskOrder, ValueMasker] = {}
+
+    def masker_for(self, order: MaskOrder) -> ValueMasker:
+        """Raises ValueError for labels that no detector has."""
+        made = self._made.get(order)
+        if made is None:
+            made = self._made[order] = ValueMasker(self._masker, order, self._normalizers)
+        return made
+
+
+def _moved(span: Span, by: int) -> Span:
+    return Span(
+        span.start + by,
+        span.end + by,
+        span.label,
+        span.priority,
+        span.value,
+        span.context_start + by,
+        span.layers,
+        span.inner,
+        span.replacement,
+    )
+
+
+def _compile(patterns: Sequence[str]) -> re.Pattern[str] | None:
+    if not patterns:
+        return None
+    return re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns), re.IGNORECASE)
+
+
+def _compile_hint(patterns: Sequence[str]) -> re.Pattern[bytes] | None:
+    """Finds a piece of each pattern's last part: without one no key of a JSON text without escapes is meant."""
+    if not patterns:
+        return None
+    literals = {_longest_literal(pattern.rpartition(".")[2]) for pattern in patterns}
+    parts = {re.escape(part).encode() if part.isascii() else b"" for part in literals}
+    return re.compile(b"|".join(sorted(parts)), re.IGNORECASE)
+
+
+def _longest_literal(pattern: str) -> str:
+    return max(re.split(r"[*?]|\[[^\]]*\]", pattern), key=len)

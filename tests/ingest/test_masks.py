@@ -1,0 +1,39 @@
+"""What masks answers in a proxy: made once, with the home's token key."""
+
+import pytest
+
+from ingest.masks import Masks, order_of
+from masking.inline.model import MaskOrder
+from masking.inline.values import NAMELESS
+from masking.tokens import TokenKey
+from policy.decide import RuleEngine, load_engine
+from policy.model import MaskObligation, TypedMask, Unreadable
+from policy.rules import check_rules
+from schemas.errors import ConfigError
+from schemas.runtime import Home
+
+
+def test_policys_words_become_maskings() -> None:
+    assert order_of(MaskObligation()) == MaskOrder()
+    obligation = MaskObligation(("email",), ("pay",), TypedMask.STAND_IN, Unreadable.RELAY)
+    assert order_of(obligation) == MaskOrder(("email",), ("pay",), has_stand_ins=True, is_strict=False)
+
+
+async def test_the_masker_is_made_once_and_ready_when_policy_may_ask(secrets_home: Home) -> None:
+    masks = Masks(secrets_home)
+    await masks.prepare(load_engine())
+    assert masks._maskers is None
+    await masks.prepare(RuleEngine(check_rules({"rules": [{"id": "a", "mask": {}}]})))
+    ready = masks._maskers
+    assert ready is not None
+    masker = masks.masker_for(MaskObligation())
+    assert masks._maskers is ready and masks.masker_for(MaskObligation()) is masker
+    masked = masker.mask_whole(b"12", NAMELESS)
+    assert masked is not None
+    assert TokenKey(secrets_home.read_key("token.key")).token(b"12") in masked.data.decode()
+
+
+async def test_a_home_without_the_token_key_says_so_at_the_start(bare_home: Home) -> None:
+    (bare_home.secrets / "token.key").unlink()
+    with pytest.raises(ConfigError, match=r"token\.key"):
+        await Masks(bare_home).prepare(RuleEngine(check_rules({"rules": [{"id": "a", "mask": {}}]})))

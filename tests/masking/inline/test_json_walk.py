@@ -1,0 +1,67 @@
+import json
+
+import pytest
+
+from masking.inline.json_walk import MAX_DEPTH, Walk
+from tests.masking.inline.helpers import order
+
+DOCUMENT = {
+    "id": 7,
+    "names": ["Ada", "", None, True, 1.5e3],
+    "customer": {"ssn": "1", "address": {"street": "2", "flags": [True, {"deep": "3"}]}},
+    "tail": "4",
+}
+
+
+def places(values, data: bytes, size: int):
+    walk = Walk(values, "$")
+    found, held = [], b""
+    for start in range(0, len(data), size):
+        held += data[start : start + size]
+        position = walk.go(held, is_last=start + size >= len(data))
+        taken = zip(walk.slots, walk.contents, walk.names, walk.wholes, strict=True)
+        found += [(slot.place(), content.decode(), name.text, whole) for slot, content, name, whole in taken]
+        for slot, content in zip(walk.slots, walk.contents, strict=True):
+            assert content in held[slot.start : slot.end]
+        walk.forget()
+        held = held[position:]
+    assert held == b""
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 3, 10_000])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_values_have_their_names_and_places(size, indent):
+    found = places(order(), json.dumps(DOCUMENT, indent=indent).encode(), size)
+    assert [item for item in found if not item[0].endswith("(key)")] == [
+        ("$.id", "7", "id", False),
+        ("$.names[0]", "Ada", "names", False),
+        ("$.names[4]", "1500.0", "names", False),
+        ("$.customer.ssn", "1", "ssn", False),
+        ("$.customer.address.street", "2", "street", False),
+        ("$.customer.address.flags[1].deep", "3", "deep", False),
+        ("$.tail", "4", "tail", False),
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_all_that_is_in_a_named_value_goes(size):
+    found = places(order(columns=("address", "customer.ssn")), json.dumps(DOCUMENT).encode(), size)
+    assert [place for place, _, _, whole in found if whole] == [
+        "$.customer.ssn",
+        "$.customer.address.street",
+        "$.customer.address.flags[0]",
+        "$.customer.address.flags[1].deep",
+    ]
+
+
+def test_a_key_that_looks_like_a_secret_is_a_value_too():
+    found = places(order(), b'{"bob@example.com": {"a": 1}}', 5)
+    assert found[0] == ("$ (key)", "bob@example.com", "", False)
+    assert found[1][0] == "$.bob@example.com.a"
+
+
+def test_it_stops_at_what_is_no_json_and_where_it_gets_too_deep():
+    assert Walk(order(), "$").go(b'{"a": nope}', is_last=True) == 6
+    assert Walk(order(), "$").go(b"[" * (MAX_DEPTH + 5), is_last=False) == MAX_DEPTH
+    assert Walk(order(), "$").go(b"]]]}}", is_last=False) == 5
