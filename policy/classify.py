@@ -8,6 +8,7 @@ from typing import Final
 from policy.http import classify_http
 from policy.model import Classified, ObjectAccess, Operation
 from policy.mongodb import classify_mongodb
+from policy.mysql import classify_mysql
 from policy.postgres import classify_postgres
 from policy.redis import classify_redis
 
@@ -21,6 +22,7 @@ _UNKNOWN: Final = Classified(Operation.ADMIN, is_unknown=True)
 
 CLASSIFIERS: Final[dict[str, Callable[[str], Classified]]] = {
     "postgres": classify_postgres,
+    "mysql": classify_mysql,
     "redis": classify_redis,
     "mongodb": classify_mongodb,
     "http": classify_http,
