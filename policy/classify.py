@@ -11,6 +11,7 @@ from policy.mongodb import classify_mongodb
 from policy.mysql import classify_mysql
 from policy.postgres import classify_postgres
 from policy.redis import classify_redis
+from policy.shell import classify_shell
 
 __all__ = ["CLASSIFIERS", "Classified", "ObjectAccess", "Operation", "classify"]
 
@@ -23,6 +24,7 @@ _UNKNOWN: Final = Classified(Operation.ADMIN, is_unknown=True)
 CLASSIFIERS: Final[dict[str, Callable[[str], Classified]]] = {
     "postgres": classify_postgres,
     "mysql": classify_mysql,
+    "shell": classify_shell,
     "redis": classify_redis,
     "mongodb": classify_mongodb,
     "http": classify_http,
