@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import Final
 
 from policy.http import classify_http
+from policy.kubernetes import classify_kubernetes
+from policy.mcp import classify_mcp
 from policy.model import Classified, ObjectAccess, Operation
 from policy.mongodb import classify_mongodb
 from policy.mysql import classify_mysql
@@ -27,6 +29,8 @@ CLASSIFIERS: Final[dict[str, Callable[[str], Classified]]] = {
     "shell": classify_shell,
     "redis": classify_redis,
     "mongodb": classify_mongodb,
+    "kubernetes": classify_kubernetes,
+    "mcp": classify_mcp,
     "http": classify_http,
 }
 """Dialect -> its classifier. None of them ever raises. One more dialect = one line."""

@@ -34,6 +34,9 @@ _OBJECTS: Final = {
     "EVENT": _EXECUTE,  # code that the server runs by itself
     **dict.fromkeys("SERVER TABLESPACE UNDO LOGFILE RESOURCE INSTANCE".split(), _ADMIN),
 }
+_KNOWN_OBJECTS: Final = frozenset(
+    "TABLE TABLES VIEW DATABASE SCHEMA INDEX TRIGGER PROCEDURE FUNCTION SEQUENCE PACKAGE LIBRARY JSON".split()
+)
 _MODIFIERS: Final = frozenset(
     "OR REPLACE TEMPORARY UNIQUE FULLTEXT SPATIAL ONLINE OFFLINE ALGORITHM UNDEFINED MERGE TEMPTABLE SQL SECURITY"
     " INVOKER IF NOT EXISTS AGGREGATE IGNORE".split()
@@ -71,7 +74,7 @@ def statement_operation(tokens: Sequence[Token]) -> Operation | None:
     return _HEADS.get(head)
 
 
-def _create(words: Sequence[str], tokens: Sequence[Token]) -> Operation:
+def _create(words: Sequence[str], tokens: Sequence[Token]) -> Operation | None:
     """CREATE, ALTER, DROP: by the object, the first word that is no modifier and not the definer's name."""
     if words[:2] == ["DROP", "PREPARE"]:
         return _READ
@@ -80,7 +83,10 @@ def _create(words: Sequence[str], tokens: Sequence[Token]) -> Operation:
         at += 1
     if at < len(words) and words[at] == "DEFINER":
         return _GRANT if "EVENT" not in words else _EXECUTE  # runs with somebody else's rights
-    operation = _OBJECTS.get(words[at] if at < len(words) else "", _DDL)
+    what = words[at] if at < len(words) else ""
+    if what not in _KNOWN_OBJECTS and what not in _OBJECTS:
+        return None
+    operation = _OBJECTS.get(what, _DDL)
     if "SONAME" in words:
         return _EXECUTE
     reaches_out = any(pair in itertools.pairwise(words) for pair in _FILES)
@@ -106,6 +112,10 @@ def _begin(words: Sequence[str], tokens: Sequence[Token]) -> Operation:
 
 def _lock(words: Sequence[str], tokens: Sequence[Token]) -> Operation:
     return _ADMIN if words[1:2] == ["INSTANCE"] else _WRITE
+
+
+def _delete(words: Sequence[str], tokens: Sequence[Token]) -> Operation | None:
+    return _DELETE if "FROM" in words else None
 
 
 def _xa(words: Sequence[str], tokens: Sequence[Token]) -> Operation:
@@ -191,7 +201,19 @@ def _analyze(words: Sequence[str], tokens: Sequence[Token]) -> Operation | None:
 
 
 _BY_HEAD: Final = {
-    "CREATE": _create, "ALTER": _create, "DROP": _create, "RENAME": _rename, "START": _start, "BEGIN": _begin,
-    "LOCK": _lock, "XA": _xa, "WITH": _with, "SET": _set, "EXPLAIN": _explain, "DESCRIBE": _explain, "DESC": _explain,
+    "CREATE": _create,
+    "ALTER": _create,
+    "DROP": _create,
+    "RENAME": _rename,
+    "START": _start,
+    "BEGIN": _begin,
+    "LOCK": _lock,
+    "DELETE": _delete,
+    "XA": _xa,
+    "WITH": _with,
+    "SET": _set,
+    "EXPLAIN": _explain,
+    "DESCRIBE": _explain,
+    "DESC": _explain,
     "ANALYZE": _analyze,
-}  # fmt: skip
+}

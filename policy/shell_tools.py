@@ -194,8 +194,8 @@ _GH: Final = make_table(
     {
         _READ: "list view status diff checks browse search watch",
         _WRITE: (
-            "create edit comment close reopen merge fork clone sync checkout review lock unlock pin release upload download"
-            " rename"
+            "create edit comment close reopen merge fork clone sync checkout review lock unlock pin release upload"
+            " download rename"
         ),
         _DELETE: "delete remove archive",
         _EXECUTE: "api run workflow auth extension alias codespace secret ssh-key gpg-key variable rerun",

@@ -63,4 +63,4 @@ def test_bad_lines_are_said(custody: Run, monkeypatch: pytest.MonkeyPatch, text:
 def test_an_unknown_dialect_is_said(custody: Run) -> None:
     answer = custody("policy", "classify", "--dialect", "oracle")
     assert answer.code == 2
-    assert "there are: postgres" in answer.err
+    assert "there are: postgres, " in answer.err
