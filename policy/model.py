@@ -27,6 +27,14 @@ class Operation(StrEnum):
 _RANKS = {operation: rank for rank, operation in enumerate(Operation)}
 
 
+def worse(one: Operation, *others: Operation) -> Operation:
+    """The most dangerous of these."""
+    for other in others:
+        if other.rank > one.rank:
+            one = other
+    return one
+
+
 @dataclass(slots=True, frozen=True)
 class ObjectAccess:
     """An object that an action touches: a table, a function (name ends in `()`), a path."""
@@ -43,7 +51,8 @@ class Classified:
     """What a statement does. `is_unknown`: it was not understood, and `operation` is the most dangerous one.
 
     `has_where`: a WHERE, and no UPDATE or DELETE without one; `lacks_where`: some UPDATE or DELETE has none.
-    `is_transaction`: nothing but transaction control. `fingerprint` is the shape without literals, empty when unknown.
+    `is_transaction`: nothing but transaction control. `columns`: names as written, without their table.
+    `fingerprint` is the shape without literals, empty when unknown.
     """
 
     operation: Operation
@@ -54,6 +63,12 @@ class Classified:
     lacks_where: bool = False
     is_transaction: bool = False
     is_unknown: bool = False
+    columns: tuple[str, ...] = ()
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions it calls, where they may matter."""
+        return tuple(each.name for each in self.objects if each.name.endswith("()"))
 
     @property
     def is_read(self) -> bool:

@@ -25,22 +25,35 @@ _LEXICAL_SETTINGS: Final[dict[str, frozenset[str]]] = {
     "names": frozenset({"utf8", "utf-8", "unicode"}),
     "backslash_quote": frozenset({"safe_encoding", "off"}),
 }
-_IDENTITY_SETTINGS: Final = frozenset(
-    "role session_authorization session_replication_role session_preload_libraries local_preload_libraries"
-    " dynamic_library_path is_superuser".split()
+_IDENTITY_SETTINGS: Final = frozenset({"role", "session_authorization"})
+# Settings that load code, switch off rules, or keep the server from writing down what is done.
+_ADMIN_SETTINGS: Final = frozenset(
+    "session_replication_role session_preload_libraries local_preload_libraries dynamic_library_path is_superuser"
+    " allow_system_table_mods zero_damaged_pages ignore_system_indexes ignore_checksum_failure jit_provider".split()
 )
+_ADMIN_PREFIXES: Final = ("log_", "debug_", "plpython", "pltcl", "plperl", "pgaudit", "auto_explain", "track_")
 
 
 def classify_setting(name: str, values: Sequence[str]) -> Operation:
-    """READ for settings without consequence, ADMIN for identity and for what changes the language, else WRITE.
+    """READ for settings without consequence, EXECUTE for the role in use, ADMIN for what changes the language or the
+    rules, else WRITE. A search path that puts something before pg_catalog can give any function another meaning.
 
     `values` are the string constants given; numbers are never trusted, since the cache makes them all zero.
     """
     name = name.lower()
     if name in _IDENTITY_SETTINGS:
+        return Operation.EXECUTE
+    if name in _ADMIN_SETTINGS or name.startswith(_ADMIN_PREFIXES):
         return Operation.ADMIN
+    if name == "search_path" and _shadows(values):
+        return Operation.EXECUTE
     if name in _LEXICAL_SETTINGS:
         shared = _LEXICAL_SETTINGS[name]
         is_shared = bool(values) and all(value.lower() in shared for value in values)
         return Operation.READ if is_shared else Operation.ADMIN
     return Operation.READ if name in _HARMLESS_SETTINGS or name == "session characteristics" else Operation.WRITE
+
+
+def _shadows(values: Sequence[str]) -> bool:
+    path = [part.strip().strip('"').lower() for value in values for part in value.split(",")]
+    return "pg_catalog" in path[1:] or "pg_temp" in path[:-1]

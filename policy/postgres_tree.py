@@ -3,42 +3,23 @@
 The tree is libpg_query's JSON. Unknown kinds of nodes count as writes, so a grammar newer than this table is safe.
 """
 
-from importlib.resources import files
 from typing import Any, Final
 
-import orjson
-
-from policy.model import ObjectAccess, Operation
+from policy.model import ObjectAccess, Operation, worse
+from policy.postgres_functions import (
+    READ_ONLY_FUNCTIONS,
+    SYSTEM_SCHEMAS,
+    TEXT_RUNNERS,
+    function_operation,
+    known_danger,
+    operator_operation,
+)
 from policy.postgres_settings import classify_setting
 
 _READ, _WRITE, _DELETE, _DDL, _GRANT, _EXECUTE, _ADMIN = Operation
 
-READ_ONLY_FUNCTIONS: Final[frozenset[str]] = frozenset(
-    orjson.loads((files("policy") / "read_only_functions.json").read_bytes())["names"]
-)
-# Functions that reach the server's files, processes, network or configuration …
-_ADMIN_FUNCTIONS: Final = frozenset(
-    "pg_read_file pg_read_binary_file pg_stat_file pg_current_logfile lo_import lo_export pg_terminate_backend"
-    " pg_cancel_backend pg_reload_conf pg_rotate_logfile pg_promote pg_switch_wal pg_create_restore_point"
-    " pg_hba_file_rules pg_ident_file_mappings pg_show_all_file_settings pg_import_system_collations"
-    " pg_file_write pg_file_rename pg_file_unlink pg_file_read pg_logdir_ls pg_file_sync"
-    " pg_log_backend_memory_contexts pg_export_snapshot pg_extension_config_dump pg_nextoid"
-    " pg_stop_making_pinned_objects postgres_fdw_get_connections".split()
-)
-_ADMIN_PREFIXES: Final = (
-    "pg_ls_", "dblink", "pg_backup_", "pg_replication_", "pg_logical_", "pg_create_logical", "pg_create_physical",
-    "pg_copy_logical", "pg_copy_physical", "pg_drop_replication", "pg_sync_replication", "pg_wal_replay_",
-    "pg_stat_reset", "pg_restore_", "pg_clear_", "binary_upgrade_", "pg_start_backup", "pg_stop_backup",
-    "http_", "pg_background_", "cron_",
-)  # fmt: skip
-# … and functions that run SQL given to them as text, or read tables by name.
-_EXECUTING_FUNCTIONS: Final = frozenset(
-    "query_to_xml query_to_xml_and_xmlschema query_to_xmlschema cursor_to_xml cursor_to_xmlschema ts_stat"
-    " ts_rewrite table_to_xml table_to_xmlschema table_to_xml_and_xmlschema schema_to_xml schema_to_xmlschema"
-    " schema_to_xml_and_xmlschema database_to_xml database_to_xmlschema database_to_xml_and_xmlschema crosstab"
-    " connectby xpath_table plpgsql_inline_handler".split()
-)
-_SYSTEM_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema"})
+MAX_COLUMNS: Final = 200
+_SAMPLERS: Final = frozenset({"system", "bernoulli", "system_rows", "system_time"})
 _DATA_CHANGES: Final = {
     "InsertStmt": _WRITE, "UpdateStmt": _WRITE, "DeleteStmt": _DELETE, "MergeStmt": _WRITE
 }  # fmt: skip
@@ -53,9 +34,11 @@ _INERT: Final = frozenset(
     " JsonScalarExpr JsonSerializeExpr JsonTable JsonTableColumn JsonTablePathSpec JsonValueExpr List"
     " LockingClause MergeWhenClause MinMaxExpr MultiAssignRef NamedArgExpr NullTest OnConflictClause ParamRef"
     " RangeFunction RangeSubselect RangeTableFunc RangeTableFuncCol RangeTableSample RangeVar ResTarget"
-    " ReturningClause ReturningOption RowExpr SQLValueFunction SetToDefault SortBy String SubLink TypeCast"
+    " ReturningClause ReturningOption MergeSupportFunc RowExpr SQLValueFunction SetToDefault SortBy String"
+    " SubLink TypeCast"
     " TypeName WindowDef WithClause XmlExpr XmlSerialize CopyStmt PrepareStmt DeclareCursorStmt FetchStmt"
-    " ClosePortalStmt DeallocateStmt ListenStmt UnlistenStmt VariableShowStmt ConstraintsSetStmt".split()
+    " ClosePortalStmt DeallocateStmt ListenStmt UnlistenStmt"
+    " VariableShowStmt ConstraintsSetStmt DiscardStmt".split()
 )
 
 
@@ -66,18 +49,23 @@ class Walk:
         self.operation = _READ
         self.has_where = False
         self.lacks_where = False
+        self.texts: list[list[str] | None] = []  # given to what runs SQL; None: computed, so it could be any
         self._is_plan_only = is_plan_only
         self._objects: dict[str, Operation] = {}
+        self._columns: dict[str, None] = {}
         self._is_utility = False
         self._stack: list[tuple[Any, frozenset[str], Operation]] = []
 
     def objects(self) -> tuple[ObjectAccess, ...]:
         return tuple(ObjectAccess(name, access) for name, access in self._objects.items())
 
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self._columns)
+
     def absorb(self, other: "Walk") -> None:
-        self._raise(other.operation)
+        self.raise_to(other.operation)
         for name, access in other._objects.items():
-            self._touch(name, access)
+            self.touch(name, access)
 
     def walk(self, tree: dict[str, Any], access: Operation) -> None:
         """Go through a statement whose own relations are accessed as `access`. Iterative: depth is no limit."""
@@ -90,14 +78,21 @@ class Walk:
             elif isinstance(node, dict):
                 self._visit(node, scope, access)
 
+    def raise_to(self, operation: Operation) -> None:
+        self.operation = worse(self.operation, operation)
+
+    def touch(self, name: str, access: Operation) -> None:
+        if name and (name not in self._objects or access.rank > self._objects[name].rank):
+            self._objects[name] = access
+
     def _visit(self, node: dict[str, Any], scope: frozenset[str], access: Operation) -> None:
         for tag in node.keys() & _DATA_CHANGES.keys():
             self._change(tag, node[tag], scope)
         if "SelectStmt" in node:
             access = _READ
         for tag in node:
-            if tag[0].isupper() and tag not in _INERT and not self._is_utility:
-                self._raise(_WRITE)
+            if tag[0].isupper() and tag not in _INERT:
+                self._judge_kind(tag)
         if "withClause" in node:
             scope = self._with(node["withClause"], scope)
         self._judge(node, scope, access)
@@ -106,24 +101,33 @@ class Walk:
                 inner = _READ if key in ("query", "selectStmt", "fromClause", "larg", "rarg") else access
                 self._stack.append((child, scope, inner))
 
+    def _judge_kind(self, tag: str) -> None:
+        """A kind of node that is no part of a plain query."""
+        if not self._is_utility:
+            self.raise_to(_WRITE)
+        elif tag in ("GrantStmt", "GrantRoleStmt"):  # CREATE SCHEMA holds whole statements
+            self.raise_to(_GRANT)
+
     def _judge(self, node: dict[str, Any], scope: frozenset[str], access: Operation) -> None:
         """What one node does by itself."""
         if "relname" in node:
             self._relation(node, scope, access)
-        if "funcname" in node:
-            self._function(_words(node["funcname"]), node.get("args", []))
+        if "FuncCall" in node:
+            self._function(_words(node["FuncCall"].get("funcname", [])), node["FuncCall"].get("args", []))
         if "lockingClause" in node:
-            self._raise(_WRITE)
-        if "intoClause" in node:
-            self._raise(_DDL)
+            self.raise_to(_READ if self._is_plan_only else _WRITE)
+        if "intoClause" in node and not self._is_plan_only:
+            self.raise_to(_DDL)
             self._relation(node["intoClause"].get("rel", {}), frozenset(), _DDL)
         if "A_Expr" in node:
-            self._operator(_words(node["A_Expr"].get("name", [])))
+            self.raise_to(operator_operation(_words(node["A_Expr"].get("name", []))))
         if "A_Indirection" in node:
-            for name in _words(node["A_Indirection"].get("indirection", [])):
-                self._function([name], None)
+            self._indirection(node["A_Indirection"])
         if "ColumnRef" in node:
             self._column(_words(node["ColumnRef"].get("fields", [])))
+        if "RangeTableSample" in node:
+            method = _words(node["RangeTableSample"].get("method", []))
+            self.raise_to(_READ if method and method[-1] in _SAMPLERS else _EXECUTE)
         if "whereClause" in node:
             self.has_where = True
         if "objects" in node:
@@ -151,8 +155,11 @@ class Walk:
             self.lacks_where = True
         if self._is_plan_only:
             operation = _READ
-        self._raise(operation)
-        self._relation(body.get("relation", {}), frozenset(), operation)
+        relation = body.get("relation", {})
+        if operation is not _READ and _is_of_the_system(relation):
+            operation = _ADMIN  # pg_authid, pg_settings: a row of them is a right or a setting
+        self.raise_to(operation)
+        self._relation(relation, frozenset(), operation)
         rest = {key: child for key, child in body.items() if key != "relation"}
         self._stack.append((rest, scope, _READ))
 
@@ -160,62 +167,91 @@ class Walk:
         name = node.get("relname", "")
         schema = node.get("schemaname", "")
         if name and (schema or name not in scope):
-            self._touch(f"{schema}.{name}" if schema else name, access)
+            self.touch(f"{schema}.{name}" if schema else name, access)
 
     def _named_objects(self, objects: list[dict[str, Any]], access: Operation) -> None:
         """The lists of names in DROP and the like."""
         for item in objects if isinstance(objects, list) else []:
             if "List" in item:
-                self._touch(".".join(_words(item["List"].get("items", []))), access)
+                self.touch(".".join(_words(item["List"].get("items", []))), access)
             elif "ObjectWithArgs" in item:
-                self._touch(".".join(_words(item["ObjectWithArgs"].get("objname", []))) + "()", access)
+                self.touch(".".join(_words(item["ObjectWithArgs"].get("objname", []))) + "()", access)
             elif "String" in item:
-                self._touch(item["String"].get("sval", ""), access)
+                self.touch(item["String"].get("sval", ""), access)
 
-    def _function(self, words: list[str], arguments: list[dict[str, Any]] | None) -> None:
-        """A call; `arguments` is None for the (value).function notation."""
+    def _function(self, words: list[str], arguments: list[dict[str, Any]]) -> None:
+        """A call in the usual notation."""
         name = words[-1] if words else ""
-        schema = words[-2] if len(words) > 1 else ""
-        if schema in ("", *_SYSTEM_SCHEMAS) and name in READ_ONLY_FUNCTIONS:
+        operation = function_operation(name, words[-2] if len(words) > 1 else "")
+        if name == "ts_rewrite" and len(arguments) == 3:
+            operation = _READ  # the form without a query
+        if operation is _READ:
             return
-        operation = _danger_of(name)
         if name == "set_config":
-            operation = _set_config(arguments or [])
-        self._raise(operation)
-        self._touch(".".join(words) + "()", _EXECUTE)
+            operation = _set_config(arguments)
+        if name in TEXT_RUNNERS:
+            self.texts.append(_texts_of(arguments))
+        self.raise_to(operation)
+        self.touch(".".join(words) + "()", _EXECUTE)
 
-    def _operator(self, words: list[str]) -> None:
-        if len(words) > 1 and words[0] not in _SYSTEM_SCHEMAS:
-            self._raise(_WRITE)
+    def _indirection(self, node: dict[str, Any]) -> None:
+        """`(x).f` is a field of x or f(x). Of a plain value it can only be a call."""
+        argument = node.get("arg", {})
+        is_plain = "A_Const" in argument or ("TypeCast" in argument and _is_scalar(argument["TypeCast"]))
+        for name in _words(node.get("indirection", [])):
+            danger = known_danger(name)
+            if danger is _READ and is_plain and name not in READ_ONLY_FUNCTIONS:
+                danger = _EXECUTE
+            if danger is not _READ:
+                self.raise_to(danger)
+                self.touch(f"{name}()", _EXECUTE)
 
     def _column(self, words: list[str]) -> None:
         """`x.f` may be a call of f on x: seen for the functions that matter most."""
-        if len(words) > 1 and _danger_of(words[-1]) is not _WRITE:
-            self._raise(_danger_of(words[-1]))
-            self._touch(f"{words[-1]}()", _EXECUTE)
-
-    def _raise(self, operation: Operation) -> None:
-        if operation.rank > self.operation.rank:
-            self.operation = operation
-
-    def _touch(self, name: str, access: Operation) -> None:
-        if name and (name not in self._objects or access.rank > self._objects[name].rank):
-            self._objects[name] = access
+        if words and len(self._columns) < MAX_COLUMNS:
+            self._columns[words[-1]] = None
+        if len(words) > 1 and known_danger(words[-1]) is not _READ:
+            self.raise_to(known_danger(words[-1]))
+            self.touch(f"{words[-1]}()", _EXECUTE)
 
 
 def _words(parts: list[dict[str, Any]]) -> list[str]:
     return [part["String"].get("sval", "") for part in parts if "String" in part]
 
 
-def _danger_of(name: str) -> Operation:
-    if name in _ADMIN_FUNCTIONS or name.startswith(_ADMIN_PREFIXES):
-        return _ADMIN
-    return _EXECUTE if name in _EXECUTING_FUNCTIONS else _WRITE
+def _is_of_the_system(relation: dict[str, Any]) -> bool:
+    schema = relation.get("schemaname", "")
+    return schema in SYSTEM_SCHEMAS or (not schema and relation.get("relname", "").startswith("pg_"))
+
+
+def _is_scalar(cast: dict[str, Any]) -> bool:
+    """Whether a value was cast to a type that has no fields, as far as its name tells."""
+    words = _words(cast.get("typeName", {}).get("names", []))
+    return bool(words) and (words[0] == "pg_catalog" or words[-1] in _SCALARS)
+
+
+_SCALARS: Final = frozenset(
+    "text bytea name json jsonb uuid oid date inet cidr money xml regclass regproc int8".split()
+)
+
+
+def _constant(argument: dict[str, Any]) -> str | None:
+    """The text of a constant, casts apart; None for anything computed."""
+    while "TypeCast" in argument:
+        argument = argument["TypeCast"].get("arg", {})
+    value = argument.get("A_Const", {}).get("sval")
+    return None if value is None else str(value.get("sval", ""))
+
+
+def _texts_of(arguments: list[dict[str, Any]]) -> list[str] | None:
+    """The texts in a call of what runs SQL, of which one is that SQL; None when any could be computed."""
+    texts = [_constant(each) for each in arguments if "A_Const" not in each or "sval" in each["A_Const"]]
+    return None if not texts or None in texts else [text for text in texts if text]
 
 
 def _set_config(arguments: list[dict[str, Any]]) -> Operation:
     """set_config('role', …) is SET ROLE; a computed name could be that."""
-    texts = [argument.get("A_Const", {}).get("sval", {}).get("sval", "") for argument in arguments]
+    texts = [_constant(argument) for argument in arguments]
     if not texts or not texts[0]:
         return _ADMIN
-    return max(classify_setting(texts[0], texts[1:2]), _WRITE, key=lambda operation: operation.rank)
+    return worse(classify_setting(texts[0], [text or "" for text in texts[1:2]]), _WRITE)

@@ -1,0 +1,462 @@
+"""Commands whose arguments decide what they do: wrappers that run another command, and tools with sub-commands."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from policy.model import Operation, worse
+from policy.shell_options import Frame, Handler
+from policy.shell_tools import TOOLS
+from policy.shell_words import Word
+
+_READ, _WRITE, _DELETE, _DDL, _GRANT, _EXECUTE, _ADMIN = Operation
+
+
+def _rest(arguments: Sequence[Word], with_value: str = "") -> list[Word]:
+    """What follows a wrapper's own options. `with_value`: the options that take a value of their own word."""
+    taking = set(with_value.split())
+    at = 0
+    while at < len(arguments):
+        word = arguments[at]
+        if word.text == "--":
+            return list(arguments[at + 1 :])
+        if not word.is_option or not word.is_static:
+            break
+        at += 2 if word.text in taking else 1
+    return list(arguments[at:])
+
+
+def _wrap(with_value: str = "", *, skip: int = 0, least: Operation = _READ) -> Handler:
+    """A command that runs the command in its arguments, after its options and `skip` further words."""
+
+    def handle(frame: Frame, arguments: list[Word]) -> Operation:
+        return worse(least, frame.command(_rest(arguments, with_value)[skip:]))
+
+    return handle
+
+
+def _env(frame: Frame, arguments: list[Word]) -> Operation:
+    """env and its like: assignments, then a command; `-S` splits a text into one."""
+    for at, word in enumerate(arguments):
+        if word.text.startswith(("-S", "--split-string")):
+            text = word.text.removeprefix("--split-string").removeprefix("-S").removeprefix("=")
+            parts = [text, *(each.text for each in arguments[at + 1 :])]
+            return worse(_EXECUTE, frame.script(" ".join(parts)))
+    rest = _rest(arguments, "-u --unset -C --chdir")
+    operation = _READ
+    while rest and "=" in rest[0].text and not rest[0].text.startswith("="):
+        operation = worse(operation, frame.script(rest[0].text.partition("=")[0] + "=x"))
+        rest = rest[1:]
+    return worse(operation, frame.command(rest))
+
+
+def _sudo(frame: Frame, arguments: list[Word]) -> Operation:
+    if arguments and all(word.text in ("-l", "-ll", "--list", "-v", "-k", "-K", "-n") for word in arguments):
+        return _READ
+    rest = _rest(arguments, "-u --user -g --group -h --host -p --prompt -C -r --role -t --type -T -U -D -R")
+    while rest and "=" in rest[0].text:
+        rest = rest[1:]
+    return worse(_EXECUTE, frame.command(rest))
+
+
+def _su(frame: Frame, arguments: list[Word]) -> Operation:
+    texts = _values(arguments, "-c", "--command")
+    return worse(_EXECUTE, *(_text(frame, text) for text in texts))
+
+
+def _values(arguments: Sequence[Word], *names: str) -> list[Word]:
+    """The values of an option: of the next word, or after `=`."""
+    found = []
+    for at, word in enumerate(arguments):
+        if word.text in names and at + 1 < len(arguments):
+            found.append(arguments[at + 1])
+        for name in names:
+            if name.startswith("--") and word.text.startswith(name + "="):
+                found.append(Word(word.text[len(name) + 1 :], word.is_static))
+    return found
+
+
+def _text(frame: Frame, word: Word) -> Operation:
+    """What a shell does with this text; a computed one could be anything."""
+    return frame.script(word.text) if word.is_static else _ADMIN
+
+
+def _shell(frame: Frame, arguments: list[Word]) -> Operation:
+    """A shell: `-c text`, a script file, or its input (which the caller looks at)."""
+    for at, word in enumerate(arguments):
+        if word.text in ("--version", "--help"):
+            return _READ
+        if word.text.startswith("--") or not word.is_option:
+            if not word.is_option:
+                break
+            continue
+        if "c" in word.text:
+            rest = arguments[at + 1 :]
+            rest = rest[1:] if rest and rest[0].is_option else rest
+            return worse(_EXECUTE, _text(frame, rest[0]) if rest else _READ)
+    return _EXECUTE
+
+
+def _eval(frame: Frame, arguments: list[Word]) -> Operation:
+    if not all(word.is_static for word in arguments):
+        return _ADMIN
+    return worse(_EXECUTE, frame.script(" ".join(word.text for word in arguments)))
+
+
+def _trap(frame: Frame, arguments: list[Word]) -> Operation:
+    words = [word for word in arguments if word.text != "--"]
+    return _text(frame, words[0]) if len(words) > 1 and words[0].text not in ("-", "", "-l", "-p") else _READ
+
+
+def _alias(frame: Frame, arguments: list[Word]) -> Operation:
+    bodies = [Word(word.text.partition("=")[2], word.is_static) for word in arguments if "=" in word.text]
+    return worse(_READ, *(_text(frame, body) for body in bodies))
+
+
+def _declare(frame: Frame, arguments: list[Word]) -> Operation:
+    """Assignments as words; those that the grammar sees as such are looked at by themselves."""
+    names = [word.text.partition("=")[0].rstrip("+") for word in arguments if "=" in word.text and not word.is_option]
+    return worse(_READ, *(frame.script(f"{name}=x") if name.isidentifier() else _READ for name in names))
+
+
+def _exec(frame: Frame, arguments: list[Word]) -> Operation:
+    return frame.command(_rest(arguments, "-a"))
+
+
+def _command(frame: Frame, arguments: list[Word]) -> Operation:
+    if arguments and arguments[0].text in ("-v", "-V"):
+        return _READ
+    return frame.command(_rest(arguments))
+
+
+def _enable(frame: Frame, arguments: list[Word]) -> Operation:
+    return _EXECUTE if any(word.text.startswith("-f") for word in arguments) else _READ
+
+
+def _ssh(frame: Frame, arguments: list[Word]) -> Operation:
+    if [word.text for word in arguments] == ["-V"]:
+        return _READ
+    rest = _rest(arguments, "-b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w -B")[1:]
+    if not rest:
+        return _EXECUTE
+    joined = Word(" ".join(word.text for word in rest), all(word.is_static for word in rest))
+    return worse(_EXECUTE, _text(frame, joined))
+
+
+def _xargs(frame: Frame, arguments: list[Word]) -> Operation:
+    marks = [word.text for word in _values(arguments, "-I", "--replace")]
+    marks += [word.text[2:] for word in arguments if word.text.startswith("-I") and len(word.text) > 2] or []
+    marks += ["{}"] if any(word.text in ("-i", "--replace") for word in arguments) else []
+    value = "-I -n -P -L -d -E -s -a --arg-file --max-args --max-procs --delimiter --max-lines --max-chars --replace"
+    rest = _rest(arguments, value)
+    if not rest:
+        return _READ
+    if any(mark in rest[0].text for mark in marks):
+        return _ADMIN
+    name = rest[0].text.rpartition("/")[2]
+    is_code = name in ("sh", "bash", "dash", "zsh", "ksh", "eval", "env", "sudo", "xargs") and rest[-1].text in (
+        name,
+        "-c",
+    )
+    inside = any(mark in word.text for mark in marks for word in rest[1:])
+    if name in ("sh", "bash", "dash", "zsh", "ksh") and inside:
+        return _ADMIN  # what is read becomes part of the text that is run
+    return _ADMIN if is_code else frame.command(rest)
+
+
+def _find(frame: Frame, arguments: list[Word]) -> Operation:
+    operation = _READ
+    for at, word in enumerate(arguments):
+        if word.text == "-delete":
+            operation = worse(operation, _DELETE)
+        elif word.text in ("-fprint", "-fprint0", "-fls", "-fprintf") and at + 1 < len(arguments):
+            operation = worse(operation, frame.touch(arguments[at + 1].text, _WRITE))
+        elif word.text in ("-exec", "-execdir", "-ok", "-okdir"):
+            rest = arguments[at + 1 :]
+            end = next((n for n, each in enumerate(rest) if each.text in (";", "+")), len(rest))
+            inner = rest[:end]
+            if inner and "{}" in inner[0].text:
+                operation = _ADMIN
+            elif inner and inner[0].text in ("sh", "bash") and any("{}" in each.text for each in inner[1:3]):
+                operation = worse(operation, _ADMIN)
+            else:
+                operation = worse(operation, frame.command(inner))
+    roots = [word for word in arguments[: next((n for n, w in enumerate(arguments) if w.is_option), len(arguments))]]
+    for root in roots:
+        if root.is_static and root.text not in ("(", "!", ")"):
+            frame.touch(root.text, operation if operation is _DELETE else _READ)
+    return operation
+
+
+def _fd(frame: Frame, arguments: list[Word]) -> Operation:
+    for at, word in enumerate(arguments):
+        if word.text in ("-x", "--exec", "-X", "--exec-batch"):
+            return frame.command(arguments[at + 1 :])
+    return _READ
+
+
+def _tee(frame: Frame, arguments: list[Word]) -> Operation:
+    files = [word for word in arguments if not word.is_option]
+    return worse(_READ, *(frame.touch(word.text, _WRITE) for word in files))
+
+
+def _dd(frame: Frame, arguments: list[Word]) -> Operation:
+    targets = [word.text[3:] for word in arguments if word.text.startswith("of=")]
+    return worse(_READ, *(frame.touch(target, _WRITE) for target in targets))
+
+
+def _watch(frame: Frame, arguments: list[Word]) -> Operation:
+    rest = _rest(arguments, "-n --interval -q --equexit")
+    joined = Word(" ".join(word.text for word in rest), all(word.is_static for word in rest))
+    return _text(frame, joined)
+
+
+def _parallel(frame: Frame, arguments: list[Word]) -> Operation:
+    rest = [
+        word for word in _rest(arguments, "-j -n -N -I -a --jobs --colsep -d -P") if not word.text.startswith(":::")
+    ]
+    return worse(_EXECUTE, frame.command(rest[:1] + rest[1:]) if rest else _ADMIN)
+
+
+def _kill(frame: Frame, arguments: list[Word]) -> Operation:
+    first = arguments[0].text if arguments else "-l"
+    return _READ if first in ("-0", "-l", "-L", "--list", "--help", "--version") else _ADMIN
+
+
+def _reading(*writes: str, runs: Iterable[str] = (), least: Operation = _READ) -> Handler:
+    """A command that reads, unless an option makes it write a file (its value) or run something."""
+    running = tuple(runs)
+
+    def handle(frame: Frame, arguments: list[Word]) -> Operation:
+        operation = least
+        if any(word.text.partition("=")[0] in running for word in arguments):
+            operation = worse(operation, _EXECUTE)
+        for word in _values(arguments, *writes):
+            operation = worse(operation, frame.touch(word.text, _WRITE))
+        for name in (name for name in writes if len(name) == 2):
+            attached = [w.text[2:] for w in arguments if w.text.startswith(name) and len(w.text) > 2]
+            operation = worse(operation, *(frame.touch(path, _WRITE) for path in attached))
+        return operation
+
+    return handle
+
+
+def _sed(frame: Frame, arguments: list[Word]) -> Operation:
+    operation = _READ
+    if any(word.text.startswith(("-i", "--in-place")) or _is_cluster(word, "i", "nErsuz") for word in arguments):
+        files = [word for word in arguments if not word.is_option][1:]
+        operation = worse(_WRITE, *(frame.touch(word.text, _WRITE) for word in files))
+    scripts = _values(arguments, "-e", "--expression") or [word for word in arguments if not word.is_option][:1]
+    if any(word.text in ("-f", "--file") or word.text.startswith("--file=") for word in arguments):
+        return worse(operation, _EXECUTE)
+    for script in scripts:
+        operation = worse(operation, _sed_script(script.text))
+    return operation
+
+
+def _is_cluster(word: Word, letter: str, others: str) -> bool:
+    text = word.text
+    return text.startswith("-") and not text.startswith("--") and letter in text[1:] and text[1] in others
+
+
+_ADDRESS: Final = r"(?:^|[;{}\n])\s*(?:[0-9$,!~+ ]|/[^/]*/I?)*\s*"
+_SED_RUNS: Final = re.compile(_ADDRESS + r"e(?:\s|$|[;}])|[/|#,:@!%_][gpiImM0-9]*e[gpiImMw0-9]*\s*(?:$|[;}\n])")
+_SED_WRITES: Final = re.compile(_ADDRESS + r"[wW]\s|[/|#,:@!%_][gpiImM0-9]*w\s")
+
+
+def _sed_script(text: str) -> Operation:
+    """`e` runs commands, `w` writes files: as commands, and as flags of s."""
+    if _SED_RUNS.search(text):
+        return _EXECUTE
+    return _WRITE if _SED_WRITES.search(text) else _READ
+
+
+def _awk(frame: Frame, arguments: list[Word]) -> Operation:
+    if any(word.text in ("-f", "--file", "-i", "--include", "-l", "--load", "-E") for word in arguments):
+        return _EXECUTE
+    rest = _rest(arguments, "-F -v --field-separator --assign")
+    if not rest or not rest[0].is_static:
+        return _EXECUTE
+    program = _without_strings(rest[0].text)
+    if "system" in program or "|" in program.replace("||", "") or "@" in program:
+        return _EXECUTE
+    return _WRITE if ">" in program and "print" in program.partition(">")[0] else _READ
+
+
+def _without_strings(program: str) -> str:
+    out, quoted, at = [], False, 0
+    while at < len(program):
+        if program[at] == "\\" and quoted:
+            at += 2
+            continue
+        if program[at] == '"':
+            quoted = not quoted
+        elif not quoted:
+            out.append(program[at])
+        at += 1
+    return "".join(out)
+
+
+def _tar(frame: Frame, arguments: list[Word]) -> Operation:
+    running = ("--to-command", "--checkpoint-action", "-I", "--use-compress-program", "--rmt-command", "--rsh-command")
+    if any(word.text.startswith(running) for word in arguments):
+        return _EXECUTE
+    if any(word.text in ("--remove-files", "--delete") for word in arguments):
+        return _DELETE
+    first = arguments[0].text.lstrip("-") if arguments else ""
+    modes = first if not first.startswith("-") else ""
+    texts = {word.text for word in arguments}
+    if texts & {"-t", "--list"} or ("t" in modes and not set("cxru") & set(modes)):
+        return _READ
+    return _WRITE
+
+
+def _date(frame: Frame, arguments: list[Word]) -> Operation:
+    is_set = any(word.text.startswith(("-s", "--set")) for word in arguments)
+    return _ADMIN if is_set or any(word.text.isdigit() for word in arguments) else _READ
+
+
+def _mount(frame: Frame, arguments: list[Word]) -> Operation:
+    return _READ if all(word.text in ("-l", "-v", "--show-labels") for word in arguments) else _ADMIN
+
+
+def _states(*reads: str, otherwise: Operation = _ADMIN) -> Handler:
+    """A tool that reads with these words only (no words at all included)."""
+
+    def handle(frame: Frame, arguments: list[Word]) -> Operation:
+        words = [word.text for word in arguments if not word.is_option]
+        if not words:
+            return _READ if not arguments or any(word.text in reads for word in arguments) else otherwise
+        return _READ if any(word in reads for word in words[:3]) else otherwise
+
+    return handle
+
+
+def _ip(frame: Frame, arguments: list[Word]) -> Operation:
+    words = {word.text for word in arguments}
+    return _ADMIN if words & {*"add del delete set change replace append flush exec up down restore".split()} else _READ
+
+
+def _assigning(frame: Frame, arguments: list[Word]) -> Operation:
+    """sysctl: reads, unless it sets."""
+    sets = ("-w", "--write", "-p", "--load", "--system")
+    return _ADMIN if any("=" in word.text or word.text.startswith(sets) for word in arguments) else _READ
+
+
+def _python(frame: Frame, arguments: list[Word]) -> Operation:
+    texts = [word.text for word in arguments]
+    if texts and texts[0] in ("--version", "-V", "-VV", "--help", "-h"):
+        return _READ
+    return _READ if texts[:2] == ["-m", "json.tool"] and len(texts) <= 3 else _EXECUTE
+
+
+def _gpg(frame: Frame, arguments: list[Word]) -> Operation:
+    reads = ("--list", "--verify", "--fingerprint", "--version", "-k", "-K")
+    return _READ if any(word.text.startswith(reads) for word in arguments) else _WRITE
+
+
+def _history(frame: Frame, arguments: list[Word]) -> Operation:
+    return _DELETE if any(word.text.startswith(("-c", "-d", "-w")) for word in arguments) else _READ
+
+
+def _versions(frame: Frame, arguments: list[Word]) -> Operation:
+    return _READ if [word.text for word in arguments] in (["-v"], ["--version"], ["--help"]) else _EXECUTE
+
+
+def _unzip(frame: Frame, arguments: list[Word]) -> Operation:
+    return _READ if any(word.text in ("-l", "-t", "-v", "-Z") for word in arguments) else _WRITE
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    **dict.fromkeys("sh bash dash zsh ksh ash mksh fish rbash".split(), _shell),
+    "env": _env,
+    "sudo": _sudo,
+    "doas": _sudo,
+    "su": _su,
+    "runuser": _su,
+    "pkexec": _wrap("--user", least=_EXECUTE),
+    "eval": _eval,
+    "trap": _trap,
+    "alias": _alias,
+    "exec": _exec,
+    "command": _command,
+    "builtin": _wrap(),
+    "enable": _enable,
+    "ssh": _ssh,
+    "autossh": _ssh,
+    "sshpass": _wrap("-p -f -d", least=_EXECUTE),
+    "xargs": _xargs,
+    "find": _find,
+    "fd": _fd,
+    "fdfind": _fd,
+    "tee": _tee,
+    "dd": _dd,
+    "watch": _watch,
+    "parallel": _parallel,
+    "kill": _kill,
+    "time": _wrap("-f -o"),
+    "coproc": _wrap(),
+    "nohup": _wrap(),
+    "setsid": _wrap(),
+    "nice": _wrap("-n"),
+    "ionice": _wrap("-c -n -p"),
+    "timeout": _wrap("-s -k --signal --kill-after", skip=1),
+    "stdbuf": _wrap("-i -o -e"),
+    "chrt": _wrap("-p", skip=1),
+    "taskset": _wrap("-p", skip=1),
+    "flock": _wrap("-w -E", skip=1),
+    "chronic": _wrap(),
+    "unbuffer": _wrap(),
+    "caffeinate": _wrap("-t"),
+    "choom": _wrap("-n -p"),
+    "setarch": _wrap(skip=1),
+    "faketime": _wrap(skip=1),
+    "sort": _reading("-o", "--output", runs=("--compress-program",)),
+    "tree": _reading("-o"),
+    "uniq": _reading("--output"),
+    "file": _reading(runs=("-C", "--compile")),
+    "iconv": _reading("-o", "--output"),
+    "shuf": _reading("-o", "--output"),
+    "man": _reading(runs=("-P", "--pager", "-H", "--html")),
+    "rg": _reading(runs=("--pre",)),
+    "yq": _reading(),
+    "xmllint": _reading("--output", "-o"),
+    "less": _reading("-o", "-O", "--log-file"),
+    "split": _reading(runs=("--filter",), least=_WRITE),
+    "gpg": _gpg,
+    "openssl": _reading("-out", "-keyout", runs=("s_client", "s_server", "-engine", "engine", "s_time")),
+    "zip": _reading(runs=("-TT", "--unzip-command"), least=_WRITE),
+    "dmesg": _reading(runs=("-C", "--clear", "-c")),
+    "sed": _sed,
+    "gsed": _sed,
+    "awk": _awk,
+    "gawk": _awk,
+    "mawk": _awk,
+    "nawk": _awk,
+    "tar": _tar,
+    "bsdtar": _tar,
+    "date": _date,
+    "mount": _mount,
+    "sysctl": _assigning,
+    "python": _python,
+    "python3": _python,
+    "service": _states("status", "--status-all"),
+    "ip": _ip,
+    "ifconfig": _states("-a"),
+    "hostname": _states("-f", "-i", "-I", "-s", "-d", "--fqdn"),
+    "iptables": _states("-L", "-S", "-nL", "-vnL"),
+    "crontab": _states("-l", otherwise=_EXECUTE),
+    "hostnamectl": _states("status"),
+    "timedatectl": _states("status"),
+    "journalctl": _reading(runs=("--rotate", "--vacuum-size", "--vacuum-time", "--flush")),
+    "atq": _states(),
+    "swapon": _states("--show", "-s"),
+    "set": _reading(),
+    "passwd": _states("-S", "--status"),
+    "at": _states("-l", otherwise=_EXECUTE),
+    **dict.fromkeys("declare export readonly typeset local".split(), _declare),
+    "history": _history,
+    "node": _versions,
+    "unzip": _unzip,
+    **TOOLS,
+}
