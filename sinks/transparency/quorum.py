@@ -132,12 +132,17 @@ def parse_policy(text: str) -> Policy:
 
 def format_policy(log_keys: Sequence[Verifier], witnesses: Sequence[Witness], needed: int) -> str:
     """A policy of one log and witnesses of which `needed` must sign; 0 asks for none."""
-    lines = [f"log {key.vkey}" for key in log_keys]
-    lines += [f"witness {item.name} {item.key.vkey} {item.url}".rstrip() for item in witnesses]
-    if not needed:
-        return "\n".join([*lines, f"quorum {NONE}", ""])
-    group = f"group enough {needed} {' '.join(item.name for item in witnesses)}"
-    return "\n".join([*lines, group, "quorum enough", ""])
+    members = {item.name: item for item in witnesses}
+    groups = {"enough": Group(needed, tuple(members))} if needed else {}
+    return encode_policy(Policy(tuple(log_keys), members, groups, "enough" if needed else NONE))
+
+
+def encode_policy(policy: Policy) -> str:
+    """A policy as text again."""
+    lines = [f"log {key.vkey}" for key in policy.log_keys]
+    lines += [f"witness {item.name} {item.key.vkey} {item.url}".rstrip() for item in policy.witnesses.values()]
+    lines += [f"group {name} {item.needed} {' '.join(item.members)}" for name, item in policy.groups.items()]
+    return "\n".join([*lines, f"quorum {policy.quorum}", ""])
 
 
 def find_cosigners(note: Note, policy: Policy) -> dict[str, int]:

@@ -35,7 +35,7 @@ def fsck() -> Tool:
 
 
 def checker() -> Tool:
-    """Our small program over golang.org/x/mod/sumdb and transparency-dev/formats."""
+    """Our small program over Go's sumdb libraries and transparency-dev/formats."""
     sources = b"".join((CHECKER / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
     return Tool("checker", get_cache_dir() / f"checker-{sha256(sources).hexdigest()[:16]}" / "checker")
 

@@ -1,4 +1,4 @@
-"""Other people's programs judge our log: Tessera's fsck, golang.org/x/mod/sumdb, transparency-dev/formats.
+"""Other people's programs judge our log: Tessera's fsck, Go's sumdb libraries, transparency-dev/formats.
 
 Built by `make test-servers`. fsck ends with 0 even when it found something and hangs for ever with one worker, so its
 word of success is asked for, with four workers and a time limit.

@@ -1,4 +1,4 @@
-// Checks what a transparency log gives out with other people's code: golang.org/x/mod/sumdb/{note,tlog} and
+// Checks what a transparency log gives out with other people's code: Go's sumdb/note and sumdb/tlog, and
 // github.com/transparency-dev/formats. Reads one JSON document, prints "ok" and what it checked, or fails.
 package main
 

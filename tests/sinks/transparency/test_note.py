@@ -37,7 +37,7 @@ def make_note(*more: Signature) -> bytes:
 
 
 def test_a_key_and_note_of_the_go_checksum_database() -> None:
-    # Public constants of golang.org/x/mod/sumdb/note's documentation: the example server's key and signed text.
+    # Public constants of the documentation of Go's sumdb/note: the example server's key and signed text.
     key = parse_vkey("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")
     text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
     line = "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
