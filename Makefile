@@ -31,10 +31,10 @@ check: setup ## lint, types, import contract
 	@$(PYTEST) tests/test_layout.py
 
 test: setup ## every test that needs no server built from source
-	@$(PYTEST) -m "not soak"
+	@$(PYTEST) -m "not soak and not servers"
 
 test-servers: setup ## build the servers that no registry offers into the cache
-	@echo "custody: no test needs one yet" >&2
+	@$(PYTHON) -m tests.servers.build
 
 test-full: test-servers ## every test but the long ones
 	@$(PYTEST) -m "not soak"

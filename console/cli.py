@@ -38,6 +38,8 @@ COMMANDS: Final = {
     "mask": Entry("console.commands.mask:mask", "Mask text on standard input."),
     "policy": Entry("console.commands.policy:policy", "Look at statements as policy does."),
     "verify": Entry("console.commands.verify:verify", "Check the record: integrity, completeness, coverage."),
+    "log": Entry("console.commands.log:log", "Show the transparency log: directory, origin, verifier key."),
+    "witness": Entry("console.commands.witness:witness", "Cosign the checkpoints of transparency logs."),
     "config": Entry("console.commands.config:config", "Show settings, their schema and their reference page."),
     "demo": Entry("console.commands.demo:demo", "Run a sample agent through the proxies and check its trail."),
 }

@@ -80,19 +80,17 @@ LOSSES: Final = frozenset({"too_large", "unopenable"})
 """Reasons of audit.gap by which a genuine batch gave no events. An undecodable one is missing from its proxy's run."""
 
 
-def judge(facts: Facts) -> list[Verdict]:
-    """The three verdicts, in order."""
-    return [judge_integrity(), judge_completeness(facts), judge_coverage(facts)]
+NO_LOG: Final = Verdict("integrity", Outcome.UNPROVABLE, "no transparency log commits to these rows")
 
 
-def judge_integrity() -> Verdict:
-    """Nothing outside the store commits to its rows yet, so an alteration could not be shown."""
-    return Verdict("integrity", Outcome.UNPROVABLE, "no transparency log commits to these rows")
+def judge(facts: Facts, integrity: Verdict = NO_LOG, log_faults: Iterable[str] = ()) -> list[Verdict]:
+    """The three verdicts, in order. `log_faults`: where the leaves of the transparency log do not add up."""
+    return [integrity, judge_completeness(facts, log_faults), judge_coverage(facts)]
 
 
-def judge_completeness(facts: Facts) -> Verdict:
+def judge_completeness(facts: Facts, log_faults: Iterable[str] = ()) -> Verdict:
     """Holes, repeats, sessions that do not add up, and losses that the record itself owns to."""
-    violations = [*_chain_faults(facts), *_repeats(facts)]
+    violations = [*_chain_faults(facts), *_repeats(facts), *(f"transparency log: {fault}" for fault in log_faults)]
     states = {"open": 0, "lost": 0}
     notes: list[str] = []
     for session in facts.odd_sessions:
@@ -158,11 +156,11 @@ def describe_gap(gap: Mapping[str, Any]) -> str:
 
 
 def verdicts_exit_code(verdicts: Iterable[Verdict]) -> int:
-    """1 for a violation; 2 when completeness could not be decided; else 0."""
+    """1 for a violation; 2 when integrity or completeness could not be decided; else 0."""
     outcomes = {verdict.name: verdict.outcome for verdict in verdicts}
     if Outcome.VIOLATED in outcomes.values():
         return 1
-    return 2 if outcomes["completeness"] is Outcome.UNDECIDED else 0
+    return 2 if Outcome.UNDECIDED in (outcomes["integrity"], outcomes["completeness"]) else 0
 
 
 def _chain_faults(facts: Facts) -> Iterable[str]:

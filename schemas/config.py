@@ -48,6 +48,7 @@ class Ports(Model):
     demo_http: int = Field(18090, ge=0, le=65535, description="upstream of the demo: HTTP API")
     demo_postgres_proxy: int = Field(15432, ge=0, le=65535, description="where agents reach the demo's PostgreSQL")
     demo_http_proxy: int = Field(18081, ge=0, le=65535, description="where agents reach the demo's HTTP API")
+    witness: int = Field(18190, ge=0, le=65535, description="witness of the transparency log")
     demo_siem: int = Field(16514, ge=0, le=65535, description="syslog receiver of the demo")
 
 
@@ -160,6 +161,16 @@ class Retention(Model):
     interval_s: float = Field(60.0, gt=0, description="how often due partitions are looked for")
 
 
+class Transparency(Model):
+    """The transparency log: what commits to the record."""
+
+    origin: str = Field("", description="name of the log, a URL without its scheme; empty: made from its first key")
+    policy_file: str = Field("", description="tlog-policy of witnesses and quorum; empty: the embedded witness")
+    require_witnesses: bool = Field(False, description="publish no checkpoint that the quorum has not signed")
+    checkpoint_interval_ms: int = Field(500, ge=50, le=60_000, description="least time between two checkpoints")
+    signer_command: list[str] = Field([], description="program that signs (PKCS#11, KMS); empty: secrets/log.key")
+
+
 class Syslog(Model):
     """RFC 5424 over TLS (RFC 5425)."""
 
@@ -212,6 +223,7 @@ class Settings(Model):
     masking: Masking = Field(default_factory=Masking, description="masking in the stream")
     trace: Trace = Field(default_factory=Trace, description="limits of tracing values")
     retention: Retention = Field(default_factory=Retention, description="retention classes")
+    transparency: Transparency = Field(default_factory=Transparency, description="transparency log")
     siem: Siem = Field(default_factory=Siem, description="alert forwarding")
     schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry, description="Avro registry")
     policy_file: str = Field("", description="YAML rules applied when control holds none; empty: the shipped ones")

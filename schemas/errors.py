@@ -67,3 +67,9 @@ class Unreachable(CustodyError):
 
     fault = Fault.PEER
     is_retryable = True
+
+
+class ProofError(CustodyError):
+    """A proof, checkpoint or leaf does not verify, or is malformed."""
+
+    fault = Fault.PEER

@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-COMPONENTS: Final = ("proxy", "mask", "facts", "detect", "retain", "sink-clickhouse", "sink-siem", "api", "keyholder")
+COMPONENTS: Final = (
+    "proxy",
+    "mask",
+    "facts",
+    "detect",
+    "retain",
+    "sink-clickhouse",
+    "sink-transparency",
+    "sink-siem",
+    "api",
+    "keyholder",
+)
 """Every process logs in to Kafka as one of these."""
 
 DAY_MS: Final = 86_400_000
@@ -58,7 +69,7 @@ TOPICS: Final = (
         SESSIONS,
         "",
         "mask",
-        "mask facts retain sink-clickhouse sink-siem api",
+        "mask facts retain sink-clickhouse sink-transparency sink-siem api",
         retention_ms=str(7 * DAY_MS),
         compression_type="producer",
     ),
@@ -68,7 +79,7 @@ TOPICS: Final = (
         RETENTION,
         "",
         "retain sink-clickhouse",
-        "retain sink-clickhouse sink-siem api",
+        "retain sink-clickhouse sink-transparency sink-siem api",
         partitions=1,
         retention_ms=_FOREVER,
     ),
@@ -76,7 +87,7 @@ TOPICS: Final = (
         CONTROL,
         "kind/id",
         "api detect",
-        "proxy mask facts detect retain sink-clickhouse sink-siem api",
+        "proxy mask facts detect retain sink-clickhouse sink-transparency sink-siem api",
         partitions=1,
         cleanup_policy="compact",
         retention_ms=_FOREVER,

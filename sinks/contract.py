@@ -11,12 +11,12 @@ that the receiver can compare where it cannot (syslog).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from schemas.config import Settings
 from schemas.runtime import Home
 from sinks.origins import Begin, Position
-from sinks.reader import Batch
+from sinks.reader import Batch, Decode
 from sinks.records import Record
 
 Positions = Mapping[str, Mapping[int, Position]]
@@ -33,10 +33,14 @@ class Sink(Protocol):
     max_events: int  # most events of one `write`, as long as batches can be that small
     interval_s: float  # least time between two writes under load; after a pause the first goes at once
 
+    @property
+    def decode(self) -> Decode:
+        """What `write` gets of each batch: its columns (sinks/columns.py), or something of the sink's own."""
+
     def load_progress(self) -> Positions:
         """Where to go on. Raises Unreachable."""
 
-    def write(self, batches: Sequence[Batch]) -> None:
+    def write(self, batches: Sequence[Batch[Any]]) -> None:
         """Store or send batches of sessions. Raises Unreachable; then the same batches come again."""
 
     def write_records(self, topic: str, records: Sequence[Record]) -> None:
@@ -46,7 +50,7 @@ class Sink(Protocol):
         """Called after every turn: acks, confirmations, orders. Raises Unreachable; then it is called again."""
 
     def describe(self) -> dict[str, object]:
-        """Counters and alarms for run/<name>.json."""
+        """Counters for run/<name>.json; `alarms`, by what they are about, show in `custody status`."""
 
     def close(self) -> None:
         """Give up connections; an orderly end saves what it can. Never raises."""

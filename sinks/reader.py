@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,11 +33,14 @@ FETCH_WAIT_S: Final = 0.1
 GROWTH_INTERVAL_S: Final = 5.0
 BACKOFF_S: Final = 0.5
 
+Decode = Callable[[bytes, Registry | None], Any]
+"""What a sink needs of a framed EventBatch: by default its columns. Raises RecordError, Unreachable."""
+
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Batch[D: Sized = DecodedBatch]:
     """One origin's events. `at` is the record's offset in the sessions topic, `size` its bytes there."""
 
     log_id: str
@@ -45,7 +48,7 @@ class Batch:
     offset: int
     at: int
     size: int
-    decoded: DecodedBatch
+    decoded: D
 
 
 class SessionsReader:
@@ -57,6 +60,7 @@ class SessionsReader:
         positions: Mapping[int, Position],
         *,
         begin: Begin = Begin.COMPLETE,
+        decode: Decode = decode_batch,
         registry: Registry | None = None,
         max_pending_bytes: int = MAX_PENDING_BYTES,
         growth_interval_s: float = GROWTH_INTERVAL_S,
@@ -66,13 +70,14 @@ class SessionsReader:
         self._config = {**config, "queued.max.messages.kbytes": QUEUE_KBYTES}
         self._last: dict[int, Position] = dict(positions)
         self._begin = begin
+        self._decode = decode
         self._registry = registry
         self._max_pending_bytes = max_pending_bytes
         self._growth_interval_s = growth_interval_s
         self._assigned: set[int] = set()
         self._read_to: dict[int, int] = {}
         self._fetched: deque[Message] = deque()
-        self._pending: deque[Batch] = deque()
+        self._pending: deque[Batch[Any]] = deque()
         self._pending_events = 0
         self._pending_bytes = 0
         self._changed = threading.Condition()
@@ -91,12 +96,12 @@ class SessionsReader:
         if self._thread.ident is not None:
             self._thread.join()
 
-    def poll(self, max_events: int, wait_s: float) -> list[Batch]:
+    def poll(self, max_events: int, wait_s: float) -> list[Batch[Any]]:
         """Batches of together about `max_events` events (always whole, at least one); empty after `wait_s`."""
         with self._changed:
             if not self._pending:
                 self._changed.wait_for(lambda: self._pending or self._stopping, wait_s)
-            taken: list[Batch] = []
+            taken: list[Batch[Any]] = []
             events = 0
             while self._pending and (not taken or events + len(self._pending[0].decoded) <= max_events):
                 batch = self._pending.popleft()
@@ -240,7 +245,7 @@ class SessionsReader:
                 self._changed.notify_all()
             self._read_to[partition] = message.offset() + 1
 
-    def _judge(self, message: Message) -> Batch | None:
+    def _judge(self, message: Message) -> Batch[Any] | None:
         """The message as a batch, or None for a repeat. Raises LogGap, RecordError."""
         data = message.value() or b""
         partition = message.partition()
@@ -252,7 +257,7 @@ class SessionsReader:
             return None
         if last is None and offset:
             _log.warning("sessions[%d] begins at origin %d: nothing before it is forwarded", partition, offset)
-        return Batch(log_id, partition, offset, message.offset(), len(data), decode_batch(data, self._registry))
+        return Batch(log_id, partition, offset, message.offset(), len(data), self._decode(data, self._registry))
 
     def _sibling(self) -> Position | None:
         """A partition without progress still has to be of the log the others are of."""

@@ -27,9 +27,11 @@ from sinks.contract import Sink, SinkKind
 from sinks.reader import Batch, SessionsReader
 from sinks.records import Record, RecordReader
 from sinks.siem.sink import make_syslog_sink
+from sinks.transparency.sink import make_transparency_sink
 
 SINKS: Final[Mapping[str, SinkKind]] = {
     "clickhouse": SinkKind(make_clickhouse_sink),
+    "transparency": SinkKind(make_transparency_sink),
     "siem-syslog": SinkKind(make_syslog_sink, lambda settings: bool(settings.siem.syslog.host)),
 }
 """Every sink: one line each."""
@@ -91,7 +93,9 @@ class Runner:
         for topic in self._sink.side_topics:
             if topic not in self._sides:
                 self._sides[topic] = RecordReader(self._config, topic, positions.get(topic, {}))
-        self._reader = SessionsReader(self._config, positions.get(SESSIONS, {}), begin=self._sink.begin)
+        self._reader = SessionsReader(
+            self._config, positions.get(SESSIONS, {}), begin=self._sink.begin, decode=self._sink.decode
+        )
         self._reader.start()
 
     def _turn(self) -> None:
@@ -113,7 +117,7 @@ class Runner:
         if -1 in self._reader.alarms:
             raise CustodyError(self._reader.alarms[-1])
 
-    def _gather(self, reader: SessionsReader) -> list[Batch]:
+    def _gather(self, reader: SessionsReader) -> list[Batch[Any]]:
         """What has come. A sink with an interval waits for an action's outcome, which mostly follows its request."""
         batches = reader.poll(self._sink.max_events, POLL_WAIT_S)
         if batches and self._sink.interval_s and sum(len(batch.decoded) for batch in batches) < FEW_EVENTS:
@@ -121,7 +125,7 @@ class Runner:
             batches += reader.poll(FEW_EVENTS, 0.0)
         return batches
 
-    def _period_after(self, batches: Sequence[Batch]) -> float:
+    def _period_after(self, batches: Sequence[Batch[Any]]) -> float:
         """From the beginning of this write to that of the next."""
         is_busy = sum(len(batch.decoded) for batch in batches) > FEW_EVENTS
         return max(REST_S, self._sink.interval_s) if is_busy and self._sink.interval_s else self._sink.interval_s
@@ -178,7 +182,10 @@ class Runner:
             alarms |= {f"{topic}[{partition}]": text for partition, text in side.alarms.items()}
         waiting = self._waiting or (reader.waiting if reader else "")
         state = "stopped" if alarms else "waiting" if waiting else "running"
-        return {"state": state, "alarms": alarms, "waiting": waiting, **self._sink.describe()}
+        own = self._sink.describe()
+        if isinstance(found := own.pop("alarms", {}), dict):
+            alarms |= found
+        return {"state": state, "alarms": alarms, "waiting": waiting, **own}
 
     def _close(self) -> None:
         if self._reader is not None:

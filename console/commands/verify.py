@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -10,6 +11,7 @@ from console.output import EXIT_VIOLATION, print_json
 from console.verification import Chain, Facts, SessionChain, Verdict, judge, verdicts_exit_code
 
 if TYPE_CHECKING:
+    from console.control import Place
     from console.store import Store
 
 MAX_GAPS: Final = 1000
@@ -18,19 +20,26 @@ MARKS: Final = {"holds": "ok  ", "violated": "BAD ", "undecided": "?   ", "not y
 
 
 @click.command()
+@click.option(
+    "--last-seen",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint of the log kept from before: the log must continue it.",
+)
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
-def verify(ctx: click.Context, as_json: bool) -> None:
+def verify(ctx: click.Context, last_seen: Path | None, as_json: bool) -> None:
     """Check the record: integrity, completeness, coverage.
 
-    Everything up to the store's progress is checked; what is still on its way is not. Exit code 1 when something is
-    missing, twice or does not add up; 2 when nothing could be decided.
+    Every row is compared with its leaf in the transparency log. Everything up to the store's progress is checked; what
+    is still on its way is not. Exit code 1 when something was altered, is missing, twice or does not add up; 2 when
+    nothing could be decided.
     """
     from console.control import find_place
     from console.store import open_store
 
-    with open_store(find_place()) as store:
-        verdicts = check(store)
+    place = find_place()
+    with open_store(place) as store:
+        verdicts = check(store, place, last_seen.read_bytes() if last_seen else b"")
     if as_json:
         print_json([asdict(verdict) for verdict in verdicts])
     else:
@@ -44,13 +53,21 @@ def render(verdict: Verdict) -> list[str]:
     return [first, *(f"       {finding}" for finding in verdict.findings)]
 
 
-def check(store: "Store") -> list[Verdict]:
-    """The verdicts. A violation counts when it is seen twice: the partitions are not read at one instant."""
-    verdicts = judge(gather(store))
+def check(store: "Store", place: "Place", last_seen: bytes = b"") -> list[Verdict]:
+    """The verdicts. A violation counts when it is seen twice: store and log are not read at one instant."""
+    verdicts = look(store, place, last_seen)
     if verdicts_exit_code(verdicts) == EXIT_VIOLATION:
         time.sleep(SECOND_LOOK_S)
-        verdicts = judge(gather(store))
+        verdicts = look(store, place, last_seen)
     return verdicts
+
+
+def look(store: "Store", place: "Place", last_seen: bytes) -> list[Verdict]:
+    """The verdicts on what is there now."""
+    from console.integrity import check_integrity
+
+    integrity = check_integrity(store, place.settings, place.home, last_seen)
+    return judge(gather(store), integrity.verdict, integrity.ledger_faults)
 
 
 def gather(store: "Store") -> Facts:

@@ -54,7 +54,7 @@ def run_demo(place: control.Place) -> int:
         trail = wait_for_trail(store, access.run_id, done)
         show_trail(trail, access.run_id)
         show_replay(store, trail)
-        return report(store, access.run_id, canaries, done, trail)
+        return report(place, store, access.run_id, canaries, done, trail)
 
 
 def prepare(place: control.Place, resources: dict[str, Resource]) -> Access:
@@ -155,7 +155,9 @@ def show_replay(store: Store, trail: Trail) -> None:
         click.echo("\n".join(render(row)))
 
 
-def report(store: Store, run_id: str, canaries: Canaries, done: Sequence[Done], trail: Trail) -> int:
+def report(
+    place: control.Place, store: Store, run_id: str, canaries: Canaries, done: Sequence[Done], trail: Trail
+) -> int:
     """Run the checks and `verify`; 0 when all is well, else 1."""
     records = store.rows(queries.RUN_EVERYTHING, {"run_id": run_id}, as_bytes=True)
     checks = [
@@ -167,7 +169,7 @@ def report(store: Store, run_id: str, canaries: Canaries, done: Sequence[Done], 
     click.echo("\nChecks")
     for item in checks:
         show_check(item)
-    verdicts = check(store)
+    verdicts = check(store, place)
     click.echo("\n$ custody verify")
     for verdict in verdicts:
         click.echo("\n".join(render_verdict(verdict)))

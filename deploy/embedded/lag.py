@@ -27,7 +27,7 @@ STATEFUL_STAGES: Final = (
 )
 """Process, component, the topic it reads. Its progress is in `custody-<component>-state`, at most seconds old."""
 
-SINKS: Final = {"sink-clickhouse": "clickhouse", "sink-siem": "siem-syslog"}
+SINKS: Final = {"sink-clickhouse": "clickhouse", "sink-transparency": "transparency", "sink-siem": "siem-syslog"}
 """Process, and the name its progress rows carry."""
 
 PROGRESS_SQL: Final = (

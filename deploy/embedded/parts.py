@@ -182,6 +182,13 @@ PARTS: Final = (
     module_part("worker-retain", "processors.worker", "retain", needs=("kafka",)),
     module_part("sink-clickhouse", "sinks.runner", "clickhouse", needs=("kafka", "store")),
     module_part(
+        "witness",
+        "sinks.transparency.witness_process",
+        ports=("witness",),
+        is_wanted=lambda settings: not settings.transparency.policy_file,
+    ),
+    module_part("sink-transparency", "sinks.runner", "transparency", needs=("kafka", "store")),
+    module_part(
         "sink-siem",
         "sinks.runner",
         "siem-syslog",

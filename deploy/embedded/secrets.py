@@ -33,10 +33,10 @@ PASSWORDS: Final = (
 SYMMETRIC_KEYS: Final = ("mint", "token", "digest")
 """32 random bytes."""
 
-SIGNING_KEYS: Final = ("api", "detect", KEYHOLDER, *PROXIES)
-"""Ed25519, 32 raw bytes; `detect` signs the quarantines it writes to control."""
+SIGNING_KEYS: Final = ("api", "detect", "log", "witness", KEYHOLDER, *PROXIES)
+"""Ed25519, 32 raw bytes; `detect` signs the quarantines it writes to control, `log` the transparency log's heads."""
 
-IRREPLACEABLE: Final = ("api", "unseal")
+IRREPLACEABLE: Final = ("api", "unseal", "log", "witness")
 """A new one would silently disown what the old one signed or sealed."""
 
 DIRECTORIES: Final = ("secrets", "public", "ca", "kafka", "store", "postgres", "spool", "logs", "run")

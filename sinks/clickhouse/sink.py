@@ -18,6 +18,7 @@ from sinks.clickhouse.expiry import Expiry
 from sinks.clickhouse.progress import ProgressLedger
 from sinks.clickhouse.ranges import RangeWriter
 from sinks.clickhouse.writer import EventWriter, make_detection_writer, make_retention_writer
+from sinks.columns import decode_batch
 from sinks.contract import InputView, Positions
 from sinks.origins import Begin
 from sinks.reader import Batch
@@ -34,6 +35,7 @@ class ClickHouseSink:
     name: str = NAME
     component: str = COMPONENT
     begin = Begin.COMPLETE
+    decode = staticmethod(decode_batch)
     side_topics: tuple[str, ...] = (DETECTIONS, RETENTION)
 
     def __init__(self, settings: Settings, home: Home) -> None:

@@ -21,6 +21,7 @@ from schemas.topics import DETECTIONS, SESSIONS
 from schemas.wire import framing
 from sinks.clickhouse.client import StoreClient, Table
 from sinks.clickhouse.progress import ProgressLedger
+from sinks.columns import decode_batch
 from sinks.contract import InputView, Positions
 from sinks.origins import Begin, Position
 from sinks.reader import Batch
@@ -53,6 +54,7 @@ class SiemSink:
 
     component: str = COMPONENT
     begin = Begin.EARLIEST
+    decode = staticmethod(decode_batch)
     side_topics: tuple[str, ...] = (DETECTIONS,)
     max_events = MAX_EVENTS
     interval_s = 0.0

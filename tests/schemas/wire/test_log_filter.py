@@ -75,7 +75,7 @@ def test_the_processes_of_the_stack_are_among_those_and_nobody_sets_up_logging_o
         map(str, PROCESSES)
     )
     assert {f"deploy/embedded/{name}.py" for name in ("store", "http_api", "supervisor")} <= set(map(str, PROCESSES))
-    assert len(PARTS) == 11  # another process: name it here too
+    assert len(PARTS) == 13  # another process: name it here too
     sources = [
         path for folder in {path.parts[0] for path in PROCESSES} | {"schemas"} for path in (ROOT / folder).rglob("*.py")
     ]

@@ -1,0 +1,274 @@
+"""Compares what the store holds with what the transparency log committed to: `custody verify` on a live stack.
+
+Chunk by chunk of the log: the rows of its origins are read, each row's bytes must open its leaf's commitment, and each
+column must be what those bytes decode to. Rows without a leaf are found by counting.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import fastavro
+
+from console.store import Store
+from console.verification import Outcome, Verdict
+from schemas.config import Settings
+from schemas.errors import ProofError
+from schemas.runtime import Home, now_us
+from schemas.wire import framing
+from sinks.transparency.audit import Auditor, Found, Ledger, Orders, State
+from sinks.transparency.leaf import BatchLeaf, EventLeaf, parse_leaf
+from sinks.transparency.log import LogReader
+from sinks.transparency.place import LogPlace, find_log, log_directory
+from sinks.transparency.reading import (
+    VerifiedHead,
+    check_continues,
+    iterate_bundles,
+    read_head,
+    verify_head,
+    verify_tree,
+)
+from sinks.transparency.storage import DirectoryStorage
+
+CHUNK_BUNDLES: Final = 32
+GRACE_US: Final = 600_000_000
+"""So long a record beyond the store's progress may be on its way; after that it is missing."""
+MAX_UNSIGNED: Final = (1 << 64) - 1
+HELD: Final = "held"
+
+ROWS: Final = """
+SELECT * EXCEPT (at, opened_at), toUnixTimestamp64Micro(at) AS at, toUnixTimestamp64Micro(opened_at) AS opened_at
+FROM custody.events
+WHERE log_id = {log_id:String} AND partition = {partition:UInt32}
+  AND offset >= {first:UInt64} AND offset <= {last:UInt64}
+"""
+COUNTS: Final = "SELECT log_id, partition, count() AS stored FROM custody.events GROUP BY log_id, partition"
+BEYOND: Final = """
+SELECT count() AS stored FROM custody.events
+WHERE log_id = {log_id:String} AND partition = {partition:UInt32} AND offset > {last:UInt64}
+"""
+OVERDUE: Final = """
+SELECT count() AS stored FROM custody.events
+WHERE log_id = {log_id:String} AND partition = {partition:UInt32} AND offset > {last:UInt64}
+  AND at < fromUnixTimestamp64Micro({before:Int64})
+"""
+PROGRESS: Final = """
+SELECT log_id, partition, max(offset) AS offset FROM custody.progress
+WHERE sink = 'clickhouse' GROUP BY log_id, partition
+"""
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """What the comparison found; `head` is None when there is no log to compare with."""
+
+    verdict: Verdict
+    ledger_faults: tuple[str, ...] = ()
+    ledger: Mapping[str, int] | None = None
+    head: VerifiedHead | None = None
+
+
+def check_integrity(store: Store, settings: Settings, home: Home, last_seen: bytes = b"") -> Integrity:
+    """Compare the whole record with the log. Raises Unreachable, QueryFailed, ConfigError."""
+    if not log_directory(home).is_dir():
+        return Integrity(Verdict("integrity", Outcome.UNPROVABLE, "there is no transparency log yet"))
+    place = find_log(settings, home)
+    storage = DirectoryStorage(place.directory)
+    try:
+        head = read_head(storage, place.policy)
+        reader = LogReader(storage, head.checkpoint.size)
+        if last_seen:
+            check_continues(reader, head, verify_head(last_seen, place.policy))
+        return _compare(store, settings, place, head, reader)
+    except ProofError as error:
+        return Integrity(Verdict("integrity", Outcome.VIOLATED, "the transparency log does not verify", (str(error),)))
+
+
+def _compare(store: Store, settings: Settings, place: LogPlace, head: VerifiedHead, reader: LogReader) -> Integrity:
+    orders = Orders({name: item.min_age_days for name, item in settings.retention.classes.items()})
+    verify_tree(reader, head.checkpoint.root, retention_schemas(), orders, lambda index, leaf: None)
+    now = now_us()
+    progress = {(row["log_id"], row["partition"]): row["offset"] for row in store.rows(PROGRESS)}
+
+    def is_pending(leaf: EventLeaf) -> bool:
+        stored = progress.get((leaf.origin.log_id, leaf.origin.partition), -1)
+        return leaf.origin.offset > stored and leaf.at > now - GRACE_US
+
+    auditor, ledger = Auditor(orders, now, is_pending), Ledger()
+    matched: Counter[Key] = Counter()
+    last: dict[Key, int] = {}
+    for chunk in _chunks(reader):
+        rows = _read_rows(store, chunk)
+        for index, leaf in chunk:
+            ledger.add(index, leaf)
+            key = (leaf.origin.log_id, leaf.origin.partition)
+            last[key] = max(last.get(key, -1), leaf.origin.offset)
+            if isinstance(leaf, EventLeaf):
+                found = rows.get((*key, leaf.origin.offset, leaf.position))
+                matched[key] += found is not None
+                auditor.judge(index, leaf, found)
+    _find_strangers(store, auditor, matched, last, now)
+    faults = tuple(ledger.finish())
+    return Integrity(_make_verdict(auditor, place, head), faults, ledger.summarize(), head)
+
+
+def _chunks(reader: LogReader) -> Iterator[list[tuple[int, EventLeaf | BatchLeaf]]]:
+    chunk: list[tuple[int, EventLeaf | BatchLeaf]] = []
+    for number, (first, entries) in enumerate(iterate_bundles(reader), 1):
+        for index, entry in enumerate(entries, first):
+            leaf = parse_leaf(entry)
+            if isinstance(leaf, EventLeaf | BatchLeaf):
+                chunk.append((index, leaf))
+        if number % CHUNK_BUNDLES == 0:
+            yield chunk
+            chunk = []
+    yield chunk
+
+
+def _read_rows(store: Store, chunk: list[tuple[int, EventLeaf | BatchLeaf]]) -> dict[tuple[str, int, int, int], Found]:
+    """The rows of a chunk's origins, by coordinates."""
+    ranges: dict[Key, tuple[int, int]] = {}
+    for _, leaf in chunk:
+        key, offset = (leaf.origin.log_id, leaf.origin.partition), leaf.origin.offset
+        low, high = ranges.get(key, (offset, offset))
+        ranges[key] = (min(low, offset), max(high, offset))
+    found: dict[tuple[str, int, int, int], Found] = {}
+    for (log_id, partition), (low, high) in ranges.items():
+        where = {"log_id": log_id, "partition": partition, "first": low, "last": high}
+        for row in store.rows(ROWS, where, as_bytes=True):
+            key_ = (log_id, partition, row["offset"], row["position"])
+            fault = find_difference(row) if key_ not in found else "it is stored twice"
+            held = _as_bytes(row.get("storage_class", b"")) == HELD.encode()
+            found[key_] = Found(_as_bytes(row["opening"]), _as_bytes(row["canonical"]), fault, held)
+    return found
+
+
+def _find_strangers(store: Store, auditor: Auditor, matched: Counter[Key], last: Mapping[Key, int], now: int) -> None:
+    """Rows that no leaf speaks of. What the log has not taken yet is no stranger for a while."""
+    for row in store.rows(COUNTS):
+        key = (row["log_id"], row["partition"])
+        where = {"log_id": row["log_id"], "partition": row["partition"]}
+        if key not in last:
+            beyond, extra = row["stored"], 0
+        else:
+            beyond = store.one(BEYOND, {**where, "last": last[key]})["stored"]
+            extra = row["stored"] - beyond - matched[key]
+        if extra > 0:
+            auditor.report.violate(f"ALTERED: partition {key[1]} of log {key[0]} has {extra} rows without a leaf")
+            auditor.report.states[State.ALTERED] += extra
+        if beyond:
+            old = store.one(OVERDUE, {**where, "last": last.get(key, 0), "before": now - GRACE_US})["stored"]
+            if old:
+                auditor.report.violate(f"{old} old rows of partition {key[1]} of log {key[0]} are not in the log")
+
+
+def _make_verdict(auditor: Auditor, place: LogPlace, head: VerifiedHead) -> Verdict:
+    report = auditor.report
+    counts = {str(state): report.states[state] for state in State if report.states[state]}
+    signed = ", ".join(sorted(head.cosigners)) or "nobody"
+    facts: dict[str, Any] = {
+        **counts,
+        "tree_size": head.checkpoint.size,
+        "witnesses": sorted(head.cosigners),
+        "is_witnessed": head.is_witnessed,
+        "past_their_order": report.overdue,
+    }
+    summary = f"{', '.join(f'{count} {state}' for state, count in counts.items()) or 'no events'}; "
+    summary += f"log of {head.checkpoint.size} leaves, witnessed by {signed}"
+    notes = [*report.findings]
+    if not head.is_witnessed:
+        notes.append("the quorum has not signed this head: a rolled back or forked log would not be noticed")
+    if report.overdue:
+        notes.append(f"{report.overdue} records are still there although their order was carried out")
+    if report.violations:
+        return Verdict("integrity", Outcome.VIOLATED, summary, tuple(notes), facts)
+    outcome = Outcome.HOLDS if head.is_witnessed or not place.policy.is_witnessed else Outcome.UNDECIDED
+    return Verdict("integrity", outcome, summary, tuple(notes), facts)
+
+
+def retention_schemas() -> dict[bytes, Any]:
+    """Every version of RetentionAction by its fingerprint."""
+    documents = [framing.load_avsc("RetentionAction", version) for version in framing.versions_of("RetentionAction")]
+    return {framing.schema_fingerprint(document): document for document in documents}
+
+
+class _Canonical:
+    """Decodes canonical bytes: one parsed schema a version of EventBatch."""
+
+    def __init__(self) -> None:
+        self._parsed = {}
+        for version in framing.versions_of("EventBatch"):
+            document = framing.load_avsc("EventBatch", version)
+            fields = {field["name"]: field["type"] for field in document["fields"]}
+            event = next(item["type"] for item in fields["events"]["items"]["fields"] if item["name"] == "event")
+            stored = {
+                "type": "record",
+                "name": "StoredEvent",
+                "namespace": "custody.v1",
+                "fields": [
+                    {"name": "schema_fingerprint", "type": "bytes"},
+                    {"name": "session", "type": fields["sessions"]["items"]},
+                    {"name": "event", "type": event},
+                ],
+            }
+            self._parsed[framing.schema_fingerprint(document)] = fastavro.parse_schema(stored)
+
+    def read(self, canonical: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(session, event). Raises ProofError."""
+        schema = self._parsed.get(canonical[1:9])
+        if schema is None:
+            raise ProofError("its canonical bytes name no schema that is known here")
+        try:
+            value: Any = fastavro.schemaless_reader(
+                io.BytesIO(canonical), schema, None, handle_unicode_errors="surrogateescape"
+            )
+        except Exception as error:  # hostile bytes make the reader raise almost anything
+            raise ProofError(f"its canonical bytes cannot be read: {type(error).__name__}") from None
+        return value["session"], value["event"]
+
+
+_canonical: Final = _Canonical()
+_COUNTERS: Final = frozenset({"seq", "rows", "bytes", "duration_us", "payload_bytes"})
+
+
+def find_difference(row: Mapping[str, Any]) -> str:
+    """Which columns of a row are not what its canonical bytes say; empty when all are."""
+    try:
+        context, event = _canonical.read(_as_bytes(row["canonical"]))
+    except ProofError as error:
+        return str(error)
+    wanted = {**context, "session_attributes": context["attributes"], **event}
+    different = [
+        name
+        for name, value in wanted.items()
+        if name in row and name != "opening" and _normalize(row[name]) != _normalize(_as_column(name, value))
+    ]
+    return f"its columns {', '.join(sorted(different))} are not what its committed bytes say" if different else ""
+
+
+def _as_column(name: str, value: Any) -> Any:
+    """A field as the store keeps it: what a column cannot hold is brought to its nearest value."""
+    if name in _COUNTERS:
+        return min(max(value, 0), MAX_UNSIGNED)
+    if name == "source_port":
+        return min(max(value, 0), 65_535)
+    return value.hex() if name == "payload_digest" else value
+
+
+def _normalize(value: Any) -> Any:
+    """Texts as bytes, records and tuples as lists of their values."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if isinstance(value, Mapping):
+        return {_normalize(key): _normalize(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [list(_normalize(item).values()) if isinstance(item, dict) else _normalize(item) for item in value]
+    return value
+
+
+def _as_bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")

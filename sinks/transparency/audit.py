@@ -1,0 +1,327 @@
+"""What a log says of a record, leaf by leaf: each in exactly one state, and whether anything is missing. Pure.
+
+First every order is noted (`note_action`), then every leaf is judged in the log's order, with the record that was found
+for it or without one. The same code judges a live store and a file of evidence.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from sinks.transparency.leaf import BatchLeaf, EventLeaf, commit
+
+DAY_US: Final = 86_400_000_000
+KAFKA_RETENTION_US: Final = 7 * DAY_US
+"""So long a copy of what is erased may live in Kafka's sessions topic."""
+MAX_FINDINGS: Final = 50
+MAX_HOLES: Final = 10_000
+"""Of one run of numbers; more are counted, but not told apart."""
+
+
+class State(StrEnum):
+    """What has become of the record behind a leaf. MISSING and ALTERED are violations."""
+
+    PRESENT = "present"
+    HELD = "held"
+    EXPIRED = "expired"
+    ERASING = "erasing"
+    ERASED = "erased"
+    PENDING = "on its way"
+    MISSING = "MISSING"
+    ALTERED = "ALTERED"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record: what opens the leaf's commitment. `fault` says how its other columns differ from these bytes."""
+
+    opening: bytes
+    canonical: bytes
+    fault: str = ""
+    is_held: bool = False
+
+
+@dataclass(slots=True)
+class Order:
+    """An order that a record goes, and whether it was carried out. `index` is its leaf's."""
+
+    order_id: str
+    index: int
+    at: int
+    fault: str
+    is_done: bool = False
+
+
+class Orders:
+    """Orders in the log. `minimums` are days by retention class that the reader himself insists on."""
+
+    def __init__(self, minimums: Mapping[str, int] | None = None) -> None:
+        self._minimums = dict(minimums or {})
+        self._expiries: dict[tuple[str, str], list[Order]] = {}
+        self._erasures: dict[str, list[Order]] = {}
+        self._by_id: dict[str, Order] = {}
+        self.done_without_order: list[str] = []
+
+    def note_action(self, index: int, action: Mapping[str, Any]) -> None:
+        """A RetentionAction of the log, as its fields, in the log's order."""
+        verb, order_id = action["action"], action["order_id"]
+        if verb == "expire":
+            order = Order(order_id, index, action["at"], self._find_fault(action))
+            self._expiries.setdefault((action["retention_class"], action["day"]), []).append(order)
+            self._by_id[order_id] = order
+        elif verb == "erase":
+            order = Order(order_id, index, action["at"], "")
+            self._erasures.setdefault(action["evidence"].get("session_id", ""), []).append(order)
+            self._by_id[order_id] = order
+        elif verb == "done":
+            if order_id in self._by_id:
+                self._by_id[order_id].is_done = True
+            else:
+                self.done_without_order.append(order_id)
+        elif verb == "refused" and order_id in self._by_id:
+            self._by_id[order_id].fault = f"refused: {action['reason']}"
+
+    def find_expiry(self, leaf: EventLeaf) -> Order | None:
+        """The order that lets this record's day go: a good one, if there is any."""
+        orders = self._expiries.get((leaf.retention_class, day_of(leaf.at)), [])
+        return next((order for order in orders if not order.fault), orders[-1] if orders else None)
+
+    def find_erasure(self, leaf: EventLeaf) -> Order | None:
+        """The order that erases this record."""
+        orders = self._erasures.get(leaf.session_id, []) if leaf.session_id else []
+        return next((order for order in orders if not order.fault), None)
+
+    def _find_fault(self, action: Mapping[str, Any]) -> str:
+        """Why an order to expire does not permit it; empty when it does."""
+        evidence = action["evidence"]
+        try:
+            day = date.fromisoformat(action["day"])
+            stated = max(int(evidence["max_age_days"]), int(evidence["min_age_days"]))
+        except (KeyError, ValueError):
+            return "it does not say by which ages"
+        needed = max(stated, self._minimums.get(action["retention_class"], 0))
+        due = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1 + needed)
+        early_us = int(due.timestamp()) * 1_000_000 - action["at"]
+        return f"given {early_us / 1e6:.6f} s before the day was {needed} days old" if early_us > 0 else ""
+
+
+class _Run:
+    """Numbers from `base` on, each once: origins of a partition, batches of a proxy's run, events of a session.
+
+    They may come out of order (a spool is drained late), so what was left out is remembered.
+    """
+
+    __slots__ = ("_holes", "_uncounted", "last")
+
+    def __init__(self, base: int) -> None:
+        self.last = base - 1
+        self._holes: set[int] = set()
+        self._uncounted = 0
+
+    @property
+    def missing(self) -> int:
+        return len(self._holes) + self._uncounted
+
+    def add(self, number: int) -> bool:
+        """Take a number; False when it was there already."""
+        if number > self.last:
+            between = number - self.last - 1
+            if between > MAX_HOLES - len(self._holes):
+                self._uncounted += between
+            elif between:
+                self._holes.update(range(self.last + 1, number))
+            self.last = number
+            return True
+        if number in self._holes:
+            self._holes.discard(number)
+            return True
+        return False
+
+
+class _Session(_Run):
+    """A session's events."""
+
+    __slots__ = ("closed_at", "epoch")
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.closed_at = 0
+        self.epoch = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found. `findings` are violations, at most MAX_FINDINGS of them in words."""
+
+    states: Counter[State] = field(default_factory=Counter)
+    violations: int = 0
+    findings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    overdue: int = 0
+
+    def violate(self, text: str) -> None:
+        """Note a violation."""
+        self.violations += 1
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(text)
+
+
+class Auditor:
+    """Judges leaves. `is_pending(leaf)` says whether a record without trace may still be on its way."""
+
+    def __init__(
+        self,
+        orders: Orders,
+        now_us: int,
+        is_pending: Callable[[EventLeaf], bool] = lambda leaf: False,
+    ) -> None:
+        self.report = Report()
+        self._orders = orders
+        self._now_us = now_us
+        self._is_pending = is_pending
+        for order_id in orders.done_without_order:
+            self.report.violate(f"retention {order_id} was done without an order")
+
+    def judge(self, index: int, leaf: EventLeaf, found: Found | None) -> State:
+        """The state of a record."""
+        state = self._judge_absent(index, leaf) if found is None else self._judge_present(index, leaf, found)
+        self.report.states[state] += 1
+        return state
+
+    def _judge_present(self, index: int, leaf: EventLeaf, found: Found) -> State:
+        if commit(found.opening, found.canonical) != leaf.commitment:
+            self.report.violate(f"ALTERED: {describe(index, leaf)}: the record does not open its commitment")
+            return State.ALTERED
+        if found.fault:
+            self.report.violate(f"ALTERED: {describe(index, leaf)}: {found.fault}")
+            return State.ALTERED
+        if found.is_held:
+            return State.HELD
+        order = self._orders.find_expiry(leaf)
+        if order is not None and order.is_done and not order.fault:
+            self.report.overdue += 1
+        return State.PRESENT
+
+    def _judge_absent(self, index: int, leaf: EventLeaf) -> State:
+        erasure = self._orders.find_erasure(leaf)
+        if erasure is not None:
+            return State.ERASING if self._now_us < erasure.at + KAFKA_RETENTION_US else State.ERASED
+        order = self._orders.find_expiry(leaf)
+        if order is not None and not order.fault:
+            return State.EXPIRED
+        if self._is_pending(leaf):
+            return State.PENDING
+        why = f"; order {order.order_id} does not permit it: {order.fault}" if order is not None else ""
+        self.report.violate(f"MISSING: {describe(index, leaf)}{why}")
+        return State.MISSING
+
+
+class Ledger:
+    """Whether the leaves add up: origins, batches of proxies' runs, numbers of sessions. In the log's order."""
+
+    def __init__(self) -> None:
+        self._partitions: dict[tuple[str, int], _Run] = {}
+        self._batches: dict[tuple[str, str, int], _Run] = {}
+        self._sessions: dict[str, _Session] = {}
+        self._open_batch: tuple[BatchLeaf, int] | None = None
+        self._runs: dict[str, str] = {}  # proxy -> its newest run
+        self.faults: list[str] = []
+        self.events = self.gaps = 0
+
+    def add(self, index: int, leaf: EventLeaf | BatchLeaf) -> None:
+        """The next leaf."""
+        if isinstance(leaf, BatchLeaf):
+            self._add_batch(index, leaf)
+        else:
+            self._add_event(index, leaf)
+
+    def summarize(self) -> dict[str, int]:
+        """Sessions by verdict, events, gaps."""
+        counts: Counter[str] = Counter({"complete": 0, "open": 0, "lost": 0, "gap": 0})
+        for session in self._sessions.values():
+            counts[self.verdict_of(session)] += 1
+        return {"sessions": len(self._sessions), "events": self.events, "audit_gaps": self.gaps, **counts}
+
+    def finish(self) -> list[str]:
+        """Every fault, at most MAX_FINDINGS."""
+        self._close_batch(-1)
+        runs: list[tuple[tuple[Any, ...], _Run]] = [*self._partitions.items(), *self._batches.items()]
+        for name, run in runs:
+            if run.missing:
+                what = "origins" if len(name) == 2 else "batches of a proxy's run"
+                self._fault(f"{what} {name}: {run.missing} are missing up to {run.last}")
+        for session_id, session in self._sessions.items():
+            if session.missing:
+                self._fault(f"session {session_id}: {session.missing} of its events are missing")
+        return self.faults
+
+    def verdict_of(self, session: _Session) -> str:
+        """complete, open, lost (the end is unknown), or gap."""
+        if session.missing:
+            return "gap"
+        if session.closed_at:
+            return "complete"
+        return "open" if session.epoch in self._runs.values() else "lost"
+
+    def _add_batch(self, index: int, leaf: BatchLeaf) -> None:
+        self._close_batch(index)
+        self._open_batch = (leaf, 0)
+        origin = leaf.origin
+        self._follow(self._partitions, (origin.log_id, origin.partition), origin.offset, f"leaf {index}: origin")
+        if leaf.proxy_epoch:
+            key = (leaf.proxy_id, leaf.proxy_epoch, origin.partition)
+            self._follow(self._batches, key, leaf.batch_seq, f"leaf {index}: batch of {leaf.proxy_id}")
+            self._runs[leaf.proxy_id] = leaf.proxy_epoch
+
+    def _add_event(self, index: int, leaf: EventLeaf) -> None:
+        self.events += 1
+        batch, seen = self._open_batch or (None, 0)
+        if batch is None or batch.origin != leaf.origin or leaf.position != seen:
+            self._fault(f"leaf {index}: an event that does not follow its batch")
+        else:
+            self._open_batch = (batch, seen + 1)
+        if leaf.event_kind == "audit.gap":
+            self.gaps += 1
+        if not leaf.session_id:
+            return
+        session = self._sessions.setdefault(leaf.session_id, _Session())
+        if batch is not None:
+            session.epoch = batch.proxy_epoch
+        if not session.add(leaf.seq):
+            self._fault(f"leaf {index}: session {leaf.session_id} has its event {leaf.seq} twice")
+        if session.closed_at and leaf.seq > session.closed_at:
+            self._fault(f"leaf {index}: session {leaf.session_id} goes on after its end")
+        if leaf.event_kind == "session.closed":
+            session.closed_at = leaf.seq
+
+    def _close_batch(self, index: int) -> None:
+        if self._open_batch is not None and self._open_batch[1] != self._open_batch[0].events:
+            batch, seen = self._open_batch
+            self._fault(f"leaf {index}: the batch before it has {seen} of {batch.events} events")
+        self._open_batch = None
+
+    def _follow(self, runs: dict[Any, _Run], key: tuple[Any, ...], number: int, what: str) -> None:
+        if not runs.setdefault(key, _Run(0)).add(number):
+            self._fault(f"{what} {number} comes twice")
+
+    def _fault(self, text: str) -> None:
+        if len(self.faults) < MAX_FINDINGS:
+            self.faults.append(text)
+
+
+def describe(index: int, leaf: EventLeaf) -> str:
+    """A leaf for people."""
+    origin = leaf.origin
+    where = f"origin {origin.log_id}/{origin.partition}/{origin.offset}/{leaf.position}"
+    return f"leaf {index}, event {leaf.seq} ({leaf.event_kind}) of session {leaf.session_id}, {where}"
+
+
+def day_of(at_us: int) -> str:
+    """The UTC day of a time; times beyond the calendar fall on its last or first day."""
+    try:
+        return datetime.fromtimestamp(at_us // 1_000_000, UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return date.max.isoformat() if at_us > 0 else date.min.isoformat()

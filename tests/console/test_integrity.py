@@ -1,0 +1,184 @@
+"""What a database root does to the real store is found, and what retention does lawfully is not."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from console.control import find_place
+from console.integrity import check_integrity, find_difference
+from console.store import Store as Reader
+from console.store import open_store
+from console.verification import Outcome
+from schemas.events import EventBatch, RetentionAction, RetentionVerb
+from schemas.runtime import now_us
+from sinks.transparency.audit import day_of
+from tests.console.committed import Committed
+from tests.console.conftest import Record
+from tests.sinks.batches import DAY_US, START_US, make_batch
+
+BATCHES = [make_batch(partition, offset, 6) for offset in range(3) for partition in range(2)]
+
+
+@pytest.fixture
+def committed(record: Record, secrets_home: Any) -> Iterator[Committed]:
+    import shutil
+
+    for name in ("log", "witness"):
+        shutil.copy(secrets_home.secrets / f"{name}.key", record.home.secrets / f"{name}.key")
+    (record.home.root / "public").mkdir()
+    for name in ("log", "witness"):
+        shutil.copy(secrets_home.public / f"{name}.pub", record.home.public / f"{name}.pub")
+    made = Committed(record.home)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reader(committed: Committed) -> Iterator[Reader]:
+    with open_store(find_place()) as store:
+        yield store
+
+
+def look(reader: Reader, committed: Committed, last_seen: bytes = b"") -> Any:
+    place = find_place()
+    return check_integrity(reader, place.settings, committed.home, last_seen)
+
+
+def test_a_whole_record_holds_and_each_attack_is_found(committed: Committed, reader: Reader) -> None:
+    assert look(reader, committed).verdict.outcome is Outcome.UNPROVABLE
+    committed.store(BATCHES)
+    committed.commit(BATCHES)
+    first = committed.publish()
+    found = look(reader, committed)
+    assert found.verdict.outcome is Outcome.HOLDS, found.verdict
+    assert found.verdict.facts["present"] == 36 and found.ledger_faults == ()
+    assert found.ledger is not None and found.ledger["events"] == 36
+
+    # A row goes.
+    committed.delete("partition = 0 AND offset = 1 AND position = 2")
+    found = look(reader, committed)
+    assert found.verdict.outcome is Outcome.VIOLATED and found.verdict.facts["MISSING"] == 1
+    assert "event 9 " in found.verdict.findings[0] and "session s-0" in found.verdict.findings[0]
+
+    # It comes back with another status, its committed bytes untouched.
+    rows = committed.rows([make_batch(0, 1, 6)])
+    chosen = {name: [column[2]] for name, column in rows.items()}
+    committed.writer.insert("events", {**chosen, "status": [b"42501"]})
+    found = look(reader, committed)
+    assert found.verdict.facts["ALTERED"] == 1 and "columns status" in found.verdict.findings[0]
+
+    # It comes back with bytes that fit its columns, but were never committed to.
+    committed.delete("partition = 0 AND offset = 1 AND position = 2")
+    forged = make_batch(0, 1, 6)
+    forged.events[2].event.status = "42501"
+    rows = committed.rows([forged])
+    committed.writer.insert("events", {name: [column[2]] for name, column in rows.items()})
+    found = look(reader, committed)
+    assert found.verdict.facts["ALTERED"] == 1 and "does not open its commitment" in found.verdict.findings[0]
+
+    # As it was, and once more.
+    committed.delete("partition = 0 AND offset = 1 AND position = 2")
+    committed.writer.insert("events", chosen)
+    assert look(reader, committed).verdict.outcome is Outcome.HOLDS
+    committed.writer.insert("events", chosen, "twice")
+    found = look(reader, committed)
+    assert found.verdict.outcome is Outcome.VIOLATED and any("twice" in item for item in found.verdict.findings)
+    committed.delete("partition = 0 AND offset = 1 AND position = 2")
+    committed.writer.insert("events", chosen, "thrice")
+
+    # A row that no proxy ever sent.
+    stranger = {**chosen, "position": [77]}
+    committed.writer.insert("events", stranger)
+    found = look(reader, committed)
+    assert found.verdict.outcome is Outcome.VIOLATED and "1 rows without a leaf" in found.verdict.findings[0]
+    committed.delete("position = 77")
+
+    # The log goes on; a head from before is continued, one of another log is not.
+    more = [make_batch(0, 3, 6)]
+    committed.store(more)
+    committed.commit(more)
+    committed.publish()
+    assert look(reader, committed, first).verdict.outcome is Outcome.HOLDS
+    assert look(reader, committed, first.replace(b"\n48\n", b"\n47\n")).verdict.outcome is Outcome.VIOLATED
+
+
+def test_heads_without_quorum_rollbacks_and_altered_logs(committed: Committed, reader: Reader) -> None:
+    committed.store(BATCHES)
+    committed.commit(BATCHES[:4])
+    older = committed.publish()
+    committed.commit(BATCHES[4:])
+    newer = committed.publish()
+    directory = committed.home.root / "transparency" / "log"
+    (directory / "checkpoint").write_bytes(older)
+    found = look(reader, committed, newer)
+    assert found.verdict.outcome is Outcome.VIOLATED and "rolled back" in found.verdict.findings[0]
+    (directory / "checkpoint").write_bytes(newer)
+    bundle = directory / "tile/entries/000.p/42"
+    data = bundle.read_bytes()
+    bundle.write_bytes(data[:-1] + bytes((data[-1] ^ 1,)))
+    found = look(reader, committed)
+    assert found.verdict.outcome is Outcome.VIOLATED and "do not make the root" in found.verdict.findings[0]
+    bundle.write_bytes(data)
+    committed.publish(is_witnessed=False)
+    found = look(reader, committed)
+    assert found.verdict.outcome is Outcome.UNDECIDED and "quorum has not signed" in found.verdict.findings[0]
+
+
+def order(batch: EventBatch, *, at: int, max_age_days: int = 30, verb: str = RetentionVerb.EXPIRE) -> RetentionAction:
+    day = day_of(batch.events[0].event.at)
+    evidence = {"max_age_days": str(max_age_days), "min_age_days": "0"} if verb == RetentionVerb.EXPIRE else {}
+    return RetentionAction(f"standard/{day}", verb, "standard", day, at, "max age", evidence)
+
+
+def test_expired_with_an_order_is_lawful_and_without_is_not(committed: Committed, reader: Reader) -> None:
+    now = now_us()
+    day = now // DAY_US * DAY_US
+    days = [make_batch(0, offset, 4, at=day - (40 - offset) * DAY_US) for offset in range(3)]
+    committed.store(days, skip=(0, 1, 2))
+    committed.commit(days)
+    committed.commit_action(order(days[0], at=now))
+    committed.commit_action(order(days[0], at=now, verb=RetentionVerb.DONE))
+    # One second before the day is old enough:
+    due = day - 39 * DAY_US + 31 * DAY_US
+    committed.commit_action(order(days[1], at=due - 1_000_000))
+    committed.publish()
+    found = look(reader, committed)
+    assert found.verdict.outcome is Outcome.VIOLATED
+    assert found.verdict.facts["expired"] == 4 and found.verdict.facts["MISSING"] == 8
+    findings = "\n".join(found.verdict.findings)
+    assert "given 1.000000 s before the day was 30 days old" in findings
+    assert found.ledger_faults == ()  # the leaves are all there, so nothing was left out
+
+
+def test_what_is_on_its_way_is_not_missing_yet(committed: Committed, reader: Reader) -> None:
+    fresh = make_batch(0, 0, 4, at=now_us())
+    committed.commit([fresh])
+    committed.publish()
+    found = look(reader, committed)
+    assert found.verdict.outcome is Outcome.HOLDS and found.verdict.facts["on its way"] == 4
+    old = make_batch(0, 1, 4, at=START_US)
+    committed.commit([old])
+    committed.publish()
+    found = look(reader, committed)
+    assert found.verdict.outcome is Outcome.VIOLATED and found.verdict.facts["MISSING"] == 4
+
+
+def test_every_column_that_is_committed_is_compared() -> None:
+    from schemas.wire import framing
+    from sinks.clickhouse.rows import event_rows
+    from sinks.columns import decode_batch
+    from sinks.reader import Batch
+
+    data = framing.encode(make_batch(0, 0, 2))
+    rows = event_rows([Batch("l", 0, 0, 0, len(data), decode_batch(data))])
+    row = {name: column[1] for name, column in rows.items()}
+    assert find_difference(row) == ""
+    uncommitted = {"log_id", "partition", "offset", "position", "proxy_id", "proxy_epoch", "batch_seq", "rule_version"}
+    for name, value in row.items():
+        if name in uncommitted | {"opening", "canonical"}:
+            continue
+        other: Any = not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else b"other"
+        assert name in find_difference({**row, name: other}), name
+    assert "cannot be read" in find_difference({**row, "canonical": row["canonical"][:40]})
+    assert "no schema" in find_difference({**row, "canonical": b"nothing"})

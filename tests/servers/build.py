@@ -1,0 +1,67 @@
+"""`python -m tests.servers.build`: other people's checkers, built from source into the cache, by version.
+
+Go fetches the modules through its proxy and verifies them against its checksum database and the go.sum here. What is
+built stays in the cache outside the checkout; a second call does nothing.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from deploy.embedded.jars import get_cache_dir
+
+CHECKER: Final = Path(__file__).parent / "checker"
+FSCK: Final = "github.com/transparency-dev/tessera/cmd/fsck"
+FSCK_VERSION: Final = "v1.0.4"
+BUILD_TIMEOUT_S: Final = 1200
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program, under a name that changes with what it is built from."""
+
+    name: str
+    path: Path
+
+
+def fsck() -> Tool:
+    """Tessera's checker of whole logs."""
+    return Tool("fsck", get_cache_dir() / f"fsck-{FSCK_VERSION}" / "fsck")
+
+
+def checker() -> Tool:
+    """Our small program over Go's sumdb libraries and transparency-dev/formats."""
+    sources = b"".join((CHECKER / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
+    return Tool("checker", get_cache_dir() / f"checker-{sha256(sources).hexdigest()[:16]}" / "checker")
+
+
+def build() -> None:
+    """Build what is missing. Raises SystemExit without Go, or when a module cannot be had."""
+    if shutil.which("go") is None:
+        raise SystemExit("custody: Go is not installed; it builds the checkers that `make test-full` runs")
+    if not fsck().path.exists():
+        print(f"custody: building {FSCK}@{FSCK_VERSION}", file=sys.stderr)
+        run(["go", "install", f"{FSCK}@{FSCK_VERSION}"], CHECKER, GOBIN=str(fsck().path.parent))
+    if not checker().path.exists():
+        print("custody: building the checker of proofs", file=sys.stderr)
+        run(["go", "build", "-mod=readonly", "-o", str(checker().path), "."], CHECKER)
+
+
+def run(argv: list[str], directory: Path, **environment: str) -> None:
+    cache = get_cache_dir() / "go"
+    cache.mkdir(parents=True, exist_ok=True)
+    own = {"GOPATH": str(cache / "path"), "GOCACHE": str(cache / "build"), "GOFLAGS": "-buildvcs=false -modcacherw"}
+    done = subprocess.run(
+        argv, cwd=directory, env={**os.environ, **own, **environment}, timeout=BUILD_TIMEOUT_S, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"custody: {' '.join(argv)} failed")
+
+
+if __name__ == "__main__":
+    build()

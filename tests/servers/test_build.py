@@ -1,0 +1,31 @@
+"""The builder itself: what it would build follows from what it is built from."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import build
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_changed_source_is_another_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUSTODY_CACHE", str(tmp_path))
+    assert build.fsck().path == tmp_path / "fsck-v1.0.4" / "fsck"
+    before = build.checker().path
+    for name in ("go.mod", "go.sum", "main.go"):
+        (tmp_path / name).write_bytes((build.CHECKER / name).read_bytes())
+    monkeypatch.setattr(build, "CHECKER", tmp_path)
+    assert build.checker().path == before
+    (tmp_path / "main.go").write_text("package main\n")
+    assert build.checker().path != before
+
+
+def test_without_go_it_says_what_is_missing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.servers.build"],
+        cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and "Go is not installed" in done.stderr
