@@ -21,7 +21,7 @@ from schemas.runtime import ENV_HOME, Home, now_us, read_run_state
 from schemas.wire import framing, kafka
 from schemas.wire.control import ControlWriter
 from schemas.wire.mint import mint_secret
-from schemas.wire.sealing import Unsealer, key_id_of
+from schemas.wire.sealing import Unsealer
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,7 +117,7 @@ def read_raw(home: Home) -> list[EventBatch]:
     settings = find_settings(home)
     config = kafka.reader_config(settings, home, "mask")
     key = home.unseal_key()
-    unsealer = Unsealer({key_id_of(key.public_key()): key})
+    unsealer = Unsealer({key.public_key().id: key})
     probe = Consumer(config)
     count = kafka.partition_count(probe, topics.RAW)
     ends = [kafka.watermarks(probe, topics.RAW, number) for number in range(count)]
