@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +22,9 @@ from schemas.errors import LogGap, RecordError, Unreachable
 from schemas.topics import SESSIONS
 from schemas.wire.framing import Registry
 from schemas.wire.kafka import END_WAIT_MS, TIMEOUT_S, partition_count, watermarks
-from sinks.columns import DecodedBatch, decode_batch, decode_origin
+from schemas.wire.tallies import HEADER as TALLIES
+from schemas.wire.tallies import SessionTally, decode_tallies
+from sinks.columns import Columns, DecodedBatch, decode_batch, decode_origin
 from sinks.origins import Begin, Found, Position, find_start, is_next
 
 MAX_PENDING_BYTES: Final = 16 << 20
@@ -33,12 +35,25 @@ FETCH_WAIT_S: Final = 0.1
 GROWTH_INTERVAL_S: Final = 5.0
 BACKOFF_S: Final = 0.5
 
+NOTHING: Final = DecodedBatch(None, "", "", -1, "", [], Columns())
+
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Skimmed:
+    """What a record's headers say of its events: enough for who only counts."""
+
+    tallies: Sequence[SessionTally]
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """One origin's events. `at` is the record's offset in the sessions topic, `size` its bytes there."""
+    """One origin's events. `at` is the record's offset in the sessions topic, `size` its bytes there.
+
+    Where `skimmed` is set the events were not read: `decoded` has none.
+    """
 
     log_id: str
     partition: int
@@ -46,6 +61,10 @@ class Batch:
     at: int
     size: int
     decoded: DecodedBatch
+    skimmed: Skimmed | None = None
+
+    def __len__(self) -> int:
+        return len(self.decoded) if self.skimmed is None else self.skimmed.events
 
 
 class SessionsReader:
@@ -58,6 +77,7 @@ class SessionsReader:
         *,
         begin: Begin = Begin.COMPLETE,
         registry: Registry | None = None,
+        is_skimming: bool = False,
         max_pending_bytes: int = MAX_PENDING_BYTES,
         growth_interval_s: float = GROWTH_INTERVAL_S,
     ) -> None:
@@ -67,6 +87,7 @@ class SessionsReader:
         self._last: dict[int, Position] = dict(positions)
         self._begin = begin
         self._registry = registry
+        self._is_skimming = is_skimming
         self._max_pending_bytes = max_pending_bytes
         self._growth_interval_s = growth_interval_s
         self._assigned: set[int] = set()
@@ -98,11 +119,11 @@ class SessionsReader:
                 self._changed.wait_for(lambda: self._pending or self._stopping, wait_s)
             taken: list[Batch] = []
             events = 0
-            while self._pending and (not taken or events + len(self._pending[0].decoded) <= max_events):
+            while self._pending and (not taken or events + len(self._pending[0]) <= max_events):
                 batch = self._pending.popleft()
                 taken.append(batch)
-                events += len(batch.decoded)
-                self._pending_events -= len(batch.decoded)
+                events += len(batch)
+                self._pending_events -= len(batch)
                 self._pending_bytes -= batch.size
             self._changed.notify_all()
             return taken
@@ -235,7 +256,7 @@ class SessionsReader:
             if batch is not None:
                 self._last[partition] = Position(batch.log_id, batch.offset)
                 self._pending.append(batch)
-                self._pending_events += len(batch.decoded)
+                self._pending_events += len(batch)
                 self._pending_bytes += batch.size
                 self._changed.notify_all()
             self._read_to[partition] = message.offset() + 1
@@ -252,7 +273,9 @@ class SessionsReader:
             return None
         if last is None and offset:
             _log.warning("sessions[%d] begins at origin %d: nothing before it is forwarded", partition, offset)
-        return Batch(log_id, partition, offset, message.offset(), len(data), decode_batch(data, self._registry))
+        skimmed = _skim(message) if self._is_skimming else None
+        decoded = decode_batch(data, self._registry) if skimmed is None else NOTHING
+        return Batch(log_id, partition, offset, message.offset(), len(data), decoded, skimmed)
 
     def _sibling(self) -> Position | None:
         """A partition without progress still has to be of the log the others are of."""
@@ -265,3 +288,11 @@ class SessionsReader:
         _log.error("alarm: sessions[%d] stopped: %s", partition, reason)
         self.alarms[partition] = reason
         consumer.pause([TopicPartition(SESSIONS, partition)])
+
+
+def _skim(message: Message) -> Skimmed | None:
+    """The tallies of a record's headers, None when there are none. Raises RecordError."""
+    for name, value in message.headers() or ():
+        if name == TALLIES:
+            return Skimmed(*decode_tallies(value or b""))
+    return None

@@ -34,6 +34,7 @@ class ClickHouseSink:
     name: str = NAME
     component: str = COMPONENT
     begin = Begin.COMPLETE
+    is_skimming = False
     side_topics: tuple[str, ...] = (DETECTIONS, RETENTION)
 
     def __init__(self, settings: Settings, home: Home) -> None:

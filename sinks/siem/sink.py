@@ -53,6 +53,7 @@ class SiemSink:
 
     component: str = COMPONENT
     begin = Begin.EARLIEST
+    is_skimming = True
     side_topics: tuple[str, ...] = (DETECTIONS,)
     max_events = MAX_EVENTS
     interval_s = 0.0
