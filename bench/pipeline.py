@@ -1,5 +1,7 @@
 """Events per second from the raw topic to rows visible in ClickHouse, every stage running, on one machine.
 
+Every stage: masking, facts and detection, retention, the ClickHouse sink, and the SIEM sink with a real rsyslog behind.
+
 `python -m bench.pipeline [BACKLOG_EVENTS [LIVE_EVENTS]]`; with arguments it is a quick look that records nothing.
 
 Backlog: so many events lie on the raw topic when the stages start. Live: events are published as long as at most
@@ -12,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -19,12 +22,13 @@ from confluent_kafka import Producer
 
 from bench.load import PROXY, Load, Sealed
 from bench.results import record
-from bench.stages import CpuSeconds, Pipeline, run_pipeline, spent
+from bench.stages import SIEM, STAGES, CpuSeconds, Pipeline, run_pipeline, spent
 from schemas import topics
 from schemas.config import find_settings
 from schemas.events import ControlKind
 from schemas.wire import kafka
 from schemas.wire.control import ControlWriter
+from tests.sinks.siem.receiver import Receiver
 
 MAX_LAG: Final = 40_000
 WARM_UP_EVENTS: Final = 10_000
@@ -90,7 +94,7 @@ def measure_backlog(pipeline: Pipeline, feed: Feed, rows: Rows, events: int) -> 
     feed.put_all(feed.load.batches(events))
     idle = pipeline.cpu_seconds()
     started = time.monotonic()
-    pipeline.start()
+    pipeline.start(*STAGES, *SIEM)
     ready_s = time.monotonic() - started
     rows.wait(feed.published)
     took = time.monotonic() - started
@@ -146,12 +150,19 @@ def report(found: Figures, *, is_quick: bool) -> None:
 
 def main(backlog_events: int = 1_000_000, live_events: int = 300_000, *, is_quick: bool = False) -> None:
     """Measure, then record or print."""
-    with tempfile.TemporaryDirectory(prefix="custody-bench-") as directory, run_pipeline(Path(directory)) as pipeline:
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="custody-bench-")))
+        directory.chmod(0o755)  # the receiver is another user
+        receiver = Receiver(directory)
+        receiver.start()
+        stack.callback(receiver.stop)
+        syslog = receiver.config().model_dump()
+        pipeline = stack.enter_context(run_pipeline(directory, siem={"syslog": syslog}))
         feed, rows = Feed(pipeline), Rows(pipeline)
         if backlog_events:
             report(measure_backlog(pipeline, feed, rows, backlog_events), is_quick=is_quick)
         else:
-            pipeline.start()
+            pipeline.start(*STAGES, *SIEM)
         if live_events:
             report(measure_live(pipeline, feed, rows, live_events), is_quick=is_quick)
         report(measure_idle(pipeline), is_quick=is_quick)

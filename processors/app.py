@@ -7,6 +7,7 @@ later ones go through, and a hole in the output stays.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -33,8 +34,39 @@ class Seeker(Protocol):
         """Make the own output durable, read it back, and say the next input offset of each partition."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How far a stage gathers before the broker has to do something: each request costs it, however little it brings.
+
+    `linger_s`: how long sends gather. `fetch_bytes`, `fetch_wait_ms`: a fetch is answered when there is so much to
+    read, or after that time.
+    """
+
+    linger_s: float = 0.0
+    fetch_bytes: int = 1
+    fetch_wait_ms: int = 1500
+
+
+AT_ONCE: Final = Pace()
+MANY_SMALL_SENDS: Final = Pace(linger_s=0.02)
+NO_HURRY: Final = Pace(fetch_bytes=1 << 20, fetch_wait_ms=1000)
+
+
+class PacedThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Reads at the app's pace, for which Faust has no setting."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        pace: Pace = self.app.pace
+        consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = pace.fetch_bytes, pace.fetch_wait_ms
+        return consumer
+
+
 class SeekingConsumer(driver.Consumer):  # type: ignore[misc]
     """Seeks to what the stage's own output says."""
+
+    def _new_consumer_thread(self) -> PacedThread:
+        return PacedThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
         """Position every assigned partition; runs after each assignment, before records flow."""
@@ -64,6 +96,7 @@ class StageApp(faust.App):  # type: ignore[misc]
     """A Faust app that knows its stage."""
 
     seeker: Seeker
+    pace: Pace = AT_ONCE
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -72,9 +105,7 @@ class StageApp(faust.App):  # type: ignore[misc]
         return Transport(self.conf.broker_producer, self)
 
 
-def make_app(
-    settings: Settings, home: Home, component: str, instance: str = "0", compression: str = "zstd"
-) -> StageApp:
+def make_app(settings: Settings, home: Home, component: str, instance: str = "0", pace: Pace = AT_ONCE) -> StageApp:
     """An app that logs in as `component`. `instance` names this worker among those of one component."""
     brokers = [URL(f"kafka://{address.strip()}") for address in settings.bootstrap().split(",")]
     credentials = faust.SASLCredentials(
@@ -83,7 +114,7 @@ def make_app(
         mechanism="SCRAM-SHA-256",
         ssl_context=kafka.ssl_context(settings),
     )
-    return StageApp(
+    app = StageApp(
         f"custody-{component}",
         broker=brokers,
         broker_credentials=credentials,
@@ -108,12 +139,14 @@ def make_app(
         broker_max_poll_records=BUFFERED_RECORDS,
         stream_buffer_maxsize=BUFFERED_RECORDS,
         stream_wait_empty=False,
-        producer_linger=0.0,
+        producer_linger=pace.linger_s,
         producer_max_batch_size=1 << 20,
         producer_max_request_size=MAX_RECORD_BYTES,
         producer_compression_type="zstd",
         producer_request_timeout=SEND_TIMEOUT_S,
     )
+    app.pace = pace
+    return app
 
 
 def _data_dir(home: Home, component: str) -> Path:

@@ -11,12 +11,15 @@ from processors.pieces import Lexicon, Pieces, put_together, read_context
 from processors.redaction import Redactor
 from processors.retention.calendar import DAY_US, Slice, day_of
 from processors.retention.slices import slices_of
-from processors.screening import redact_pieces
+from processors.screening import Changes, redact_pieces
+from processors.walk import tally_sessions
 from schemas.errors import RecordError
 from schemas.events import DeadLetter, Event, EventBatch, EventKind, Origin, SessionContext, SessionEvent
 from schemas.topics import MAX_RECORD_BYTES
 from schemas.wire import framing
 from schemas.wire.avro import text, zigzag
+from schemas.wire.skips import content_of
+from schemas.wire.tallies import encode_tallies
 
 MAX_DERIVED_BYTES: Final = MAX_RECORD_BYTES - 65_536
 STAGE: Final = "mask"
@@ -28,11 +31,12 @@ _FRAMINGS: Final = tuple(framing.prefix_of(record) for record in framing.CURRENT
 
 @dataclass(slots=True, frozen=True)
 class Derived:
-    """A framed derived batch, and what its headers say: slices, and facts by agent (see facts_of.py)."""
+    """A framed derived batch, and what its headers say: slices, facts by agent (facts_of.py), tallies if they fit."""
 
     value: bytes
     slices: set[Slice]
     facts: dict[str, list[bytes]]
+    tallies: bytes | None = None
 
 
 def derive(
@@ -71,7 +75,16 @@ def _derive_pieces(opened: Opened, pieces: Pieces, origin: Origin, redactor: Red
             context = read_context(pieces.contexts[session])
             fact = encode_fact(owner, context, changes.events[owner]["event"])
         facts.setdefault(known[session].agent, []).append(fact)
-    return Derived(value, slices, facts)
+    return Derived(value, slices, facts, _tallies_of(pieces, changes))
+
+
+def _tallies_of(pieces: Pieces, changes: Changes) -> bytes | None:
+    """None where a session closes: there its events are read."""
+    if pieces.walked.closed:
+        return None
+    masked = {index: sum(m["count"] for m in item["event"]["masked"]) for index, item in changes.events.items()}
+    ids = [content_of(known.session_id, 0, len(known.session_id)).decode() for known in pieces.known]
+    return encode_tallies(tally_sessions(pieces.walked, ids, masked), len(pieces))
 
 
 def _derive_whole(

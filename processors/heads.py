@@ -19,6 +19,7 @@ from processors.retention.slices import to_header
 from schemas.errors import RecordError
 from schemas.events import Origin
 from schemas.wire import framing
+from schemas.wire.tallies import HEADER as TALLIES
 
 FACTS: Final = "custody-facts:"
 """Header `custody-facts:<agent>` holds a framed FactBatch."""
@@ -52,11 +53,13 @@ def read_head(value: bytes) -> dict[str, Any]:
 
 
 def headers_of(
-    slices: Set[Slice], facts: Mapping[str, Sequence[bytes]], origin: Origin, room: int
+    slices: Set[Slice], facts: Mapping[str, Sequence[bytes]], tallies: bytes | None, origin: Origin, room: int
 ) -> list[tuple[str, bytes]] | None:
     """The headers of a derived batch, `facts` by agent (facts_of.py); none when they do not fit into `room` bytes."""
     where = vars(origin)
     headers = [(SLICES, to_header(slices))]
+    if tallies is not None:
+        headers.append((TALLIES, tallies))
     headers += [
         (FACTS + agent, encode_facts(where, index, len(facts), found))
         for index, (agent, found) in enumerate(facts.items())

@@ -215,7 +215,7 @@ class MaskStage(Stage):
                 raise Wait(str(missing)) from None
         derived = derive(opened, origin, self._redactor, self._lexicon, notes, now_us())
         room = MAX_DERIVED_BYTES - len(derived.value)
-        return header, derived.value, headers_of(derived.slices, derived.facts, origin, room)
+        return header, derived.value, headers_of(derived.slices, derived.facts, derived.tallies, origin, room)
 
     def _judge(self, ledger: EpochLedger, header: SealedHeader, notes: list[Mapping[str, str]]) -> None:
         arrival = ledger.judge(header.proxy_epoch, header.batch_seq)

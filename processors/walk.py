@@ -20,6 +20,7 @@ from schemas.wire.skips import (
     skip_text,
     skip_texts,
 )
+from schemas.wire.tallies import SessionTally
 
 DAY_US: Final = 86_400_000_000
 FACT_KINDS: Final = frozenset(
@@ -39,11 +40,15 @@ STRUCTURED: Final = ("rows", "json", "text")
 """Types of payloads that are text of a known structure."""
 
 _FACT_KINDS: Final = frozenset(word(kind) for kind in FACT_KINDS)
+_CLOSED: Final = word(EventKind.SESSION_CLOSED.value)
 _KINDS: Final = frozenset(word(kind.value) for kind in EventKind)
 _OPENED: Final = word(EventKind.SESSION_OPENED.value)
 _STRUCTURED: Final = frozenset(word(kind) for kind in STRUCTURED)
 _VERDICTS: Final = {index << 1: word(verdict.value) for index, verdict in enumerate(Verdict)}
 _DENY: Final = list(Verdict).index(Verdict.DENY) << 1
+_REQUESTED: Final = word(EventKind.ACTION_REQUESTED.value)
+_GAP: Final = word(EventKind.AUDIT_GAP.value)
+VERDICT_NAMES: Final = tuple(verdict.value for verdict in Verdict)
 _READ: Final = word("read")
 _ROWS: Final = word("rows")
 MAX_KNOWN: Final = 8192
@@ -74,19 +79,27 @@ class Walked:
 
     The other lists come with their owners, the indices of their events. `shapes`, `outcomes` and `maps` are those that
     the vocabulary does not know, `statements` and `others` strings, of which `others` only have to be valid. `odd` are
-    events whose payload is no text, `opened` those that open a session. `facts` are Facts without their offset; `days`
-    are (session, day).
+    events whose payload is no text, `opened` and `closed` those that open and close a session. `facts` are Facts
+    without their offset; `days` are (session, day).
+
+    Counts: `counts` by (session, kind, verdict's branch, has an error); `rows` by session; `firsts` are (session, its
+    first seq); `masked` by event, of what was masked before.
     """
 
     __slots__ = (
-        "days", "fact_owners", "facts", "map_owners", "maps", "odd", "opened", "others", "outcome_owners",
-        "outcomes", "payload_owners", "payload_types", "payloads", "sessions", "shape_owners", "shapes", "starts",
-        "statement_owners", "statements",
+        "closed", "counts", "days", "fact_owners", "facts", "firsts", "map_owners", "maps", "masked", "odd", "opened",
+        "others", "outcome_owners", "outcomes", "payload_owners", "payload_types", "payloads", "rows", "sessions",
+        "shape_owners", "shapes", "starts", "statement_owners", "statements",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.starts: list[int] = []
         self.sessions: list[int] = []
+        self.closed: list[int] = []
+        self.counts: dict[tuple[int, bytes, int, bool], int] = {}
+        self.rows: dict[int, int] = {}
+        self.firsts: list[tuple[int, int]] = []
+        self.masked: dict[int, int] = {}
         self.days: set[tuple[int, int]] = set()
         self.facts: list[bytes] = []
         self.fact_owners: list[int] = []
@@ -128,6 +141,7 @@ def walk_events(
     steps = STEPS
     shapes, outcomes, maps, failures = known.shapes, known.outcomes, known.maps, known.failures
     starts, sessions, others = found.starts, found.sessions, found.others
+    counts, row_counts = found.counts, found.rows
     session_count = len(ids)
     last_days = [_NO_DAY] * session_count
     last_high, last_day = b"", _NO_DAY
@@ -151,6 +165,8 @@ def walk_events(
         if high != last_high:
             last_high, last_day = high, _day_of_high(b, at, p)
         day = last_day if last_day != _NO_DAY else read_long(b, at)[0] // DAY_US
+        if last_days[session] == _NO_DAY:
+            found.firsts.append((session, read_long(b, seq)[0]))
         if day != last_days[session]:
             last_days[session] = day
             found.days.add((session, day))
@@ -191,12 +207,16 @@ def walk_events(
         error = p
         step = steps[b[p]]
         p = p + step if step else skip_text(b, p)
-        outcome = b[status:p]
+        outcome, outcome_end = b[status:p], p
         if outcome not in outcomes:
             found.outcomes.append(outcome)
             found.outcome_owners.append(index)
         rows = p
-        p = p + 1 if b[p] < 128 else skip_long(b, p)
+        if b[p]:
+            n, p = read_long(b, p)
+            row_counts[session] = row_counts.get(session, 0) + n
+        else:
+            p += 1
         p = p + 1 if b[p] < 128 else skip_long(b, p)
         duration = p
         p = p + 1 if b[p] < 128 else skip_long(b, p)
@@ -230,7 +250,10 @@ def walk_events(
         step = steps[b[p]]
         p = p + step if step else skip_text(b, p)  # payload_digest
         p += 1  # is_truncated
-        p = _skip_masked(b, p, others) if b[p] else p + 1
+        if b[p]:
+            found.masked[index], p = _read_masked(b, p, others)
+        else:
+            p += 1
         if b[p]:
             start = p
             p = skip_texts(b, p, 2)
@@ -245,9 +268,13 @@ def walk_events(
         ruling = b[verdict]
         if ruling not in _VERDICTS:
             raise RecordError("an unknown verdict")
+        tally = (session, kind, ruling, error + 1 != outcome_end)
+        counts[tally] = counts.get(tally, 0) + 1
         if kind in _FACT_KINDS:
             if kind == _OPENED:
                 found.opened.append(index)
+            elif kind == _CLOSED:
+                found.closed.append(index)
             failure = failures.get(outcome)
             if failure is None:
                 failure = _note_failure(failures, outcome, error - status)
@@ -295,16 +322,39 @@ def is_failed_status(status: str) -> bool:
     return len(status) == 3 and status.isdigit() and status >= "400"
 
 
-def _skip_masked(b: bytes, p: int, others: list[bytes]) -> int:
-    """Step over an array of Masked (label, count, token, place); its strings go to `others`."""
+def _read_masked(b: bytes, p: int, others: list[bytes]) -> tuple[int, int]:
+    """Sum of the counts of an array of Masked (label, count, token, place), and its end; its strings go to `others`."""
+    total = 0
     while True:
         n, p = read_count(b, p)
         if n == 0:
-            return p
+            return total, p
         for _ in range(n):
             start, p = p, skip_text(b, p)
             others.append(content_of(b, start, p))
-            p = skip_long(b, p)
+            count, p = read_long(b, p)
+            total += count
             for _ in range(2):
                 start, p = p, skip_text(b, p)
                 others.append(content_of(b, start, p))
+
+
+def tally_sessions(walked: Walked, session_ids: list[str], masked: dict[int, int]) -> list[SessionTally]:
+    """What the walk counted, by session in order of appearance. `masked` are counts by event that count instead."""
+    tallies = {session: SessionTally(session_ids[session], seq) for session, seq in walked.firsts}
+    for (session, kind, ruling, has_error), count in walked.counts.items():
+        tally = tallies[session]
+        if ruling:
+            name = VERDICT_NAMES[ruling >> 1]
+            tally.verdicts[name] = tally.verdicts.get(name, 0) + count
+        if kind == _REQUESTED:
+            tally.actions += count
+        elif kind == _GAP:
+            tally.gaps += count
+        if has_error:
+            tally.errors += count
+    for session, rows in walked.rows.items():
+        tallies[session].rows = rows
+    for owner, count in (walked.masked | masked).items():
+        tallies[walked.sessions[owner]].masked += count
+    return list(tallies.values())

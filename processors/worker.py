@@ -12,7 +12,7 @@ from typing import Any, Final
 import uvloop
 from confluent_kafka.admin import AdminClient
 
-from processors.app import make_app
+from processors.app import MANY_SMALL_SENDS, NO_HURRY, make_app
 from processors.detect import DetectStage
 from processors.facts import FactsStage
 from processors.mask import MaskStage
@@ -125,14 +125,14 @@ def make_mask(settings: Settings, home: Home) -> list[Stage]:
 def make_detect(settings: Settings, home: Home) -> list[Stage]:
     """Facts and the rules over them."""
     return [
-        FactsStage(settings, home, make_app(settings, home, "facts", _instance())),
+        FactsStage(settings, home, make_app(settings, home, "facts", _instance(), MANY_SMALL_SENDS)),
         DetectStage(settings, home, make_app(settings, home, "detect", _instance())),
     ]
 
 
 def make_retain(settings: Settings, home: Home) -> list[Stage]:
     """Retention orders."""
-    return [RetainStage(settings, home, make_app(settings, home, "retain", _instance()))]
+    return [RetainStage(settings, home, make_app(settings, home, "retain", _instance(), NO_HURRY))]
 
 
 STAGES: Final[dict[str, Callable[[Settings, Home], list[Stage]]]] = {

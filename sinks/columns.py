@@ -31,6 +31,7 @@ from schemas.wire.skips import (
 RECORD: Final = "EventBatch"
 VERDICTS: Final = (b"none", b"allow", b"mask", b"hold", b"deny")
 _CURRENT: Final = framing.current_fingerprint(RECORD)
+_MORE: Final = 0x80808080
 _CANONICAL_PREFIX: Final = zigzag(len(_CURRENT)) + _CURRENT
 
 
@@ -164,6 +165,7 @@ def read_events(b: bytes, p: int, count: int, prefixes: list[bytes], columns: Co
     add_digest, add_truncated = columns.payload_digests.append, columns.truncated.append
     add_masked, add_links = columns.masked.append, columns.links.append
     add_opening, add_canonical = columns.openings.append, columns.canonical.append
+    last_high, last_base = b"", 0
     for _ in range(count):
         n = b[p]
         if n & 0x81:
@@ -187,7 +189,17 @@ def read_events(b: bytes, p: int, count: int, prefixes: list[bytes], columns: Co
         else:
             n, p = read_long(b, p)
         add_seq(n)
-        n, p = read_long(b, p)
+        # Times of a batch share their upper bytes: the lower four, all of them with more to come, make the difference.
+        high = b[p + 4 : p + 8]
+        if high == last_high and (low := int.from_bytes(b[p : p + 4], "little")) & _MORE == _MORE:
+            n = last_base | low & 0x7F | low >> 1 & 0x3F80 | low >> 2 & 0x1FC000 | low >> 3 & 0xFE00000
+            n = (n >> 1) ^ -(n & 1)
+            p += 8
+        else:
+            start = p
+            n, p = read_long(b, p)
+            if p - start == 8 and n >= 0:
+                last_high, last_base = high, n >> 27 << 28
         add_at(n)
         start = p
         step = steps[b[p]]

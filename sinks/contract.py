@@ -29,6 +29,7 @@ class Sink(Protocol):
     name: str  # as in run/<name>.json and `progress`
     component: str  # Kafka login
     begin: Begin
+    is_skimming: bool  # whether a batch's tallies do, where its headers have them: its events are not read then
     side_topics: tuple[str, ...]
     max_events: int  # most events of one `write`, as long as batches can be that small
     interval_s: float  # least time between two writes under load; after a pause the first goes at once

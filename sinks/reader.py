@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +22,9 @@ from schemas.errors import LogGap, RecordError, Unreachable
 from schemas.topics import SESSIONS
 from schemas.wire.framing import Registry
 from schemas.wire.kafka import END_WAIT_MS, TIMEOUT_S, partition_count, watermarks
-from sinks.columns import DecodedBatch, decode_batch, decode_origin
+from schemas.wire.tallies import HEADER as TALLIES
+from schemas.wire.tallies import SessionTally, decode_tallies
+from sinks.columns import Columns, DecodedBatch, decode_batch, decode_origin
 from sinks.origins import Begin, Found, Position, find_start, is_next
 
 MAX_PENDING_BYTES: Final = 16 << 20
@@ -35,13 +37,25 @@ BACKOFF_S: Final = 0.5
 
 Decode = Callable[[bytes, Registry | None], Any]
 """What a sink needs of a framed EventBatch: by default its columns. Raises RecordError, Unreachable."""
+NOTHING: Final = DecodedBatch(None, "", "", -1, "", [], Columns())
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Skimmed:
+    """What a record's headers say of its events: enough for who only counts."""
+
+    tallies: Sequence[SessionTally]
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch[D: Sized = DecodedBatch]:
-    """One origin's events. `at` is the record's offset in the sessions topic, `size` its bytes there."""
+    """One origin's events. `at` is the record's offset in the sessions topic, `size` its bytes there.
+
+    Where `skimmed` is set the events were not read: `decoded` has none.
+    """
 
     log_id: str
     partition: int
@@ -49,6 +63,10 @@ class Batch[D: Sized = DecodedBatch]:
     at: int
     size: int
     decoded: D
+    skimmed: Skimmed | None = None
+
+    def __len__(self) -> int:
+        return len(self.decoded) if self.skimmed is None else self.skimmed.events
 
 
 class SessionsReader:
@@ -62,6 +80,7 @@ class SessionsReader:
         begin: Begin = Begin.COMPLETE,
         decode: Decode = decode_batch,
         registry: Registry | None = None,
+        is_skimming: bool = False,
         max_pending_bytes: int = MAX_PENDING_BYTES,
         growth_interval_s: float = GROWTH_INTERVAL_S,
     ) -> None:
@@ -72,6 +91,7 @@ class SessionsReader:
         self._begin = begin
         self._decode = decode
         self._registry = registry
+        self._is_skimming = is_skimming
         self._max_pending_bytes = max_pending_bytes
         self._growth_interval_s = growth_interval_s
         self._assigned: set[int] = set()
@@ -103,11 +123,11 @@ class SessionsReader:
                 self._changed.wait_for(lambda: self._pending or self._stopping, wait_s)
             taken: list[Batch[Any]] = []
             events = 0
-            while self._pending and (not taken or events + len(self._pending[0].decoded) <= max_events):
+            while self._pending and (not taken or events + len(self._pending[0]) <= max_events):
                 batch = self._pending.popleft()
                 taken.append(batch)
-                events += len(batch.decoded)
-                self._pending_events -= len(batch.decoded)
+                events += len(batch)
+                self._pending_events -= len(batch)
                 self._pending_bytes -= batch.size
             self._changed.notify_all()
             return taken
@@ -240,7 +260,7 @@ class SessionsReader:
             if batch is not None:
                 self._last[partition] = Position(batch.log_id, batch.offset)
                 self._pending.append(batch)
-                self._pending_events += len(batch.decoded)
+                self._pending_events += len(batch)
                 self._pending_bytes += batch.size
                 self._changed.notify_all()
             self._read_to[partition] = message.offset() + 1
@@ -257,7 +277,9 @@ class SessionsReader:
             return None
         if last is None and offset:
             _log.warning("sessions[%d] begins at origin %d: nothing before it is forwarded", partition, offset)
-        return Batch(log_id, partition, offset, message.offset(), len(data), self._decode(data, self._registry))
+        skimmed = _skim(message) if self._is_skimming else None
+        decoded = self._decode(data, self._registry) if skimmed is None else NOTHING
+        return Batch(log_id, partition, offset, message.offset(), len(data), decoded, skimmed)
 
     def _sibling(self) -> Position | None:
         """A partition without progress still has to be of the log the others are of."""
@@ -270,3 +292,11 @@ class SessionsReader:
         _log.error("alarm: sessions[%d] stopped: %s", partition, reason)
         self.alarms[partition] = reason
         consumer.pause([TopicPartition(SESSIONS, partition)])
+
+
+def _skim(message: Message) -> Skimmed | None:
+    """The tallies of a record's headers, None when there are none. Raises RecordError."""
+    for name, value in message.headers() or ():
+        if name == TALLIES:
+            return Skimmed(*decode_tallies(value or b""))
+    return None

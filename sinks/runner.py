@@ -94,7 +94,11 @@ class Runner:
             if topic not in self._sides:
                 self._sides[topic] = RecordReader(self._config, topic, positions.get(topic, {}))
         self._reader = SessionsReader(
-            self._config, positions.get(SESSIONS, {}), begin=self._sink.begin, decode=self._sink.decode
+            self._config,
+            positions.get(SESSIONS, {}),
+            begin=self._sink.begin,
+            decode=self._sink.decode,
+            is_skimming=self._sink.is_skimming,
         )
         self._reader.start()
 
@@ -120,14 +124,14 @@ class Runner:
     def _gather(self, reader: SessionsReader) -> list[Batch[Any]]:
         """What has come. A sink with an interval waits for an action's outcome, which mostly follows its request."""
         batches = reader.poll(self._sink.max_events, POLL_WAIT_S)
-        if batches and self._sink.interval_s and sum(len(batch.decoded) for batch in batches) < FEW_EVENTS:
+        if batches and self._sink.interval_s and sum(len(batch) for batch in batches) < FEW_EVENTS:
             self._stop.wait(GATHER_S)
             batches += reader.poll(FEW_EVENTS, 0.0)
         return batches
 
     def _period_after(self, batches: Sequence[Batch[Any]]) -> float:
         """From the beginning of this write to that of the next."""
-        is_busy = sum(len(batch.decoded) for batch in batches) > FEW_EVENTS
+        is_busy = sum(len(batch) for batch in batches) > FEW_EVENTS
         return max(REST_S, self._sink.interval_s) if is_busy and self._sink.interval_s else self._sink.interval_s
 
     def _deliver_side(self, topic: str, reader: RecordReader) -> bool:

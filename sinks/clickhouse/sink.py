@@ -36,6 +36,7 @@ class ClickHouseSink:
     component: str = COMPONENT
     begin = Begin.COMPLETE
     decode = staticmethod(decode_batch)
+    is_skimming = False
     side_topics: tuple[str, ...] = (DETECTIONS, RETENTION)
 
     def __init__(self, settings: Settings, home: Home) -> None:

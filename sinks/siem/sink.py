@@ -55,6 +55,7 @@ class SiemSink:
     component: str = COMPONENT
     begin = Begin.EARLIEST
     decode = staticmethod(decode_batch)
+    is_skimming = True
     side_topics: tuple[str, ...] = (DETECTIONS,)
     max_events = MAX_EVENTS
     interval_s = 0.0

@@ -2,12 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
 from schemas.events import Detection, EventKind, Severity, Verdict
 from schemas.wire.avro import EMPTY
+from schemas.wire.tallies import SessionTally
 from sinks.columns import Columns, read_map, read_masked, read_outcome
 from sinks.reader import Batch
 from sinks.siem.transport import Message
@@ -20,27 +20,14 @@ _CLOSED: Final = EventKind.SESSION_CLOSED.encode()
 _REQUESTED: Final = EventKind.ACTION_REQUESTED.encode()
 _GAP: Final = EventKind.AUDIT_GAP.encode()
 _NONE: Final = Verdict.NONE.encode()
-_ALARMING: Final = (b"deny", b"hold", b"mask")
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts over one session's events, from `first_seq` on."""
-
-    first_seq: int
-    verdicts: dict[bytes, int] = field(default_factory=dict)
-    actions: int = 0
-    rows: int = 0
-    errors: int = 0
-    masked: int = 0
-    gaps: int = 0
+_ALARMING: Final = ("deny", "hold", "mask")
 
 
 class Tallies:
     """Counts over open sessions. After a restart a session's counts begin where reading did, and are marked so."""
 
     def __init__(self, limit: int = MAX_OPEN_SESSIONS) -> None:
-        self._open: OrderedDict[str, Tally] = OrderedDict()
+        self._open: OrderedDict[str, SessionTally] = OrderedDict()
         self._limit = limit
 
     def __len__(self) -> int:
@@ -48,28 +35,47 @@ class Tallies:
 
     def add(self, batch: Batch) -> Iterator[Message]:
         """Count a batch's events; a summary for each session that closes in it."""
+        if batch.skimmed is not None:
+            for tally in batch.skimmed.tallies:
+                self._merge(tally)
+            return
         decoded = batch.decoded
         columns = decoded.columns
         session_ids = [_text(context["session_id"]) for context in decoded.sessions]
         for position, kind in enumerate(columns.kinds):
             session_id = session_ids[columns.sessions[position]]
-            tally = self._open.get(session_id)
-            if tally is None:
-                tally = self._open[session_id] = Tally(columns.seqs[position])
-            else:
-                self._open.move_to_end(session_id)
+            tally = self._tally_of(session_id, columns.seqs[position])
             _count(tally, columns, position, kind)
             if kind == _CLOSED:
                 del self._open[session_id]
                 yield summarise(decoded.sessions[columns.sessions[position]], columns, position, tally)
-            elif len(self._open) > self._limit:
+
+    def _tally_of(self, session_id: str, seq: int) -> SessionTally:
+        tally = self._open.get(session_id)
+        if tally is None:
+            tally = self._open[session_id] = SessionTally(session_id, seq)
+            if len(self._open) > self._limit:
                 self._open.popitem(last=False)
+        else:
+            self._open.move_to_end(session_id)
+        return tally
+
+    def _merge(self, found: SessionTally) -> None:
+        tally = self._tally_of(found.session_id, found.first_seq)
+        for verdict, count in found.verdicts.items():
+            tally.verdicts[verdict] = tally.verdicts.get(verdict, 0) + count
+        tally.actions += found.actions
+        tally.rows += found.rows
+        tally.errors += found.errors
+        tally.masked += found.masked
+        tally.gaps += found.gaps
 
 
-def _count(tally: Tally, columns: Columns, position: int, kind: bytes) -> None:
+def _count(tally: SessionTally, columns: Columns, position: int, kind: bytes) -> None:
     verdict = columns.verdicts[position]
     if verdict != _NONE:
-        tally.verdicts[verdict] = tally.verdicts.get(verdict, 0) + 1
+        name = _text(verdict)
+        tally.verdicts[name] = tally.verdicts.get(name, 0) + 1
     tally.actions += kind == _REQUESTED
     tally.gaps += kind == _GAP
     tally.rows += columns.rows[position]
@@ -83,7 +89,7 @@ def _has_error(outcome: bytes) -> bool:
     return bool(read_outcome(outcome)[1])
 
 
-def summarise(context: Mapping[str, Any], columns: Columns, position: int, tally: Tally) -> Message:
+def summarise(context: Mapping[str, Any], columns: Columns, position: int, tally: SessionTally) -> Message:
     """The message for a closed session: who, for whom, on what, how much, with which verdicts."""
     at = columns.ats[position]
     facts = {_text(key): _text(value) for key, value in read_map(columns.attributes[position]).items()}
@@ -100,7 +106,7 @@ def summarise(context: Mapping[str, Any], columns: Columns, position: int, tally
         "masked": str(tally.masked),
         "gaps": str(tally.gaps),
     }
-    fields |= {f"verdict.{_text(verdict)}": str(count) for verdict, count in sorted(tally.verdicts.items())}
+    fields |= {f"verdict.{verdict}": str(count) for verdict, count in sorted(tally.verdicts.items())}
     fields |= {"reason": facts.pop("reason", "")}
     fields |= {name: value for name, value in facts.items() if name.startswith("bytes.")}
     if tally.first_seq != 1:

@@ -49,6 +49,7 @@ class TransparencySink:
     component: str = COMPONENT
     begin = Begin.COMPLETE
     decode = staticmethod(derive_leaves)
+    is_skimming = False
     side_topics: tuple[str, ...] = (RETENTION,)
     max_events = MAX_EVENTS
     interval_s = GATHER_INTERVAL_S

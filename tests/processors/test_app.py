@@ -1,6 +1,6 @@
 """The settings on which exactness rests."""
 
-from processors.app import IdempotentProducer, SeekingConsumer, make_app
+from processors.app import NO_HURRY, IdempotentProducer, Pace, SeekingConsumer, make_app
 from schemas.config import Settings
 from schemas.runtime import Home
 
@@ -17,3 +17,14 @@ async def test_the_app_is_as_its_stages_need_it(bare_home: Home) -> None:
     assert isinstance(producer, IdempotentProducer)
     assert producer._settings_extra() == {"acks": "all", "enable_idempotence": True}
     assert bare_home.read_secret("kafka/mask.password") not in repr(app.conf.broker_credentials)
+
+
+async def test_an_app_reads_and_sends_at_its_pace(bare_home: Home) -> None:
+    app = make_app(Settings(), bare_home, "retain", "0", NO_HURRY)
+    assert isinstance(app.consumer, SeekingConsumer)
+    thread = app.consumer._thread
+    consumer = thread._create_worker_consumer(app.transport)
+    await consumer.stop()
+    thread.thread_loop.close()
+    assert (consumer._fetch_min_bytes, consumer._fetch_max_wait_ms) == (NO_HURRY.fetch_bytes, NO_HURRY.fetch_wait_ms)
+    assert make_app(Settings(), bare_home, "facts", "0", Pace(linger_s=0.5)).conf.producer_linger == 0.5

@@ -25,7 +25,7 @@ def batch() -> EventBatch:
 
 def headers(made: EventBatch, room: int) -> list[tuple[str, bytes]] | None:
     fields = framing.batch_fields(made)
-    return headers_of(slices_of(fields), facts_of(fields), ORIGIN, room)
+    return headers_of(slices_of(fields), facts_of(fields), b"[1]", ORIGIN, room)
 
 
 def test_headers_say_what_decoding_says() -> None:

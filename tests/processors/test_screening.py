@@ -16,8 +16,9 @@ from processors.redaction import Redactor
 from processors.screening import redact_pieces
 from processors.walk import MAX_KNOWN
 from schemas.errors import RecordError
-from schemas.events import Event, EventBatch, Origin, SessionContext, SessionEvent
+from schemas.events import Event, EventBatch, Masked, Origin, SessionContext, SessionEvent
 from schemas.wire import framing
+from schemas.wire.tallies import SessionTally, decode_tallies
 from tests.processors.pipeline import CARD, make_context, make_event
 from tests.processors.test_pieces import HEAD, HEADER
 
@@ -43,7 +44,29 @@ def check(plain: bytes, lexicon: Lexicon) -> Derived:
     whole = derive(Opened(HEADER, plain, None), ORIGIN, REDACTOR, lexicon, [], 1)
     assert framing.decode(made.value) == framing.decode(whole.value)
     assert (made.slices, made.facts) == (whole.slices, whole.facts)
+    check_tallies(made)
     return made
+
+
+def check_tallies(made: Derived) -> None:
+    """They say what reading the events says."""
+    batch = framing.decode(made.value)
+    assert isinstance(batch, EventBatch)
+    expected: dict[int, SessionTally] = {}
+    for item in batch.events:
+        event = item.event
+        session_id = batch.sessions[item.session].session_id
+        tally = expected.setdefault(item.session, SessionTally(session_id, event.seq))
+        if event.verdict != "none":
+            tally.verdicts[event.verdict] = tally.verdicts.get(event.verdict, 0) + 1
+        tally.actions += event.kind == "action.requested"
+        tally.gaps += event.kind == "audit.gap"
+        tally.rows += event.rows
+        tally.errors += bool(event.error)
+        tally.masked += sum(item.count for item in event.masked)
+    is_closing = any(item.event.kind == "session.closed" for item in batch.events)
+    assert (made.tallies is None) is is_closing
+    assert made.tallies is None or decode_tallies(made.tallies) == (list(expected.values()), len(batch.events))
 
 
 WORDS = st.sampled_from(["", "select 1", CARD, f"pay {CARD} now", "ann@example.com", "ß", "password", "x" * 100, "200"])
@@ -62,10 +85,13 @@ ROWS = st.sampled_from(
 EVENTS = st.builds(
     lambda seq, kind, **values: Event(seq, 1_750_000_000_000_000 + seq, kind, opening=b"o" * 16, **values),
     st.integers(1, 1 << 40),
-    st.sampled_from(["action.requested", "action.completed", "session.opened", "data.sent"]),
+    st.sampled_from(
+        ["action.requested", "action.completed", "session.opened", "data.sent", "audit.gap", "session.closed"]
+    ),
     action_id=WORDS, statement=WORDS, fingerprint=WORDS, parameters=st.lists(st.none() | WORDS, max_size=2),
     operation=st.sampled_from(["", "read"]), objects=st.lists(WORDS, max_size=2), status=WORDS, error=WORDS,
     verdict=st.sampled_from(["none", "allow", "deny"]), rows=st.integers(0, 300), attributes=MAPS, links=MAPS,
+    masked=st.lists(st.builds(Masked, st.just("card"), st.integers(1, 300), WORDS), max_size=2),
     payload=ROWS, payload_type=st.sampled_from(["rows", "json", "text", "binary", ""]),
 )  # fmt: skip
 CONTEXTS = st.builds(

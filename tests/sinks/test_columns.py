@@ -17,7 +17,7 @@ from sinks.columns import (
     read_outcome,
     read_shape,
 )
-from tests.sinks.batches import make_batch, make_event, make_gap, make_session
+from tests.sinks.batches import START_US, make_batch, make_event, make_gap, make_session
 
 
 def as_text(value: Any) -> Any:
@@ -92,6 +92,15 @@ def test_lengths_and_numbers_of_every_size() -> None:
         changes = {"at": number, "rows": -number, "bytes": number - 1, "statement": "x" * min(number, 40_000)}
         batch.events.append(SessionEvent(0, make_event(exponent + 1, **changes)))
     assert_same(batch)
+
+
+@given(
+    st.lists(st.integers(-(1 << 56), 1 << 56) | st.integers(START_US - (1 << 29), START_US + (1 << 29)), max_size=20)
+)
+def test_times_whatever_came_before(times: list[int]) -> None:
+    batch = make_batch(0, 0, 0)
+    batch.events = [SessionEvent(0, make_event(1, at)) for at in times]
+    assert decode_batch(framing.encode(batch)).columns.ats == times
 
 
 texts = st.text(max_size=80)

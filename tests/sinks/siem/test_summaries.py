@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 from schemas.events import Detection, EventBatch, EventKind, Origin, SessionEvent, Verdict
 from schemas.wire import framing
+from schemas.wire.tallies import SessionTally
 from sinks.columns import decode_batch
-from sinks.reader import Batch
+from sinks.reader import NOTHING, Batch, Skimmed
 from sinks.siem.summaries import Tallies, describe_detection, is_severe_enough
 from tests.sinks.batches import START_US, make_batch, make_event, make_session
 
@@ -90,3 +93,18 @@ def test_severity_threshold() -> None:
     assert is_severe_enough(make_detection("medium"), "medium")
     assert not is_severe_enough(make_detection("low"), "medium")
     assert is_severe_enough(make_detection("unheard of"), "critical")
+
+
+def test_tallies_of_headers_count_like_events() -> None:
+    """Batches without events, as they come when mask has counted, then the one in which the session closes."""
+    life = make_life("s-1")
+    read, skimmed = Tallies(), Tallies()
+    head, tail = make_life("s-1"), make_life("s-1")
+    head.events, tail.events = life.events[:4], life.events[4:]
+    assert list(read.add(as_batch(head))) == []
+    for tally in (
+        SessionTally("s-1", 1, {}, actions=1),
+        SessionTally("s-1", 3, {"deny": 1, "allow": 1}, rows=7, errors=1, masked=1),
+    ):
+        assert list(skimmed.add(replace(as_batch(head), decoded=NOTHING, skimmed=Skimmed([tally], 2)))) == []
+    assert list(read.add(as_batch(tail))) == list(skimmed.add(as_batch(tail)))
