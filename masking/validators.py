@@ -4,18 +4,17 @@ A detector's YAML names its validator; adding one is a function and a line in VA
 """
 
 import binascii
-import math
 import re
 from base64 import urlsafe_b64decode
-from collections import Counter
 from itertools import pairwise
 from typing import Any, Final
 
 import orjson
 from stdnum import iban as stdnum_iban
 
-from masking import names, sql
+from masking import names, personal, sql, values
 from masking.model import Hit, Validator
+from masking.values import shannon_entropy
 
 _SEPARATORS: Final = b" -.+"
 # ISO/IEC 7812 ranges in use: (first digits from, to, lengths). Prefixes are compared at their own length.
@@ -196,12 +195,6 @@ def check_jwt(data: bytes, match: Any, group: int) -> list[Hit]:
     return [(start, end, None)] if isinstance(header, dict) and ("alg" in header or "enc" in header) else []
 
 
-def shannon_entropy(value: bytes) -> float:
-    """Bits per byte of the value's own distribution."""
-    size = len(value)
-    return -sum(n / size * math.log2(n / size) for n in Counter(value).values()) if size else 0.0
-
-
 def check_random(data: bytes, match: Any, group: int) -> list[Hit]:
     """A random-looking body: enough different characters; no run of one, no counting up, no example words."""
     start, end = match.span(group)
@@ -228,21 +221,21 @@ def check_secret_value(data: bytes, match: Any, group: int) -> list[Hit]:
     return [(start + span[0], start + span[1], None)] if span else []
 
 
-def check_named(data: bytes, match: Any, group: int) -> list[Hit]:
-    """`name = value` where the name tells. The name is group 1, the value the first later group that took part."""
-    named = names.label_of(match.group(1).decode("ascii", "replace"))
-    if named is None:
+def check_encoded(data: bytes, match: Any, group: int) -> list[Hit]:
+    """base64 of user:password, or of something that is no text at all (a token)."""
+    start, end = match.span(group)
+    body = data[start:end].rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
+    try:
+        content = binascii.a2b_base64(body + b"=" * (-len(body) % 4))
+    except binascii.Error:
         return []
-    taken = next((index for index in range(2, 2 + _VALUE_FORMS) if match.start(index) >= 0), 0)
-    if not taken:
-        return []
-    start, end = match.span(taken)
-    if taken == _BARE_FORM:
-        end -= len(data[start:end]) - len(data[start:end].rstrip(b".:"))
-        if named.label == "http_cookie" or not _is_bare_value(named, data, start, end):
-            return []  # a bare Cookie line has a detector of its own
-    span = names.secret_span(named, data[start:end])
-    return [(start + span[0], start + span[1], named.label)] if span else []
+    is_login = b":" in content and all(byte >= 32 for byte in content)
+    return [(start, end, None)] if is_login or (end - start >= 20 and values.is_random(data[start:end])) else []
+
+
+def check_first_group(data: bytes, match: Any, _group: int) -> list[Hit]:
+    """The first group that took part, unless it is a placeholder."""
+    return check_sql_literal(data, match, _group)
 
 
 def check_sql_literal(data: bytes, match: Any, _group: int) -> list[Hit]:
@@ -252,18 +245,6 @@ def check_sql_literal(data: bytes, match: Any, _group: int) -> list[Hit]:
 
 
 _ANY_VALUE: Final = names.NamedLabel("secret", "any")
-_VALUE_FORMS: Final = 5
-_BARE_FORM: Final = 6
-
-
-def _is_bare_value(named: names.NamedLabel, data: bytes, start: int, end: int) -> bool:
-    """An unquoted value: no call or template, and after a colon (prose) at least one digit or mark in it."""
-    value = data[start:end]
-    if not value or data[end : end + 1] == b"(" or value[:1] in b"$%@?":
-        return False
-    if data[start - 2 : start] == b": " and named.value in ("any", "opaque"):
-        return not value.isalpha() or len(value) >= 16
-    return True
 
 
 def check_cookies(data: bytes, match: Any, group: int) -> list[Hit]:
@@ -287,6 +268,13 @@ def cookie_values(data: bytes, start: int, end: int, *, is_set: bool) -> list[tu
     return spans
 
 
+def find_validator(name: str) -> Validator:
+    """The validator that a detector names; `stdnum:br.cpf` is the check of that python-stdnum module. Ra"
+    "ises KeyError."""
+    module = name.removeprefix("stdnum:")
+    return VALIDATORS[name] if module == name else personal.stdnum(module)
+
+
 VALIDATORS: Final[dict[str, Validator]] = {
     "accept": accept,
     "card": find_cards,
@@ -298,7 +286,18 @@ VALIDATORS: Final[dict[str, Validator]] = {
     "random": check_random,
     "mixed": check_mixed,
     "secret_value": check_secret_value,
-    "named": check_named,
     "cookies": check_cookies,
     "sql_literal": check_sql_literal,
+    "first_group": check_first_group,
+    "encoded": check_encoded,
+    "ip": personal.check_ip,
+    "phone": personal.check_phone,
+    "telephone": personal.check_telephone,
+    "dated": personal.check_dated,
+    "npi": personal.check_npi,
+    "luhn": personal.check_luhn,
+    "aba": personal.check_aba,
+    "dea": personal.check_dea,
+    "nric": personal.check_nric,
+    "snils": personal.check_snils,
 }
