@@ -20,9 +20,11 @@ _TOKEN_PART: Final = re.compile(  # whole, or cut off by the window's edge: its 
     + rb"|\xe2\x80\xb9[a-z0-9_]{0,41}(?::[a-z2-7]{0,16})?(?:\xe2\x80?)?\Z"
     + rb"|\A[\x80\xb9]{0,2}[a-z0-9_]{0,41}:?[a-z2-7]{0,16}\xe2\x80\xba"
 )
+_SHORT_WORD: Final = 4
 _WORD: Final = re.compile(rb"\w")
 
 # (flattened text, text, where the gate hit or None) -> spans
+Context = Callable[[bytes, int, int], bool]
 Look = Callable[[bytes, bytes, Sequence[int] | None], Iterator[Span]]
 
 
@@ -45,10 +47,11 @@ def look_of(detector: Detector) -> Look:
 
 def _pattern_look(detector: Detector) -> Look:
     finditer, validator, group = detector.pattern.finditer, detector.validator, detector.group
+    is_near = context_of(detector.context)
 
     def look(flat: bytes, data: bytes, _where: Sequence[int] | None) -> Iterator[Span]:
         for match in finditer(flat):
-            if detector.context and not has_context(detector, flat, *match.span()):
+            if is_near is not None and not is_near(flat, *match.span()):
                 continue
             yield from _spans(detector, data, validator(flat, match, group), match.start())
 
@@ -58,7 +61,7 @@ def _pattern_look(detector: Detector) -> Look:
 def _token_look(detector: Detector) -> Look:
     everywhere = _pattern_look(detector)
     assert detector.token is not None  # noqa: S101 look_of asked
-    match_at, validator = detector.token.match, detector.validator
+    match_at, validator, is_near = detector.token.match, detector.validator, context_of(detector.context)
 
     def look(flat: bytes, data: bytes, where: Sequence[int] | None) -> Iterator[Span]:
         if where is None:
@@ -69,7 +72,7 @@ def _token_look(detector: Detector) -> Look:
             if start < end or (start and _WORD.match(flat, start - 1)):
                 continue
             match = match_at(flat, start)
-            if match is None or (detector.context and not has_context(detector, flat, *match.span())):
+            if match is None or (is_near is not None and not is_near(flat, *match.span())):
                 continue
             end = match.end()
             yield from _spans(detector, data, validator(flat, match, 1), start)
@@ -105,6 +108,19 @@ def _span(detector: Detector, data: bytes, start: int, end: int, label: str | No
     return Span(start, end, label or detector.label, detector.priority, value, context_start)
 
 
-def has_context(detector: Detector, data: bytes, start: int, end: int) -> bool:
-    around = _TOKEN_PART.sub(b"", data[max(0, start - CONTEXT_BYTES) : end + CONTEXT_BYTES // 2]).lower()
-    return any(word in around for word in detector.context)
+def context_of(words: Sequence[bytes]) -> Context | None:
+    """Whether one of the words stands near; those of up to four letters only as words of their own."""
+    if not words:
+        return None
+    own = b"|".join(re.escape(word) for word in words if len(word) <= _SHORT_WORD)
+    any_ = b"|".join(re.escape(word) for word in words if len(word) > _SHORT_WORD)
+    parts = [rb"(?<![a-z])(?:" + own + rb")(?![a-z])"] if own else []
+    search = re.compile(b"|".join([*parts, any_] if any_ else parts)).search
+
+    def is_near(data: bytes, start: int, end: int) -> bool:
+        around = data[max(0, start - CONTEXT_BYTES) : end + CONTEXT_BYTES // 2]
+        if b"\xe2" in around or b"\xba" in around:
+            around = _TOKEN_PART.sub(b"", around)
+        return search(around.lower()) is not None
+
+    return is_near

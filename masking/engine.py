@@ -10,11 +10,12 @@ from itertools import accumulate
 from typing import Final
 
 from masking import layers, names
+from masking.cards import CARD_FORMATS
 from masking.catalog import load_detectors
 from masking.detection import flatten, look_of
 from masking.model import Detector, Finding, MaskedBytes, MaskedText, Tokens
 from masking.prefilter import EDGE, Candidates, Gate, build_prefilter
-from masking.spans import Masked, Span, blank, mark, normalize, resolve, splice, touches_word
+from masking.spans import Masked, Span, blank, mark, normalize, replacement_of, resolve, splice, touches_word
 
 _UNCHANGED_JOIN: Final = EDGE.decode()
 _ENCODING: Final = "utf-8"
@@ -29,6 +30,8 @@ class Masker:
     """Masks texts, named values, rows, headers and JSON with one set of detectors and one token key.
 
     `rule_version` names the set; it is recorded with what was masked. `engine` is auto, hyperscan or keywords.
+    `cards` is how a payment card is shown: token (‹payment_card:…›), digits (a number of that length and grouping
+    that no issuer has), or last4 (the same, with the card's last four digits).
     """
 
     def __init__(
@@ -37,9 +40,13 @@ class Masker:
         tokens: Tokens | None = None,
         rule_version: str = "",
         engine: str = "auto",
+        cards: str = "token",
     ) -> None:
         if tokens is None:
             raise ValueError("a masker needs a token key")
+        if cards not in CARD_FORMATS:
+            raise ValueError(f"cards is one of {CARD_FORMATS}")
+        self._cards = cards
         self._detectors = tuple(load_detectors() if detectors is None else detectors)
         self._normalize = {detector.label: detector.normalize for detector in self._detectors}
         self._tokens = tokens
@@ -82,7 +89,7 @@ class Masker:
         spans = self.find_spans(data)
         if not spans:
             return MaskedBytes(data)
-        masked, reports = splice(data, spans, self._tokens)
+        masked, reports = splice(data, spans, self._tokens, self._cards)
         return MaskedBytes(
             masked,
             tuple(_finding(m, span.start, span.end, place) for span, found in reports for m in found),
@@ -128,7 +135,7 @@ class Masker:
 
     def splice(self, data: bytes, spans: list[Span]) -> tuple[bytes, tuple[Finding, ...]]:
         """`data` with `spans` (of find_spans) replaced. Findings' offsets are bytes."""
-        masked, reports = splice(data, spans, self._tokens)
+        masked, reports = splice(data, spans, self._tokens, self._cards)
         return masked, tuple(_finding(m, span.start, span.end, "") for span, found in reports for m in found)
 
     # ── finding ──
@@ -152,13 +159,15 @@ class Masker:
 
     def _spans(self, data: bytes, flat: bytes, candidates: Candidates, depth: int) -> list[Span]:
         spans: list[Span] = []
+        has_view = False
         for gate, where in candidates.items():
             if gate < self._first_view:
                 spans.extend(self._looks[gate](flat, data, where))
             elif gate <= self._wrapped and depth < layers.MAX_DEPTH:
                 look = self._look_through_wrapped if gate == self._wrapped else self._look_through_view
                 spans.extend(look(data, gate, depth))
-        return _without_overruns(spans)
+                has_view = True
+        return _without_overruns(spans) if has_view else spans
 
     def _look_through_view(self, data: bytes, gate: int, depth: int) -> Iterator[Span]:
         layer = layers.VIEWS[gate - self._first_view]
@@ -195,7 +204,7 @@ class Masker:
             spans = self._find(run.data, flat, candidates, depth + 1) if candidates else []
             if not spans:
                 continue
-            masked, reports = splice(run.data, spans, self._tokens)
+            masked, reports = splice(run.data, spans, self._tokens, self._cards)
             found = tuple(_wrapped_in(run.name, m) for _, each in reports for m in each)
             covered = sum(span.end - span.start for span in spans)
             keep = layers.is_worth_wrapping(run, covered)
@@ -217,13 +226,18 @@ class Masker:
     def _build(self, text: str, data: bytes, spans: list[Span], place: str) -> MaskedText | None:
         if not spans:
             return None
-        masked, reports = splice(data, spans, self._tokens)
-        findings = tuple(
-            _finding(each, start, end, place)
-            for (_, found), (start, end) in zip(reports, _code_points(text, data, spans), strict=True)
-            for each in found
-        )
-        return MaskedText(masked.decode(_ENCODING, _ERRORS), findings)
+        points = [(s.start, s.end) for s in spans] if len(text) == len(data) else list(_code_points(text, data, spans))
+        pieces: list[str] = []
+        findings: list[Finding] = []
+        position = 0
+        for span, (start, end) in zip(spans, points, strict=True):
+            found = span.inner or (Masked(span.label, self._tokens.token(span.value), span.layers),)
+            replacement = replacement_of(span, found, data, self._cards)
+            pieces += (text[position:start], replacement.decode(_ENCODING, _ERRORS))
+            findings += [Finding(each.label, each.token, start, end, place, each.layers) for each in found]
+            position = end
+        pieces.append(text[position:])
+        return MaskedText("".join(pieces), tuple(findings))
 
 
 def _ends(texts: Sequence[str], size: int) -> list[int]:

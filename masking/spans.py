@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from masking.cards import CARD_LABEL, format_card
 from masking.model import Tokens
 
 TOKEN: Final = re.compile(rb"\xe2\x80\xb9[a-z][a-z0-9_]{1,40}:[a-z2-7]{16}\xe2\x80\xba")
@@ -11,7 +12,7 @@ _OPEN: Final = b"\xe2\x80\xb9"
 _CLOSE: Final = b"\xe2\x80\xba"
 MAX_TOKEN_BYTES: Final = 64
 _ALNUM: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
-_WORDLIKE: Final = re.compile(rb"[\w.+/%\x80-\xff-]")
+_WORDLIKE: Final = frozenset(byte for byte in range(256) if byte > 127 or chr(byte).isalnum() or byte in b"_.+/%-")
 _NON_DIGIT: Final = re.compile(rb"\D+")
 _NON_ALNUM: Final = re.compile(rb"[^0-9A-Za-z]+")
 
@@ -62,8 +63,8 @@ def resolve(data: bytes, spans: Iterable[Span], masked: Sequence[Span] = ()) -> 
         tokens = sorted([*(m.span() for m in TOKEN.finditer(data)), *((span.start, span.end) for span in masked)])
         spans = [piece for span in spans for piece in _around_tokens(data, span, tokens)]
     spans = list(spans)
-    if len(spans) < 2:
-        return [_stretched(data, span, span.start, span.end) for span in spans]
+    if len(spans) == 1:
+        return [_stretched(data, spans[0], spans[0].start, spans[0].end)]
     clusters: list[tuple[Span, int, int]] = []
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):
         if clusters and span.start < clusters[-1][2]:
@@ -76,7 +77,8 @@ def resolve(data: bytes, spans: Iterable[Span], masked: Sequence[Span] = ()) -> 
 
 def touches_word(data: bytes, span: Span) -> bool:
     """Whether a span stands directly at what a detector would not have taken for an edge."""
-    return bool(_WORDLIKE.search(data, max(0, span.start - 1), span.start) or _WORDLIKE.match(data, span.end))
+    start, end = span.start, span.end
+    return (end < len(data) and data[end] in _WORDLIKE) or (start > 0 and data[start - 1] in _WORDLIKE)
 
 
 def is_in_token(data: bytes, offset: int) -> bool:
@@ -98,7 +100,8 @@ def blank(data: bytes, spans: Sequence[Span]) -> bytes:
 
 def _stretched(data: bytes, winner: Span, start: int, end: int) -> Span:
     """The winner over the whole cluster, and never through the middle of a character."""
-    start, end = _char_start(data, start), _char_end(data, end)
+    if (start < len(data) and data[start] > 127) or (end < len(data) and data[end] > 127):
+        start, end = _char_start(data, start), _char_end(data, end)
     if (start, end) == (winner.start, winner.end):
         return winner
     return winner._replace(start=start, end=end, value=data[start:end], inner=(), replacement=b"")
@@ -133,14 +136,25 @@ def _around_tokens(data: bytes, span: Span, tokens: list[tuple[int, int]]) -> li
     ]
 
 
-def splice(data: bytes, spans: list[Span], tokens: Tokens) -> tuple[bytes, list[tuple[Span, tuple[Masked, ...]]]]:
+def replacement_of(span: Span, found: Sequence[Masked], data: bytes, cards: str) -> bytes:
+    """What stands in the place of a span of `data`."""
+    if span.replacement:
+        return span.replacement
+    if cards != "token" and span.label == CARD_LABEL and not span.inner and not span.layers:
+        return format_card(data[span.start : span.end], found[0].token, keep_last_four=cards == "last4")
+    return b"".join(map(mark, found))
+
+
+def splice(
+    data: bytes, spans: list[Span], tokens: Tokens, cards: str = "token"
+) -> tuple[bytes, list[tuple[Span, tuple[Masked, ...]]]]:
     """`data` with each span replaced, and what was reported for each."""
     pieces: list[bytes] = []
     reports: list[tuple[Span, tuple[Masked, ...]]] = []
     position = 0
     for span in spans:
         found = span.inner or (Masked(span.label, tokens.token(span.value), span.layers),)
-        pieces += (data[position : span.start], span.replacement or b"".join(map(mark, found)))
+        pieces += (data[position : span.start], replacement_of(span, found, data, cards))
         reports.append((span, found))
         position = span.end
     pieces.append(data[position:])

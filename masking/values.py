@@ -191,6 +191,12 @@ def _digits(low: int, high: int) -> Shape:
     return shape
 
 
+def _card(value: bytes) -> tuple[int, int] | None:
+    """No number that begins with 0: such a one stands for a masked card."""
+    span = _digits(12, 19)(value)
+    return span if span and value[span[0]] != 48 else None
+
+
 def _email(value: bytes) -> tuple[int, int] | None:
     return whole(value) if b"@" in value and b" " not in value.strip() else None
 
@@ -210,7 +216,7 @@ VALUE_SHAPES: Final[dict[str, Shape]] = {
     "code": _matching(_CODE),
     "otp": _matching(_OTP),
     "phrase": _phrase,
-    "card": _digits(12, 19),
+    "card": _card,
     "cvv": _digits(3, 4),
     "pin": _digits(4, 8),
     "expiry": _matching(_EXPIRY),
@@ -232,7 +238,7 @@ def _bare(expression: bytes) -> re.Pattern[bytes]:
 
 # The same without quotes around: how far the value goes in the midst of other text.
 BARE_PATTERNS: Final[dict[str, re.Pattern[bytes]]] = {
-    "card": _bare(rb"\d(?:[ -]?\d){11,18}"),
+    "card": _bare(rb"[1-9](?:[ -]?\d){11,18}"),
     "cvv": _bare(rb"\d{3,4}"),
     "pin": _bare(rb"\d{4,8}"),
     "otp": _bare(rb"\d{4,8}|\d{3}[ -]\d{3}"),

@@ -1,7 +1,7 @@
 import pytest
 
 from masking.catalog import parse_family
-from masking.detection import flatten, has_context, look_of
+from masking.detection import context_of, flatten, look_of
 
 DETECTORS = """
 - name: token-form
@@ -55,4 +55,13 @@ def test_context_is_near_or_it_is_none() -> None:
     near, far = b"key near 1234", b"near" + b" " * 200 + b"key 1234"
     assert [s.start for s in look(near, near, None)] == [9]
     assert list(look(far, far, None)) == []
-    assert not has_context(PATTERN, "‹near:abcdefghijklmnop› 1234".encode(), 28, 32)
+
+
+def test_short_words_stand_alone_and_labels_are_no_context() -> None:
+    near = context_of([b"sin", b"account"])
+    assert near is not None and context_of([]) is None
+    assert near(b"sin 123", 4, 7) and near(b"MyAccount 123", 10, 13)
+    assert not near(b"using 123", 6, 9)
+    token = "‹account:abcdefghijklmnop›".encode()
+    assert not near(token + b" 123", len(token) + 1, len(token) + 4)
+    assert not near(b"123 " + b"x" * 24 + token, 0, 3)
