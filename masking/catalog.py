@@ -14,14 +14,17 @@ from typing import Any, Final
 import re2
 import yaml
 
+from masking.finders import FINDERS
 from masking.model import Case, Detector
-from masking.names import NAMES
+from masking.names import AFTER_NAME, NAMES
 from masking.prefilter import compile_bytes
-from masking.validators import VALIDATORS
+from masking.validators import find_validator
 
 NORMALIZERS: Final = ("none", "digits", "lower", "alnum")
 _KEYS: Final = frozenset(
-    "name label description keywords gate pattern group validator context normalize priority hit miss".split()
+    (
+        "name label description keywords gate pattern token finder group validator context normalize priority hit miss"
+    ).split()
 )
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MARK: Final = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
@@ -61,7 +64,7 @@ def parse_family(family: str, text: str) -> Iterator[Detector]:
         name = f"{family}: {entry.get('name', '?')}" if isinstance(entry, dict) else family
         try:
             yield _parse(entry)
-        except (KeyError, TypeError, ValueError, re2.error) as error:
+        except (ImportError, KeyError, TypeError, ValueError, re2.error) as error:
             raise CatalogError(f"{name}: {error}") from error
 
 
@@ -70,13 +73,22 @@ def _parse(entry: dict[str, Any]) -> Detector:
     if unknown:
         raise ValueError(f"unknown keys {sorted(unknown)}")
     keywords = tuple(str(word).lower().encode("ascii") for word in entry.get("keywords", ()))
-    gate = _expand(entry.get("gate", ""))
-    if bool(keywords) == bool(gate):
+    gates = tuple(_expand(entry.get("gate", "")))
+    if bool(keywords) == bool(gates):
         raise ValueError("needs either keywords or a gate")
     if any(len(word) < 2 for word in keywords):
         raise ValueError("keywords need two characters or more")
-    compile_bytes(gate)
-    pattern = compile_bytes(_expand(entry["pattern"]))
+    for gate in gates:
+        compile_bytes(gate)
+    finder = FINDERS[entry["finder"]] if "finder" in entry else None
+    token = entry.get("token", "").encode("ascii")
+    if ("pattern" in entry) + bool(token) + (finder is not None) != 1:
+        raise ValueError("needs one of pattern, token and finder")
+    if finder is not None and not gates:
+        raise ValueError("a finder needs a gate")
+    if token and not (keywords and all(chr(word[0]).isalnum() for word in keywords)):
+        raise ValueError("a token begins with one of its keywords, which begin with a letter or digit")
+    pattern = compile_bytes(_BEFORE + token + _AFTER_RE2 if token else next(_expand(entry.get("pattern", "()"))))
     group = int(entry.get("group", 1))
     if group > pattern.groups:
         raise ValueError(f"the pattern has no group {group}")
@@ -90,28 +102,30 @@ def _parse(entry: dict[str, Any]) -> Detector:
         pattern=pattern,
         group=group,
         keywords=keywords,
-        gate=gate,
-        validator=VALIDATORS[entry.get("validator", "accept")],
+        gates=gates,
+        validator=find_validator(entry.get("validator", "accept")),
         context=tuple(str(word).lower().encode() for word in entry.get("context", ())),
         normalize=normalize,
         priority=int(entry.get("priority", 5)),
         hits=tuple(_cases(entry["hit"])),
         misses=tuple(text.replace("{+}", "") for text in entry["miss"]),
+        token=re.compile(b"(" + token + _AFTER) if token else None,
+        finder=finder,
     )
 
 
-def _expand(pattern: str) -> bytes:
-    """{NAMES}: the telling names of names.yaml; {VALUE}: the five ways to write a value, a group each."""
-    return pattern.replace("{NAMES}", NAMES).replace("{VALUE}", _VALUE).encode("ascii")
+# A token stands between what no identifier is made of; tried where a keyword begins, Python's engine will do.
+_BEFORE: Final = rb"\b("
+_AFTER: Final = rb")(?![\w-])"
+_AFTER_RE2: Final = rb")(?:[^\w-]|\z)"
 
 
-_VALUE: Final = (
-    r'(?:"((?:[^"\\]|\\.)*)"'  # double quotes
-    r'|\\+"([^"\\]*)\\*"'  # double quotes inside a quoted string
-    r"|[eEnN]?'((?:[^'\\]|''|\\.)*)'"  # single quotes, SQL's among them
-    r"""|["']([^"']+)\z"""  # quotes that the text's end cut off
-    r"""|([^\s"'`&,;|<>(){}\[\]\\]+))"""  # bare
-)
+def _expand(pattern: str) -> Iterator[bytes]:
+    """{NAMES}: the telling names of names.yaml, which make several expressions; {AFTER}: what may follow one."""
+    pattern = pattern.replace("{AFTER}", AFTER_NAME)
+    for names in NAMES if "{NAMES}" in pattern else [""]:
+        if pattern:
+            yield pattern.replace("{NAMES}", names).encode("ascii")
 
 
 def _label(label: str) -> str:

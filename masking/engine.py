@@ -5,30 +5,33 @@ here backtracks. Masking what is masked already changes nothing.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
 from masking import layers, names
+from masking.cards import CARD_FORMATS
 from masking.catalog import load_detectors
+from masking.detection import flatten, look_of
 from masking.model import Detector, Finding, MaskedBytes, MaskedText, Tokens
-from masking.prefilter import EDGE, Gate, build_prefilter
-from masking.spans import TOKEN, Masked, Span, blank, mark, normalize, resolve, splice, touches_word
+from masking.prefilter import EDGE, Candidates, Gate, build_prefilter
+from masking.spans import Masked, Span, blank, mark, normalize, replacement_of, resolve, splice, touches_word
 
-CONTEXT_BYTES: Final = 64  # how near a context word must stand
 _UNCHANGED_JOIN: Final = EDGE.decode()
 _ENCODING: Final = "utf-8"
 _ERRORS: Final = "surrogatepass"
-_QUOTED_NAME: Final = Gate((), rb"""(?i)(?:%s)[0-9]{0,3}\\{0,4}["'`]""" % names.NAMES.encode())
 _MAX_ROUNDS: Final = 3
 _LAYER_PRIORITY: Final = 1
 _NAME_PRIORITY: Final = 2
+_JOIN_PRIORITY: Final = {"continued": 2, "broken": 7}  # how sure a span across such a break must be
 
 
 class Masker:
     """Masks texts, named values, rows, headers and JSON with one set of detectors and one token key.
 
     `rule_version` names the set; it is recorded with what was masked. `engine` is auto, hyperscan or keywords.
+    `cards` is how a payment card is shown: token (‹payment_card:…›), digits (a number of that length and grouping
+    that no issuer has), or last4 (the same, with the card's last four digits).
     """
 
     def __init__(
@@ -37,41 +40,56 @@ class Masker:
         tokens: Tokens | None = None,
         rule_version: str = "",
         engine: str = "auto",
+        cards: str = "token",
     ) -> None:
         if tokens is None:
             raise ValueError("a masker needs a token key")
+        if cards not in CARD_FORMATS:
+            raise ValueError(f"cards is one of {CARD_FORMATS}")
+        self._cards = cards
         self._detectors = tuple(load_detectors() if detectors is None else detectors)
         self._normalize = {detector.label: detector.normalize for detector in self._detectors}
         self._tokens = tokens
         self.rule_version = rule_version
-        gates = [Gate(detector.keywords, detector.gate) for detector in self._detectors]
+        self._looks = [look_of(detector) for detector in self._detectors]
+        gates = [Gate(detector.keywords, detector.gates) for detector in self._detectors]
         self._first_view = len(gates)
         gates += [layer.gate for layer in layers.VIEWS]
         self._wrapped = len(gates)
-        self._quoted_name = self._wrapped + 1
-        self._prefilter = build_prefilter([*gates, layers.WRAPPED_GATE, _QUOTED_NAME], engine)
+        self._prefilter = build_prefilter([*gates, layers.WRAPPED_GATE], engine)
 
     def mask_text(self, text: str, place: str = "") -> MaskedText:
         """Mask one text. Without a hit the very same text comes back."""
         data = text.encode(_ENCODING, _ERRORS)
-        gates = self._prefilter.candidates(data)
-        return (self._mask_candidate(text, data, gates, place) if gates else None) or MaskedText(text)
+        return self._build(text, data, self.find_spans(data), place) or MaskedText(text)
 
     def mask_batch(self, texts: Sequence[str], places: Sequence[str] | None = None) -> list[MaskedText | None]:
         """Mask many texts with one scan over all of them; None stands for a text without a hit."""
         result: list[MaskedText | None] = [None] * len(texts)
-        for index, gates in self._candidates_of(texts):
-            text = texts[index]
-            place = places[index] if places else ""
-            result[index] = self._mask_candidate(text, text.encode(_ENCODING, _ERRORS), gates, place)
+        joined = f"\0{_UNCHANGED_JOIN.join(texts)}\0".encode(_ENCODING, _ERRORS)
+        flat = flatten(joined)
+        located = self._prefilter.locate(flat)
+        if located is None:
+            return self._mask_each(texts, places)
+        if located:
+            ends = _ends(texts, len(joined))
+            for index, candidates in _by_text(located, ends):
+                low, high = ends[index - 1] + 1 if index else 1, ends[index]
+                data = joined[low:high]
+                spans = self._find(data, data if flat is joined else flat[low:high], candidates, 0)
+                result[index] = self._build(texts[index], data, spans, places[index] if places else "")
         return result
+
+    def _mask_each(self, texts: Sequence[str], places: Sequence[str] | None) -> list[MaskedText | None]:
+        each = (self.mask_text(text, places[index] if places else "") for index, text in enumerate(texts))
+        return [masked if masked.findings else None for masked in each]
 
     def mask_bytes(self, data: bytes, place: str = "") -> MaskedBytes:
         """Mask UTF-8 (or any ASCII-based) bytes. Findings' offsets are bytes here."""
         spans = self.find_spans(data)
         if not spans:
             return MaskedBytes(data)
-        masked, reports = splice(data, spans, self._tokens)
+        masked, reports = splice(data, spans, self._tokens, self._cards)
         return MaskedBytes(
             masked,
             tuple(_finding(m, span.start, span.end, place) for span, found in reports for m in found),
@@ -92,91 +110,78 @@ class Masker:
         known = [
             Span(start, end, label, _NAME_PRIORITY, normalize(data[start:end], how), start) for start, end in parts
         ]
-        spans = self._find(data, self._prefilter.candidates(data), 0, known)
+        flat = flatten(data)
+        spans = self._find(data, flat, self._prefilter.candidates(flat), 0, known)
         return self._build(text, data, spans, place) or MaskedText(text)
 
     def has_candidates(self, data: bytes) -> bool:
         """False: nothing in these bytes can be masked, be it by content, by a JSON key or by a column name."""
-        return bool(self._prefilter.candidates(data))
+        return bool(self._prefilter.candidates(flatten(data)))
 
     def find_candidates(self, contents: Sequence[bytes]) -> list[int]:
         """Which of the contents have candidates, rising, by one scan over all of them."""
-        located = self._prefilter.locate(b"".join((EDGE, EDGE.join(contents), EDGE)))
+        located = self._prefilter.locate(flatten(b"".join((EDGE, EDGE.join(contents), EDGE))))
         if located is None:
             return [index for index, content in enumerate(contents) if self.has_candidates(content)]
         ends = list(accumulate((len(content) + 1 for content in contents), initial=0))[1:]
-        found = {bisect_left(ends, end - 1) for _, end in located}
+        found = {bisect_left(ends, end - 1) for _, _, end in located}
         return sorted(index for index in found if index < len(contents))
 
     def find_spans(self, data: bytes) -> list[Span]:
         """Disjoint spans to mask, in order."""
-        gates = self._prefilter.candidates(data)
-        return self._find(data, gates, 0) if gates else []
+        flat = flatten(data)
+        candidates = self._prefilter.candidates(flat)
+        return self._find(data, flat, candidates, 0) if candidates else []
 
     def splice(self, data: bytes, spans: list[Span]) -> tuple[bytes, tuple[Finding, ...]]:
         """`data` with `spans` (of find_spans) replaced. Findings' offsets are bytes."""
-        masked, reports = splice(data, spans, self._tokens)
+        masked, reports = splice(data, spans, self._tokens, self._cards)
         return masked, tuple(_finding(m, span.start, span.end, "") for span, found in reports for m in found)
 
     # ── finding ──
 
-    def _candidates_of(self, texts: Sequence[str]) -> Iterator[tuple[int, Sequence[int]]]:
-        """(index, gates) of the texts in which something may hit."""
-        joined = f"\0{_UNCHANGED_JOIN.join(texts)}\0".encode(_ENCODING, _ERRORS)
-        located = self._prefilter.locate(joined)
-        if located is None:
-            candidates = self._prefilter.candidates
-            each = ((index, candidates(text.encode(_ENCODING, _ERRORS))) for index, text in enumerate(texts))
-            yield from ((index, gates) for index, gates in each if gates)
-        elif located:
-            yield from self._by_text(texts, located, len(joined))
-
-    @staticmethod
-    def _by_text(
-        texts: Sequence[str], located: list[tuple[int, int]], size: int
-    ) -> Iterator[tuple[int, Sequence[int]]]:
-        lengths: Iterable[int] = map(len, texts)
-        ends = list(accumulate((length + 1 for length in lengths), initial=0))[1:]
-        if ends[-1] + 1 != size:  # not all ASCII
-            ends = list(accumulate((len(text.encode(_ENCODING, _ERRORS)) + 1 for text in texts), initial=0))[1:]
-        gates: dict[int, set[int]] = {}
-        for gate, end in located:
-            gates.setdefault(bisect_left(ends, end - 1), set()).add(gate)
-        return ((index, sorted(found)) for index, found in sorted(gates.items()) if index < len(ends))
-
-    def _find(self, data: bytes, gates: Sequence[int], depth: int, known: Sequence[Span] = ()) -> list[Span]:
+    def _find(
+        self, data: bytes, flat: bytes, candidates: Candidates, depth: int, known: Sequence[Span] = ()
+    ) -> list[Span]:
         """Disjoint spans. What stood glued to a found span is looked at again: once that is a token, detectors see
         an edge there, and masking a second time must not find more than the first."""
-        spans = resolve(data, [*known, *self._spans(data, gates, depth)])
+        spans = resolve(data, [*known, *self._spans(data, flat, candidates, depth)])
         for _ in range(_MAX_ROUNDS):
             if not any(touches_word(data, span) for span in spans):
                 break
             rest = blank(data, spans)
-            more = resolve(rest, self._spans(rest, self._prefilter.candidates(rest), depth), spans)
+            flat = flatten(rest)
+            more = resolve(rest, self._spans(rest, flat, self._prefilter.candidates(flat), depth), spans)
             if not more:
                 break
             spans = sorted([*spans, *more], key=lambda span: span.start)
         return spans
 
-    def _spans(self, data: bytes, gates: Sequence[int], depth: int) -> list[Span]:
+    def _spans(self, data: bytes, flat: bytes, candidates: Candidates, depth: int) -> list[Span]:
         spans: list[Span] = []
-        for gate in gates:
+        has_view = False
+        for gate, where in candidates.items():
             if gate < self._first_view:
-                spans.extend(_detect(self._detectors[gate], data))
+                spans.extend(self._looks[gate](flat, data, where))
             elif gate <= self._wrapped and depth < layers.MAX_DEPTH:
                 look = self._look_through_wrapped if gate == self._wrapped else self._look_through_view
                 spans.extend(look(data, gate, depth))
-        return spans
+                has_view = True
+        return _without_overruns(spans) if has_view else spans
 
     def _look_through_view(self, data: bytes, gate: int, depth: int) -> Iterator[Span]:
         layer = layers.VIEWS[gate - self._first_view]
+        is_join = layer.name in layers.JOINS
         view = layer.view(data)
         if view is None:
             return
-        for span in self._spans(view.data, self._prefilter.candidates(view.data), depth + 1):
+        flat = flatten(view.data)
+        for span in self._spans(view.data, flat, self._prefilter.candidates(flat), depth + 1):
             start, end = view.outer(span.start, span.end)
             context_start, _ = view.outer(span.context_start, span.context_start)
             is_touched = end - context_start != span.end - span.context_start
+            if is_join and (end - start == span.end - span.start or span.priority < _JOIN_PRIORITY[layer.name]):
+                continue  # not across a break, or no more than a guess
             yield Span(
                 start,
                 end,
@@ -189,16 +194,17 @@ class Masker:
             )
 
     def _look_through_wrapped(self, data: bytes, _gate: int, depth: int) -> Iterator[Span]:
-        runs = list(layers.find_wrapped(data))
+        runs = list(layers.find_wrapped(flatten(data)))
         contents = [run.data for run in runs]
         if not contents or self._prefilter.locate(EDGE + EDGE.join(contents) + EDGE) == []:
             return
         for run in runs:
-            gates = self._prefilter.candidates(run.data)
-            spans = self._find(run.data, gates, depth + 1) if gates else []
+            flat = flatten(run.data)
+            candidates = self._prefilter.candidates(flat)
+            spans = self._find(run.data, flat, candidates, depth + 1) if candidates else []
             if not spans:
                 continue
-            masked, reports = splice(run.data, spans, self._tokens)
+            masked, reports = splice(run.data, spans, self._tokens, self._cards)
             found = tuple(_wrapped_in(run.name, m) for _, each in reports for m in each)
             covered = sum(span.end - span.start for span in spans)
             keep = layers.is_worth_wrapping(run, covered)
@@ -217,34 +223,52 @@ class Masker:
 
     # ── building ──
 
-    def _mask_candidate(self, text: str, data: bytes, gates: Sequence[int], place: str) -> MaskedText | None:
-        return self._build(text, data, self._find(data, gates, 0), place)
-
     def _build(self, text: str, data: bytes, spans: list[Span], place: str) -> MaskedText | None:
         if not spans:
             return None
-        masked, reports = splice(data, spans, self._tokens)
-        findings = tuple(
-            _finding(each, start, end, place)
-            for (_, found), (start, end) in zip(reports, _code_points(text, data, spans), strict=True)
-            for each in found
-        )
-        return MaskedText(masked.decode(_ENCODING, _ERRORS), findings)
+        points = [(s.start, s.end) for s in spans] if len(text) == len(data) else list(_code_points(text, data, spans))
+        pieces: list[str] = []
+        findings: list[Finding] = []
+        position = 0
+        for span, (start, end) in zip(spans, points, strict=True):
+            found = span.inner or (Masked(span.label, self._tokens.token(span.value), span.layers),)
+            replacement = replacement_of(span, found, data, self._cards)
+            pieces += (text[position:start], replacement.decode(_ENCODING, _ERRORS))
+            findings += [Finding(each.label, each.token, start, end, place, each.layers) for each in found]
+            position = end
+        pieces.append(text[position:])
+        return MaskedText("".join(pieces), tuple(findings))
 
 
-def _detect(detector: Detector, data: bytes) -> Iterator[Span]:
-    for match in detector.pattern.finditer(data):
-        if detector.context and not _has_context(detector, data, *match.span()):
-            continue
-        for start, end, label in detector.validator(data, match, detector.group):
-            if start < end:
-                value = normalize(data[start:end], detector.normalize)
-                yield Span(start, end, label or detector.label, detector.priority, value, match.start())
+def _ends(texts: Sequence[str], size: int) -> list[int]:
+    """Where each text ends among the joined ones, in bytes, the first EDGE counted."""
+    ends = list(accumulate((len(text) + 1 for text in texts), initial=0))[1:]
+    if not ends or ends[-1] + 1 != size:  # not all ASCII
+        ends = list(accumulate((len(text.encode(_ENCODING, _ERRORS)) + 1 for text in texts), initial=0))[1:]
+    return ends
 
 
-def _has_context(detector: Detector, data: bytes, start: int, end: int) -> bool:
-    around = TOKEN.sub(b"", data[max(0, start - CONTEXT_BYTES) : end + CONTEXT_BYTES // 2]).lower()
-    return any(word in around for word in detector.context)
+def _by_text(located: list[tuple[int, int, int]], ends: list[int]) -> Iterator[tuple[int, Candidates]]:
+    """(index, candidates) of the texts in which something hit. A text's first byte follows the EDGE before it."""
+    found: dict[int, dict[int, list[int]]] = {}
+    last, index = len(ends), 0
+    for gate, where, end in located:
+        if not (index < last and (ends[index - 1] if index else 0) < end - 1 <= ends[index]):
+            index = bisect_left(ends, end - 1)
+        if index < last:
+            start = ends[index - 1] + 1 if index else 1
+            found.setdefault(index, {}).setdefault(gate, []).append(where - start)
+    for index, gates in found.items():
+        yield index, dict(sorted(gates.items())) if len(gates) > 1 else gates
+
+
+def _without_overruns(spans: list[Span]) -> list[Span]:
+    """Without spans that run on into the next line where the value is whole on the first one already."""
+    broken = [span for span in spans if span.layers[:1] == ("broken",)]
+    if not broken:
+        return spans
+    plain = {span.start for span in spans if not span.layers and span.priority >= _JOIN_PRIORITY["broken"]}
+    return [span for span in spans if span.layers[:1] != ("broken",) or span.start not in plain]
 
 
 def _wrapped_in(layer: str, masked: Masked) -> Masked:

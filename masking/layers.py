@@ -70,31 +70,68 @@ def _resolve_escape(text: bytes) -> bytes:
     return text[1:2] if text[1:2] == b"/" else bytes((int(text[2:], 16),))
 
 
+def _resolve_join(_text: bytes) -> bytes:
+    return b""
+
+
 def _resolve_unicode(text: bytes) -> bytes:
     """Full-width ASCII becomes ASCII, invisible characters go."""
     point = ord(text.decode("utf-8"))
     return bytes((point - 0xFEE0,)) if 0xFF01 <= point <= 0xFF5E else b""
 
 
+# One literal or line that is written as several: continued by a backslash, adjacent or added
+# string literals, HTTP chunks. And one that was merely broken where the line was full.
+_CONTINUED: Final = (
+    rb"\\\r?\n[ \t]*|([\"'])[ \t]*[+.&]?[ \t]*\\?\r?\n[ \t]*[+.&]?[ \t]*[bfru]?\1"
+    rb"|([\"']) ?\+ ?\2|\r\n[0-9A-Fa-f]{1,6}\r\n"
+)
+_BROKEN: Final = rb"(?<=[A-Za-z0-9+/=_.-]{16})(?:\r?\n|\\n)(?:[ \t]{1,16}|[>|#] )?(?=[A-Za-z0-9+/=_.-]{4})"
+JOINS: Final = ("continued", "broken")  # the names of those layers
+
 _INVISIBLE: Final = rb"\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xc2\xad"
 _FULL_WIDTH: Final = rb"\xef\xbc[\x81-\xbf]|\xef\xbd[\x80-\x9e]"
 
 VIEWS: Final = (
-    ViewLayer("url", Gate((), rb"%[2-7][0-9A-Fa-f]"), re.compile(rb"%[0-9A-Fa-f]{2}"), unquote_to_bytes),
+    ViewLayer("url", Gate((), (rb"%[2-7][0-9A-Fa-f]",)), re.compile(rb"%[0-9A-Fa-f]{2}"), unquote_to_bytes),
     ViewLayer(
         "escape",
-        Gate((), rb"\\u00[2-7][0-9A-Fa-f]|\\x[2-7][0-9A-Fa-f]|\\/"),
+        Gate((), (rb"\\u00[2-7][0-9A-Fa-f]|\\x[2-7][0-9A-Fa-f]|\\/",)),
         re.compile(rb"\\u00[0-7][0-9A-Fa-f]|\\x[0-7][0-9A-Fa-f]|\\/"),
         _resolve_escape,
     ),
     ViewLayer(
-        "utf-16", Gate((), rb"(?:[\x20-\x7e]\x00){6}"), re.compile(rb"[\t\n\r\x20-\x7e]\x00"), lambda text: text[:1]
+        "utf-16", Gate((), (rb"(?:[\x20-\x7e]\x00){6}",)), re.compile(rb"[\t\n\r\x20-\x7e]\x00"), lambda text: text[:1]
     ),
     ViewLayer(
         "unicode",
-        Gate((), _INVISIBLE + b"|" + _FULL_WIDTH),
+        Gate((), (_INVISIBLE + b"|" + _FULL_WIDTH,)),
         re.compile(_INVISIBLE + b"|" + _FULL_WIDTH),
         _resolve_unicode,
+    ),
+    ViewLayer(
+        "quoted-printable",
+        Gate((b"quoted-printable",), ()),
+        re.compile(rb"=\r?\n|=[0-9A-F]{2}"),
+        lambda text: b"" if text[1:2] in b"\r\n" else bytes((int(text[1:], 16),)),
+    ),
+    ViewLayer(
+        "continued",
+        Gate(
+            (),
+            (
+                rb"\\\r?\n|\r\n[0-9A-Fa-f]{1,6}\r\n",
+                rb"[\"'][ \t]{0,8}[+.&]?[ \t]{0,8}\\?\r?\n[ \t]{0,40}[+.&]?[ \t]{0,4}[bfru]?[\"']|[\"'] ?\+ ?[\"']",
+            ),
+        ),
+        re.compile(_CONTINUED),
+        _resolve_join,
+    ),
+    ViewLayer(
+        "broken",
+        Gate((), (rb"[A-Za-z0-9+/=_.-]{16}\r?\n(?:[ \t]{1,16}|[>|#] )?[A-Za-z0-9+/=_.-]{4}",)),
+        re.compile(_BROKEN),
+        _resolve_join,
     ),
 )
 
@@ -102,10 +139,15 @@ VIEWS: Final = (
 # random base64 and hex digests seldom do. Hex of text likewise: every other digit is 2 to 7. H4sI starts gzip.
 WRAPPED_GATE: Final = Gate(
     (),
-    rb"(?:[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]){3}"
-    rb"|(?:[2-7][0-9A-Fa-f]){10}|(?:[2-7][0-9A-Fa-f]00){5}|H4sI[A-Za-z0-9+/_-]{10}",
+    (
+        rb"(?:[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]){3}"
+        rb"|(?:[2-7][0-9A-Fa-f]){10}|(?:[2-7][0-9A-Fa-f]00){5}|H4sI[A-Za-z0-9+/_-]{10}",
+    ),
 )
-_RUN: Final = compile_bytes(rb"(?:[A-Za-z0-9+/_-]{60,}\r?\n)*[A-Za-z0-9+/_-]{14,}={0,2}")
+_RUN: Final = compile_bytes(
+    rb"(?:[A-Za-z0-9+/_-]{48,} ?\r?\n[ \t]{0,16})+[A-Za-z0-9+/_-]*={1,2}"
+    rb"|(?:[A-Za-z0-9+/_-]{48,} ?\r?\n[ \t]{0,16})*[A-Za-z0-9+/_-]{14,}={0,2}"
+)
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _HEX: Final = re.compile(rb"(?:0?[xX])?((?:[0-9a-fA-F]{2}){10,})")
 _CONTROLS: Final = bytes(set(range(32)) - {9, 10, 13}) + b"\x7f"
@@ -151,7 +193,7 @@ def _parts(run: bytes) -> list[tuple[int, int]]:
 
 
 def _decode_base64(run: bytes) -> tuple[str, bytes] | None:
-    body = run.translate(_TO_STANDARD, b"\r\n=")
+    body = run.translate(_TO_STANDARD, b"\r\n= \t")
     if len(body) % 4 == 1:
         body = body[:-1]
     try:

@@ -1,17 +1,21 @@
 """What masking takes and gives. Nothing here ever holds or prints a secret value."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 # (start, end, label or None for the detector's own) in bytes of the scanned text
 Hit = tuple[int, int, str | None]
 # (scanned bytes, regex match, group) -> what of the match is to be masked; nothing = no hit
 Validator = Callable[[bytes, Any, int], Sequence[Hit]]
+# The same and, last, where that begins which told what it is (the name before a value, say)
+Found = tuple[int, int, str | None, int]
+# (flattened text, text, where the gate's matches end) -> what is to be masked. Both texts have one length.
+Finder = Callable[[bytes, bytes, Sequence[int]], Iterable[Found]]
 
 
-@dataclass(slots=True, frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One masked value. `start` and `end` are code points of the *unmasked* text that was passed in.
 
     `place` says where the text stood (a header, column or JSON path) as far as the caller or the structure
@@ -26,14 +30,12 @@ class Finding:
     layers: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
-class MaskedText:
+class MaskedText(NamedTuple):
     text: str
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
-class MaskedBytes:
+class MaskedBytes(NamedTuple):
     data: bytes
     findings: tuple[Finding, ...] = ()
 
@@ -60,8 +62,10 @@ class Case:
 class Detector:
     """One kind of secret: gate (cheap, over everything), then pattern (the span), then validator and context.
 
-    A text is a candidate when it holds one of `keywords` (ASCII, any case) or matches `gate`. `priority` decides
-    between detectors that found the same span: the more specific one is higher.
+    A text is a candidate when it holds one of `keywords` (ASCII, any case) or matches one of `gates`. `token` is set
+    when the value begins with a keyword: the same expression for Python's engine, tried where a keyword begins. A
+    `finder` replaces pattern and validator by code. `priority` decides between detectors that found the same span: the
+    more specific one is higher.
     """
 
     name: str
@@ -70,13 +74,15 @@ class Detector:
     pattern: Any
     group: int
     keywords: tuple[bytes, ...]
-    gate: bytes
+    gates: tuple[bytes, ...]
     validator: Validator
     context: tuple[bytes, ...]
     normalize: str
     priority: int
     hits: tuple[Case, ...] = field(repr=False, default=())
     misses: tuple[str, ...] = field(repr=False, default=())
+    token: re.Pattern[bytes] | None = None
+    finder: Finder | None = None
 
 
 class Tokens(Protocol):

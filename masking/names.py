@@ -1,6 +1,7 @@
 """What a name says about the value beside it: `customer_card_number`, `X-Api-Key`, `--db-password`."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -8,52 +9,84 @@ from typing import Final
 
 import yaml
 
+from masking.values import VALUE_SHAPES, Shape
+
 MAX_NAME_CHARS: Final = 128
+_CHUNK_CHARS: Final = 400
+_BETWEEN: Final = "[ _.-]?"
 _MAX_WORDS: Final = 4
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
-_AUTH_SCHEME: Final = re.compile(
-    rb"(?i)\s*(?:bearer|basic|token|digest|negotiate|ntlm|apikey|api-key|aws4-hmac-sha256|dpop|hawk)\s+(?=\S)"
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+[a-z]+|[^\W\d_a-zA-Z]+")
+_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Words at the end that say no more than "of what": password_1, secret-value, tokenString, MY_KEY_PROD.
+_VAGUE: Final = frozenset(
+    "value val string str text prod production dev staging test live b64 base64 encoded current old new r"
+    "aw plain default "
+    "env field input param parameter arg header hex pem data content primary secondary backup main".split()
 )
-# What stands where a secret would, and is none: bind parameters, templates, type names, empty values.
-_PLACEHOLDER: Final = re.compile(
-    rb"(?i)(?:|null|nil|none|undefined|true|false|yes|no|on|off|default|\$\d+|\?\d*|%s|%\(\w+\)s|:\w+|@\w+|\$\w+"
-    rb"|\$\{[^}]*\}|\{\{[^}]*\}\}|\{\w*\}|<[^>]*>|\*+|x{3,}|\.{2,}|-+|str(?:ing)?|int(?:eger)?|text|varchar|bool(?:ean)?"
-    rb"|bytea?s?|required|optional|object|number|redacted|\[redacted\]|masked|function|self|this|empty)"
-)
-_DIGITS: Final = re.compile(rb"[\d \-./]{3,40}")
-_IBAN: Final = re.compile(rb"[A-Za-z]{2}\d{2}[A-Za-z0-9 \-]{8,40}")
 
 
 @dataclass(slots=True, frozen=True)
 class NamedLabel:
+    """`label` for the values of a name, if they have the shape `value` (a key of values.VALUE_SHAPES)."""
+
     label: str
     value: str
 
 
-def _load() -> tuple[dict[str, NamedLabel], dict[str, NamedLabel], str]:
+def _load() -> tuple[dict[str, NamedLabel], dict[str, NamedLabel], tuple[str, ...]]:
     exact: dict[str, NamedLabel] = {}
     suffixes: dict[str, NamedLabel] = {}
     spellings: set[str] = set()
-    for entry in yaml.safe_load((files("masking") / "names.yaml").read_text("utf-8")):
+    for entry in yaml.load((files("masking") / "names.yaml").read_text("utf-8"), Loader=_Loader):  # noqa: S506
         named = NamedLabel(entry["label"], entry["value"])
-        exact.update((name.replace(" ", ""), named) for name in entry["names"])
+        for name in entry["names"]:
+            exact[name.replace(" ", "")] = named
         suffixes.update((name, named) for name in entry.get("suffix", ()))
         if named.label:
-            spellings.update(name.replace(" ", "[ _.-]?") for name in [*entry["names"], *entry.get("suffix", ())])
-    return exact, suffixes, "|".join(sorted(spellings))
+            spellings.update([*entry["names"], *entry.get("suffix", ())])
+    # A name that ends with another spelling is found by it.
+    minimal = {word for word in spellings if not any(word != other and word.endswith(other) for other in spellings)}
+    return exact, suffixes, tuple(_chunks(minimal))
 
 
-_EXACT, _SUFFIXES, NAMES = _load()  # NAMES: an expression for every telling name, however its words are joined
+def _chunks(spellings: set[str]) -> Iterator[str]:
+    """Alternations of spellings, those with one last word together: an expression of them all were too large."""
+    by_last: dict[str, list[str]] = {}
+    for spelling in sorted(spellings):
+        head, _, last = spelling.rpartition(" ")
+        by_last.setdefault(last, []).append(head)
+    chunk: list[str] = []
+    for last, heads in sorted(by_last.items()):
+        words = [head.replace(" ", _BETWEEN) for head in heads if head]
+        chunk.append(rf"(?:{'|'.join(words)}){_BETWEEN}{last}" if words and "" not in heads else last)
+        if sum(map(len, chunk)) > _CHUNK_CHARS:
+            yield "|".join(chunk)
+            chunk = []
+    yield "|".join(chunk)
+
+
+_EXACT, _SUFFIXES, NAMES = _load()  # NAMES: expressions for how every telling name ends, together
+AFTER_NAME: Final = (
+    rf"(?:[_.-]?(?:{'|'.join(sorted(_VAGUE))}))?[_.-]?[0-9]{{0,3}}"  # what may follow it and say no more
+)
 
 
 @lru_cache(maxsize=4096)
 def label_of(name: str) -> NamedLabel | None:
     """What a value of this name is, or None. Names beyond 128 characters are judged by their end."""
     words = [word.lower() for word in _WORD.findall(name[-MAX_NAME_CHARS:])]
+    named = _label_of_words(words)
+    while named is None and len(words) > 1 and words[-1] in _VAGUE:
+        words.pop()
+        named = _label_of_words(words)
+    return named if named and named.label else None
+
+
+def _label_of_words(words: list[str]) -> NamedLabel | None:
     for count in range(min(_MAX_WORDS, len(words)), 0, -1):
         named = _EXACT.get("".join(words[-count:]))
         if named is not None:
-            return named if named.label else None
+            return named
     last = words[-1] if words else ""
     return next((named for suffix, named in _SUFFIXES.items() if last.endswith(suffix)), None)
 
@@ -65,22 +98,8 @@ def all_labels() -> frozenset[str]:
 
 def secret_span(named: NamedLabel, value: bytes) -> tuple[int, int] | None:
     """The part of `value` (byte offsets) that a name of this kind makes secret, or None."""
-    if _PLACEHOLDER.fullmatch(value.strip()):
-        return None
-    match named.value:
-        case "digits":
-            return (0, len(value)) if _DIGITS.fullmatch(value.strip()) else None
-        case "email":
-            return (0, len(value)) if b"@" in value else None
-        case "iban":
-            return (0, len(value)) if _IBAN.fullmatch(value.strip()) else None
-        case "opaque":
-            scheme = _AUTH_SCHEME.match(value)
-            start = scheme.end() if scheme else 0
-            return (start, len(value)) if _is_opaque(value[start:].strip()) else None
-    return (0, len(value))
+    return shape_of(named)(value)
 
 
-def _is_opaque(value: bytes) -> bool:
-    """No count (`token: 12`) and no word or two of prose."""
-    return len(value) >= 4 and not (len(value) < 6 and value.isdigit())
+def shape_of(named: NamedLabel) -> Shape:
+    return VALUE_SHAPES[named.value]

@@ -1,11 +1,11 @@
-"""The first tier: which detectors could hit at all, in one pass over a text or over many joined texts.
+"""The first tier: which detectors could hit at all, and where, in one pass over a text or over many joined texts.
 
 Two engines with one meaning: a detector is a candidate when a keyword of it occurs (ASCII, any case) or its gate
 matches. Texts are scanned between two zero bytes, so gates need neither ^ nor $: an edge is a non-word byte.
 Neither engine is shared between threads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -13,6 +13,9 @@ import re2
 
 MAX_LOCATED: Final = 20_000  # hits in one joined scan; beyond it each text is scanned by itself
 EDGE: Final = b"\0"
+
+# Gate number to where its keywords begin or its expression's matches end, rising; None: somewhere, look everywhere.
+Candidates = Mapping[int, list[int] | None]
 
 
 def compile_bytes(pattern: bytes) -> Any:
@@ -26,19 +29,19 @@ def compile_bytes(pattern: bytes) -> Any:
 
 @dataclass(slots=True, frozen=True)
 class Gate:
-    """What makes one detector (or layer) a candidate."""
+    """What makes one detector (or layer) a candidate: one of the keywords, or one of the expressions."""
 
     keywords: tuple[bytes, ...]
-    pattern: bytes
+    patterns: tuple[bytes, ...]
 
 
 class Prefilter(Protocol):
-    def candidates(self, data: bytes) -> Sequence[int]:
-        """Sorted gate numbers that hit in one text."""
+    def candidates(self, data: bytes) -> Candidates:
+        """The gates that hit in one text, in rising order."""
 
-    def locate(self, joined: bytes) -> list[tuple[int, int]] | None:
-        """(gate number, end offset) of hits in texts joined by EDGE with an EDGE at both ends. None: something
-        may hit but where is not known, look at each text."""
+    def locate(self, joined: bytes) -> list[tuple[int, int, int]] | None:
+        """(gate number, where, end) of hits in texts joined by EDGE with an EDGE at both ends; `where` as in
+        Candidates, but counted from the first EDGE. None: something may hit, not known where; look at each text."""
 
 
 class HyperscanPrefilter:
@@ -52,20 +55,31 @@ class HyperscanPrefilter:
         self._database = self._compile(0)
         self._once: Any = None  # the same, telling each expression once: for texts full of hits
 
-    def candidates(self, data: bytes) -> Sequence[int]:
-        framed = EDGE + data + EDGE
+    def candidates(self, data: bytes) -> Candidates:
+        framed = b"".join((EDGE, data, EDGE))
         located = self._locate(framed)
         if located is None:
-            located = []
-            self._once = self._once or self._compile(self._hs.HS_FLAG_SINGLEMATCH)
-            self._once.scan(framed, match_event_handler=_collect, context=located)
-        return sorted({gate for number, _ in located for gate in self._owners[number]}) if located else ()
+            return self._candidates_once(framed)
+        if not located:
+            return {}
+        found: dict[int, list[int]] = {}
+        for number, end in located:
+            for gate, size in self._owners[number]:
+                found.setdefault(gate, []).append(end - size - 1)
+        return dict(sorted(found.items())) if len(found) > 1 else found
 
-    def locate(self, joined: bytes) -> list[tuple[int, int]] | None:
+    def locate(self, joined: bytes) -> list[tuple[int, int, int]] | None:
         located = self._locate(joined)
         if not located:
-            return located
-        return [(gate, end) for number, end in located for gate in self._owners[number]]
+            return [] if located is not None else None
+        owners = self._owners
+        return [(gate, end - size, end) for number, end in located for gate, size in owners[number]]
+
+    def _candidates_once(self, framed: bytes) -> Candidates:
+        located: list[tuple[int, int]] = []
+        self._once = self._once or self._compile(self._hs.HS_FLAG_SINGLEMATCH)
+        self._once.scan(framed, match_event_handler=_collect, context=located)
+        return dict.fromkeys(sorted({gate for number, _ in located for gate, _ in self._owners[number]}))
 
     def _locate(self, data: bytes) -> list[tuple[int, int]] | None:
         found: list[tuple[int, int]] = []
@@ -87,13 +101,14 @@ def _collect(number: int, _start: int, end: int, _flags: int, found: Any) -> boo
     return True if len(found) > MAX_LOCATED else None
 
 
-def _expressions(gates: Sequence[Gate]) -> tuple[list[bytes], list[list[int]]]:
-    """Each different keyword or pattern once, and the gates it belongs to."""
-    owners: dict[bytes, list[int]] = {}
+def _expressions(gates: Sequence[Gate]) -> tuple[list[bytes], list[list[tuple[int, int]]]]:
+    """Each different keyword or pattern once, and the (gate, bytes from the match's end back to `where`) it serves."""
+    owners: dict[bytes, list[tuple[int, int]]] = {}
     for number, gate in enumerate(gates):
-        for expression in [*(b"(?i)" + _literal(word) for word in gate.keywords), gate.pattern]:
-            if expression:
-                owners.setdefault(expression, []).append(number)
+        for word in gate.keywords:
+            owners.setdefault(b"(?i)" + _literal(word), []).append((number, len(word)))
+        for pattern in gate.patterns:
+            owners.setdefault(pattern, []).append((number, 0))
     return list(owners), list(owners.values())
 
 
@@ -113,16 +128,18 @@ class KeywordPrefilter:
                 owners.setdefault(word, []).append(number)
         self._owners = list(owners.values())
         self._automaton: Any = BytesAhoCorasick(list(owners))
-        self._patterns = [(number, compile_bytes(gate.pattern)) for number, gate in enumerate(gates) if gate.pattern]
+        self._patterns = [
+            (number, compile_bytes(pattern)) for number, gate in enumerate(gates) for pattern in gate.patterns
+        ]
 
-    def candidates(self, data: bytes) -> Sequence[int]:
-        framed = EDGE + data + EDGE
+    def candidates(self, data: bytes) -> Candidates:
+        framed = b"".join((EDGE, data, EDGE))
         found = {number for number, pattern in self._patterns if pattern.search(framed)}
         for word, _, _ in self._automaton.find_matches_as_indexes(framed.lower(), overlapping=True):
             found.update(self._owners[word])
-        return sorted(found)
+        return dict.fromkeys(sorted(found))
 
-    def locate(self, joined: bytes) -> list[tuple[int, int]] | None:
+    def locate(self, joined: bytes) -> list[tuple[int, int, int]] | None:
         return None if self.candidates(joined) else []
 
 

@@ -2,21 +2,22 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
+from masking.cards import CARD_LABEL, format_card
 from masking.model import Tokens
 
 TOKEN: Final = re.compile(rb"\xe2\x80\xb9[a-z][a-z0-9_]{1,40}:[a-z2-7]{16}\xe2\x80\xba")
 _OPEN: Final = b"\xe2\x80\xb9"
+_CLOSE: Final = b"\xe2\x80\xba"
+MAX_TOKEN_BYTES: Final = 64
 _ALNUM: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
-_WORDLIKE: Final = re.compile(rb"[\w.+/%\x80-\xff-]")
+_WORDLIKE: Final = frozenset(byte for byte in range(256) if byte > 127 or chr(byte).isalnum() or byte in b"_.+/%-")
 _NON_DIGIT: Final = re.compile(rb"\D+")
 _NON_ALNUM: Final = re.compile(rb"[^0-9A-Za-z]+")
 
 
-@dataclass(slots=True, frozen=True)
-class Masked:
+class Masked(NamedTuple):
     """One value inside a span, as it will be reported."""
 
     label: str
@@ -24,8 +25,7 @@ class Masked:
     layers: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
-class Span:
+class Span(NamedTuple):
     """A stretch to replace. `value` is what the token is made of; `inner` and `replacement` are set for a wrapped
     run. `context_start` is where the match that told began (a key name, say)."""
 
@@ -62,6 +62,9 @@ def resolve(data: bytes, spans: Iterable[Span], masked: Sequence[Span] = ()) -> 
     if masked or _OPEN in data:
         tokens = sorted([*(m.span() for m in TOKEN.finditer(data)), *((span.start, span.end) for span in masked)])
         spans = [piece for span in spans for piece in _around_tokens(data, span, tokens)]
+    spans = list(spans)
+    if len(spans) == 1:
+        return [_stretched(data, spans[0], spans[0].start, spans[0].end)]
     clusters: list[tuple[Span, int, int]] = []
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):
         if clusters and span.start < clusters[-1][2]:
@@ -74,7 +77,14 @@ def resolve(data: bytes, spans: Iterable[Span], masked: Sequence[Span] = ()) -> 
 
 def touches_word(data: bytes, span: Span) -> bool:
     """Whether a span stands directly at what a detector would not have taken for an edge."""
-    return bool(_WORDLIKE.search(data, max(0, span.start - 1), span.start) or _WORDLIKE.match(data, span.end))
+    start, end = span.start, span.end
+    return (end < len(data) and data[end] in _WORDLIKE) or (start > 0 and data[start - 1] in _WORDLIKE)
+
+
+def is_in_token(data: bytes, offset: int) -> bool:
+    """Whether an offset lies in a token that stands for a masked value: what its label says is no name."""
+    low = max(0, offset - MAX_TOKEN_BYTES)
+    return data.rfind(_OPEN, low, offset) > data.rfind(_CLOSE, low, offset)
 
 
 def blank(data: bytes, spans: Sequence[Span]) -> bytes:
@@ -89,10 +99,12 @@ def blank(data: bytes, spans: Sequence[Span]) -> bytes:
 
 
 def _stretched(data: bytes, winner: Span, start: int, end: int) -> Span:
-    start, end = _char_start(data, start), _char_end(data, end)
+    """The winner over the whole cluster, and never through the middle of a character."""
+    if (start < len(data) and data[start] > 127) or (end < len(data) and data[end] > 127):
+        start, end = _char_start(data, start), _char_end(data, end)
     if (start, end) == (winner.start, winner.end):
         return winner
-    return replace(winner, start=start, end=end, value=data[start:end], inner=(), replacement=b"")
+    return winner._replace(start=start, end=end, value=data[start:end], inner=(), replacement=b"")
 
 
 def _char_start(data: bytes, offset: int) -> int:
@@ -118,20 +130,31 @@ def _around_tokens(data: bytes, span: Span, tokens: list[tuple[int, int]]) -> li
     edges = [span.start, *(edge for token in inside for edge in token), span.end]
     pieces = [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
     return [
-        replace(span, start=start, end=end, value=data[start:end], inner=(), replacement=b"")
+        span._replace(start=start, end=end, value=data[start:end], inner=(), replacement=b"")
         for start, end in pieces
         if _ALNUM.search(data, start, end)
     ]
 
 
-def splice(data: bytes, spans: list[Span], tokens: Tokens) -> tuple[bytes, list[tuple[Span, tuple[Masked, ...]]]]:
+def replacement_of(span: Span, found: Sequence[Masked], data: bytes, cards: str) -> bytes:
+    """What stands in the place of a span of `data`."""
+    if span.replacement:
+        return span.replacement
+    if cards != "token" and span.label == CARD_LABEL and not span.inner and not span.layers:
+        return format_card(data[span.start : span.end], found[0].token, keep_last_four=cards == "last4")
+    return b"".join(map(mark, found))
+
+
+def splice(
+    data: bytes, spans: list[Span], tokens: Tokens, cards: str = "token"
+) -> tuple[bytes, list[tuple[Span, tuple[Masked, ...]]]]:
     """`data` with each span replaced, and what was reported for each."""
     pieces: list[bytes] = []
     reports: list[tuple[Span, tuple[Masked, ...]]] = []
     position = 0
     for span in spans:
         found = span.inner or (Masked(span.label, tokens.token(span.value), span.layers),)
-        pieces += (data[position : span.start], span.replacement or b"".join(map(mark, found)))
+        pieces += (data[position : span.start], replacement_of(span, found, data, cards))
         reports.append((span, found))
         position = span.end
     pieces.append(data[position:])

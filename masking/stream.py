@@ -4,7 +4,6 @@ What the last `carry_bytes` could still be the beginning of is held back; a foun
 back part is held whole, up to `max_held_bytes`, beyond which it is masked piece by piece: its beginning is remembered.
 """
 
-from dataclasses import replace
 from typing import Final, Protocol
 
 from masking.model import Finding
@@ -82,7 +81,7 @@ class StreamMasker:
 def _without_stub(held: bytes, span: Span, stub: int) -> Span:
     if span.start >= stub:
         return span
-    return replace(span, start=stub, value=held[stub : span.end], inner=(), replacement=b"")
+    return span._replace(start=stub, value=held[stub : span.end], inner=(), replacement=b"")
 
 
 def _beginning(held: bytes, span: Span, stub: int) -> bytes:

@@ -7,7 +7,7 @@ documents cut off in the middle work, and a number is masked only as a whole (as
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from masking import names
@@ -41,7 +41,7 @@ def mask_rows(
         if outcome and outcome.findings:
             masked[row][column] = outcome.text
             place = columns[column] if column < len(columns) else f"column {column + 1}"
-            findings.extend(replace(finding, place=place) for finding in outcome.findings)
+            findings.extend(finding._replace(place=place) for finding in outcome.findings)
     return masked, tuple(findings)
 
 

@@ -4,121 +4,22 @@ A detector's YAML names its validator; adding one is a function and a line in VA
 """
 
 import binascii
-import math
 import re
 from base64 import urlsafe_b64decode
-from collections import Counter
-from itertools import pairwise
 from typing import Any, Final
 
 import orjson
 from stdnum import iban as stdnum_iban
 
-from masking import names, sql
+from masking import names, personal, sql, values
+from masking.cards import find_cards
 from masking.model import Hit, Validator
-
-_SEPARATORS: Final = b" -.+"
-# ISO/IEC 7812 ranges in use: (first digits from, to, lengths). Prefixes are compared at their own length.
-_BRANDS: Final[tuple[tuple[str, str, frozenset[int]], ...]] = (
-    ("34", "34", frozenset({15})),  # American Express
-    ("37", "37", frozenset({15})),
-    ("300", "305", frozenset({14})),  # Diners Club
-    ("3095", "3095", frozenset({14})),
-    ("36", "36", frozenset({14})),
-    ("38", "39", frozenset({14})),
-    ("3528", "3589", frozenset({16})),  # JCB
-    ("4", "4", frozenset({13, 16, 19})),  # Visa
-    ("51", "55", frozenset({16})),  # Mastercard
-    ("2221", "2720", frozenset({16})),
-    ("6011", "6011", frozenset({16, 19})),  # Discover
-    ("644", "649", frozenset({16, 19})),
-    ("65", "65", frozenset({16, 19})),
-    ("60", "60", frozenset({16})),  # RuPay
-    ("81", "82", frozenset({16})),
-    ("508", "508", frozenset({16})),
-    ("62", "62", frozenset({16, 17, 18, 19})),  # UnionPay
-    ("2200", "2204", frozenset({16, 17, 18, 19})),  # Mir
-    ("5018", "5018", frozenset({16, 18, 19})),  # Maestro
-    ("5020", "5020", frozenset({16, 18, 19})),
-    ("5038", "5038", frozenset({16, 18, 19})),
-    ("5893", "5893", frozenset({16, 18, 19})),
-    ("6304", "6304", frozenset({16, 18, 19})),
-    ("6759", "6763", frozenset({16, 18, 19})),
-)
-# How people group the digits of a card; an ungrouped number is one group.
-_GROUPINGS: Final = frozenset(
-    {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (6, 13), (4, 4, 5), (4, 12), (8, 8), (6, 6, 4)}
-)
+from masking.values import shannon_entropy
 
 
 def accept(_data: bytes, match: Any, group: int) -> list[Hit]:
     start, end = match.span(group)
     return [(start, end, None)]
-
-
-def has_luhn_checksum(digits: str) -> bool:
-    total = sum(map(int, digits[-1::-2]))
-    return (total + sum((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)[int(digit)] for digit in digits[-2::-2])) % 10 == 0
-
-
-def is_card_number(digits: str) -> bool:
-    """Length and first digits of an issued range, Luhn, and more than two different digits."""
-    length = len(digits)
-    return (
-        any(low <= digits[: len(low)] <= high and length in lengths for low, high, lengths in _BRANDS)
-        and len(set(digits)) > 1
-        and has_luhn_checksum(digits)
-    )
-
-
-def find_cards(data: bytes, match: Any, group: int) -> list[Hit]:
-    """Every card in a run of digit groups: whole groups only, so no window slides over a longer number."""
-    base, end = match.span(group)
-    groups = _digit_groups(data, base, end)
-    hits: list[Hit] = []
-    index = 0
-    while index < len(groups):
-        taken = _card_at(data, groups, index)
-        if taken:
-            hits.append((groups[index][0], groups[index + taken - 1][1], None))
-        index += taken or 1
-    return hits
-
-
-def _digit_groups(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
-    groups: list[tuple[int, int]] = []
-    for piece in data[start:end].translate(_TO_SPACE).split(b" "):
-        if piece:
-            groups.append((start, start + len(piece)))
-        start += len(piece) + 1
-    return groups
-
-
-_TO_SPACE: Final = bytes.maketrans(_SEPARATORS, b" " * len(_SEPARATORS))
-
-
-def _card_at(data: bytes, groups: list[tuple[int, int]], index: int) -> int:
-    """How many groups from `index` make a card; 0 = none."""
-    for count in range(min(5, len(groups) - index), 0, -1):
-        taken = groups[index : index + count]
-        sizes = tuple(end - start for start, end in taken)
-        if count > 1 and (sizes not in _GROUPINGS or not _is_evenly_separated(data, taken)):
-            continue
-        if 13 <= sum(sizes) <= 19:
-            digits = b"".join(data[start:end] for start, end in taken).decode()
-            if is_card_number(digits) and not _is_part_of_decimal(data, taken[0][0], taken[-1][1]):
-                return count
-    return 0
-
-
-def _is_part_of_decimal(data: bytes, start: int, end: int) -> bool:
-    before, after = data[max(0, start - 2) : start], data[end : end + 2]
-    return (before[1:] == b"." and before[:1].isdigit()) or (after[:1] == b"." and after[1:].isdigit())
-
-
-def _is_evenly_separated(data: bytes, groups: list[tuple[int, int]]) -> bool:
-    between = {data[left[1] : right[0]] for left, right in pairwise(groups)}
-    return len(between) == 1
 
 
 def check_ssn(data: bytes, match: Any, group: int) -> list[Hit]:
@@ -196,20 +97,17 @@ def check_jwt(data: bytes, match: Any, group: int) -> list[Hit]:
     return [(start, end, None)] if isinstance(header, dict) and ("alg" in header or "enc" in header) else []
 
 
-def shannon_entropy(value: bytes) -> float:
-    """Bits per byte of the value's own distribution."""
-    size = len(value)
-    return -sum(n / size * math.log2(n / size) for n in Counter(value).values()) if size else 0.0
+MIN_DIFFERENT: Final = 7  # characters of a random body
 
 
 def check_random(data: bytes, match: Any, group: int) -> list[Hit]:
     """A random-looking body: enough different characters; no run of one, no counting up, no example words."""
     start, end = match.span(group)
     value = data[start:end]
-    lowered = value.lower()
-    if shannon_entropy(value[:256]) < 2.5 or b"xxxx" in lowered or b"...." in value:
+    if len(set(value)) < MIN_DIFFERENT or b"...." in value:
         return []
-    return [(start, end, None)]
+    lowered = value.lower()
+    return [] if b"xxxx" in lowered or b"example" in lowered or b"abcdefgh" in lowered else [(start, end, None)]
 
 
 def check_mixed(data: bytes, match: Any, group: int) -> list[Hit]:
@@ -228,21 +126,21 @@ def check_secret_value(data: bytes, match: Any, group: int) -> list[Hit]:
     return [(start + span[0], start + span[1], None)] if span else []
 
 
-def check_named(data: bytes, match: Any, group: int) -> list[Hit]:
-    """`name = value` where the name tells. The name is group 1, the value the first later group that took part."""
-    named = names.label_of(match.group(1).decode("ascii", "replace"))
-    if named is None:
+def check_encoded(data: bytes, match: Any, group: int) -> list[Hit]:
+    """base64 of user:password, or of something that is no text at all (a token)."""
+    start, end = match.span(group)
+    body = data[start:end].rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
+    try:
+        content = binascii.a2b_base64(body + b"=" * (-len(body) % 4))
+    except binascii.Error:
         return []
-    taken = next((index for index in range(2, 2 + _VALUE_FORMS) if match.start(index) >= 0), 0)
-    if not taken:
-        return []
-    start, end = match.span(taken)
-    if taken == _BARE_FORM:
-        end -= len(data[start:end]) - len(data[start:end].rstrip(b".:"))
-        if named.label == "http_cookie" or not _is_bare_value(named, data, start, end):
-            return []  # a bare Cookie line has a detector of its own
-    span = names.secret_span(named, data[start:end])
-    return [(start + span[0], start + span[1], named.label)] if span else []
+    is_login = b":" in content and all(byte >= 32 for byte in content)
+    return [(start, end, None)] if is_login or (end - start >= 20 and values.is_random(data[start:end])) else []
+
+
+def check_first_group(data: bytes, match: Any, _group: int) -> list[Hit]:
+    """The first group that took part, unless it is a placeholder."""
+    return check_sql_literal(data, match, _group)
 
 
 def check_sql_literal(data: bytes, match: Any, _group: int) -> list[Hit]:
@@ -252,18 +150,6 @@ def check_sql_literal(data: bytes, match: Any, _group: int) -> list[Hit]:
 
 
 _ANY_VALUE: Final = names.NamedLabel("secret", "any")
-_VALUE_FORMS: Final = 5
-_BARE_FORM: Final = 6
-
-
-def _is_bare_value(named: names.NamedLabel, data: bytes, start: int, end: int) -> bool:
-    """An unquoted value: no call or template, and after a colon (prose) at least one digit or mark in it."""
-    value = data[start:end]
-    if not value or data[end : end + 1] == b"(" or value[:1] in b"$%@?":
-        return False
-    if data[start - 2 : start] == b": " and named.value in ("any", "opaque"):
-        return not value.isalpha() or len(value) >= 16
-    return True
 
 
 def check_cookies(data: bytes, match: Any, group: int) -> list[Hit]:
@@ -287,6 +173,13 @@ def cookie_values(data: bytes, start: int, end: int, *, is_set: bool) -> list[tu
     return spans
 
 
+def find_validator(name: str) -> Validator:
+    """The validator that a detector names; `stdnum:br.cpf` is the check of that python-stdnum module. Ra"
+    "ises KeyError."""
+    module = name.removeprefix("stdnum:")
+    return VALIDATORS[name] if module == name else personal.stdnum(module)
+
+
 VALIDATORS: Final[dict[str, Validator]] = {
     "accept": accept,
     "card": find_cards,
@@ -298,7 +191,18 @@ VALIDATORS: Final[dict[str, Validator]] = {
     "random": check_random,
     "mixed": check_mixed,
     "secret_value": check_secret_value,
-    "named": check_named,
     "cookies": check_cookies,
     "sql_literal": check_sql_literal,
+    "first_group": check_first_group,
+    "encoded": check_encoded,
+    "ip": personal.check_ip,
+    "phone": personal.check_phone,
+    "telephone": personal.check_telephone,
+    "dated": personal.check_dated,
+    "npi": personal.check_npi,
+    "luhn": personal.check_luhn,
+    "aba": personal.check_aba,
+    "dea": personal.check_dea,
+    "nric": personal.check_nric,
+    "snils": personal.check_snils,
 }

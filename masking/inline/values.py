@@ -7,7 +7,7 @@ again by itself: a card number in what was taken for a password is still a card 
 import fnmatch
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -125,7 +125,7 @@ class ValueMasker:
         if not findings:
             return None
         if len(findings) == 1 and (findings[0].start, findings[0].end) == (0, len(text)):  # offsets: code points
-            findings = (replace(findings[0], end=len(data)),)
+            findings = (findings[0]._replace(end=len(data)),)
         return MaskedBytes(masked.text.encode(_ENCODING, _ERRORS), findings)
 
     def find_spans(self, data: bytes) -> list[Span]:

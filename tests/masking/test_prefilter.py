@@ -4,7 +4,7 @@ import pytest
 
 from masking.prefilter import EDGE, MAX_LOCATED, Gate, HyperscanPrefilter, KeywordPrefilter, build_prefilter
 
-GATES = [Gate((b"abc_", b"x.y"), b""), Gate((), rb"[^0-9][0-9]{3}[^0-9]"), Gate((b"abc_",), b"")]
+GATES = [Gate((b"abc_", b"x.y"), ()), Gate((), (rb"[^0-9][0-9]{3}[^0-9]",)), Gate((b"abc_",), ())]
 
 
 @pytest.fixture(params=[HyperscanPrefilter, KeywordPrefilter])
@@ -23,7 +23,7 @@ def test_candidates(prefilter, text, gates):
 
 def test_locate_says_where_or_that_one_must_look():
     joined = EDGE + EDGE.join([b"none", b"abc_", b"12 123"]) + EDGE
-    assert sorted(HyperscanPrefilter(GATES).locate(joined)) == [(0, 10), (1, 18), (2, 10)]
+    assert sorted(HyperscanPrefilter(GATES).locate(joined)) == [(0, 6, 10), (1, 18, 18), (2, 6, 10)]
     assert KeywordPrefilter(GATES).locate(joined) is None
     assert KeywordPrefilter(GATES).locate(b"\0none\0") == [] == HyperscanPrefilter(GATES).locate(b"\0none\0")
 

@@ -1,0 +1,126 @@
+"""The second and third tier: from a gate that hit to the spans of one detector.
+
+A text is looked at in its *flattened* form, which has the same length: escapes of line ends and terminal colours would
+otherwise stand glued to what they precede.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from masking.model import Detector, Hit
+from masking.prefilter import EDGE, compile_bytes
+from masking.spans import TOKEN, Span, normalize
+
+CONTEXT_BYTES: Final = 64  # how near a context word must stand before a value, and half of it after
+_ANSI: Final = re.compile(rb"\x1b\[[0-9;?]{0,16}[A-Za-z]")
+_ESCAPED: Final = ((b"\\n", b" \n"), (b"\\r", b" \r"), (b"\\t", b" \t"))
+_TOKEN_PART: Final = re.compile(  # whole, or cut off by the window's edge: its label is no context
+    TOKEN.pattern
+    + rb"|\xe2\x80\xb9[a-z0-9_]{0,41}(?::[a-z2-7]{0,16})?(?:\xe2\x80?)?\Z"
+    + rb"|\A[\x80\xb9]{0,2}[a-z0-9_]{0,41}:?[a-z2-7]{0,16}\xe2\x80\xba"
+)
+_SHORT_WORD: Final = 4
+_WORD: Final = re.compile(rb"\w")
+
+# (flattened text, text, where the gate hit or None) -> spans
+Context = Callable[[bytes, int, int], bool]
+Look = Callable[[bytes, bytes, Sequence[int] | None], Iterator[Span]]
+
+
+def flatten(data: bytes) -> bytes:
+    """The same length, with escaped line ends and tabs as such and without terminal colours."""
+    if b"\\" in data:
+        for escaped, plain in _ESCAPED:
+            data = data.replace(escaped, plain)
+    if b"\x1b[" in data:
+        data = _ANSI.sub(lambda match: b" " * len(match[0]), data)
+    return data
+
+
+def look_of(detector: Detector) -> Look:
+    """How one detector looks at a text in which its gate hit."""
+    if detector.finder is not None:
+        return _finder_look(detector)
+    return _token_look(detector) if detector.token is not None else _pattern_look(detector)
+
+
+def _pattern_look(detector: Detector) -> Look:
+    finditer, validator, group = detector.pattern.finditer, detector.validator, detector.group
+    is_near = context_of(detector.context)
+
+    def look(flat: bytes, data: bytes, _where: Sequence[int] | None) -> Iterator[Span]:
+        for match in finditer(flat):
+            if is_near is not None and not is_near(flat, *match.span()):
+                continue
+            yield from _spans(detector, data, validator(flat, match, group), match.start())
+
+    return look
+
+
+def _token_look(detector: Detector) -> Look:
+    everywhere = _pattern_look(detector)
+    assert detector.token is not None  # noqa: S101 look_of asked
+    match_at, validator, is_near = detector.token.match, detector.validator, context_of(detector.context)
+
+    def look(flat: bytes, data: bytes, where: Sequence[int] | None) -> Iterator[Span]:
+        if where is None:
+            yield from everywhere(flat, data, None)
+            return
+        end = 0
+        for start in where:
+            if start < end or (start and _WORD.match(flat, start - 1)):
+                continue
+            match = match_at(flat, start)
+            if match is None or (is_near is not None and not is_near(flat, *match.span())):
+                continue
+            end = match.end()
+            yield from _spans(detector, data, validator(flat, match, 1), start)
+
+    return look
+
+
+def _finder_look(detector: Detector) -> Look:
+    assert detector.finder is not None  # noqa: S101 look_of asked
+    find, gates = detector.finder, [compile_bytes(gate) for gate in detector.gates]
+
+    def look(flat: bytes, data: bytes, where: Sequence[int] | None) -> Iterator[Span]:
+        if where is None:
+            framed = b"".join((EDGE, flat, EDGE))
+            where = sorted({match.end() - 1 for gate in gates for match in gate.finditer(framed)})
+        for start, end, label, begin in find(flat, data, where):
+            if start < end:
+                yield _span(detector, data, start, end, label, begin)
+
+    return look
+
+
+def _spans(detector: Detector, data: bytes, hits: Sequence[Hit] | Iterator[Hit], context_start: int) -> Iterator[Span]:
+    for start, end, label in hits:
+        if start < end:
+            yield _span(detector, data, start, end, label, context_start)
+
+
+def _span(detector: Detector, data: bytes, start: int, end: int, label: str | None, context_start: int) -> Span:
+    value = data[start:end]
+    if detector.normalize != "none":
+        value = normalize(value, detector.normalize)
+    return Span(start, end, label or detector.label, detector.priority, value, context_start)
+
+
+def context_of(words: Sequence[bytes]) -> Context | None:
+    """Whether one of the words stands near; those of up to four letters only as words of their own."""
+    if not words:
+        return None
+    own = b"|".join(re.escape(word) for word in words if len(word) <= _SHORT_WORD)
+    any_ = b"|".join(re.escape(word) for word in words if len(word) > _SHORT_WORD)
+    parts = [rb"(?<![a-z])(?:" + own + rb")(?![a-z])"] if own else []
+    search = re.compile(b"|".join([*parts, any_] if any_ else parts)).search
+
+    def is_near(data: bytes, start: int, end: int) -> bool:
+        around = data[max(0, start - CONTEXT_BYTES) : end + CONTEXT_BYTES // 2]
+        if b"\xe2" in around or b"\xba" in around:
+            around = _TOKEN_PART.sub(b"", around)
+        return search(around.lower()) is not None
+
+    return is_near

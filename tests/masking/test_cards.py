@@ -1,0 +1,34 @@
+import pytest
+
+from masking.cards import find_cards, format_card, has_luhn_checksum, is_card_number
+from masking.engine import Masker
+from tests.masking.helpers import KEY, masker
+
+CARDS = ["4111 1111 1111 1111", "4111111111111111", "3782-822463-10005", "5555.5555.5555.4444"]
+
+
+@pytest.mark.parametrize("text", CARDS)
+@pytest.mark.parametrize("cards", ["digits", "last4"])
+def test_a_masked_card_still_looks_like_one_and_is_none(text: str, cards: str) -> None:
+    mine = Masker(tokens=KEY, cards=cards)
+    masked = mine.mask_text(f'{{"card_number": "{text}"}}')
+    shown = masked.text[17:-2]
+    assert [char.isdigit() for char in shown] == [char.isdigit() for char in text]
+    assert [char for char in shown if not char.isdigit()] == [char for char in text if not char.isdigit()]
+    assert not is_card_number("".join(filter(str.isdigit, shown)))
+    assert (shown[-4:] == text[-4:]) == (cards == "last4")
+    assert shown[:-5] != text[:-5] and masked.findings[0].token == masker().mask_text(text).findings[0].token
+    assert mine.mask_text(masked.text).text == masked.text
+    assert Masker(tokens=KEY, cards=cards).mask_bytes(text.encode()).data.decode() == shown
+
+
+def test_the_form_is_one_of_three() -> None:
+    with pytest.raises(ValueError, match="cards"):
+        Masker(tokens=KEY, cards="all")
+
+
+def test_luhn_and_ranges() -> None:
+    assert has_luhn_checksum("4111111111111111") and not has_luhn_checksum("4111111111111112")
+    assert is_card_number("5555555555554444") and not is_card_number("9999999999999995")
+    assert len(format_card(b"4" * 19, "a" * 16, keep_last_four=False)) == 19
+    assert find_cards.__doc__

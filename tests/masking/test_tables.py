@@ -1,0 +1,56 @@
+import pytest
+
+from masking.tables import find_table, split_line
+from tests.masking.helpers import masker
+
+TABLES = {
+    "psql": " id | password \n----+----------\n  1 | hunter2\n  2 | \n  3 | s3cr3t|x\n(3 rows)\n 4 | hunter9\n",
+    "mysql": "+----+----------+\n"
+    "| id | password |\n+----+----------+\n|  1 | hunter2  |\n|  3 | s3cr3t|x |\n+----+----------+\n",
+    "markdown": "| id | password |\n|---|:--:|\n| 1 | hunter2 |\n| 3 | s3cr3t|x |\n",
+    "csv": 'id,password,"a b"\n1,hunter2,x\n2,,y\n3,"s3cr3t|x","a,b"\n\nid,other\n4,hunter9\n',
+    "tsv": "id\tpassword\n1\thunter2\n3\ts3cr3t|x\n",
+    "box": "│ id │ password │\n├────┼──────────┤\n│  1 │ hunter2  │\n│  3 │ s3cr3t|x │\n",
+    "sqlite": "id  password\n--  --------\n1   hunter2 \n3   s3cr3t|x\n",
+    "kubectl": "ID   PASSWORD   AGE\n1    hunter2    3d\n3    s3cr3t|x   4d\n",
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_cells_under_a_telling_column(kind: str) -> None:
+    text = TABLES[kind]
+    found = [text[f.start : f.end] for f in masker().mask_text(text).findings]
+    assert found[0] == "hunter2"
+    assert "s3cr3t" in found[1] and "hunter9" not in found
+    assert len(found) == 2
+
+
+def test_one_column() -> None:
+    text = " password \n----------\n hunter2\n swordfish\n(2 rows)\n"
+    assert [text[f.start : f.end] for f in masker().mask_text(text).findings] == ["hunter2", "swordfish"]
+
+
+@pytest.mark.parametrize(
+    "text", ["id,name\n1,bob\n", "the password, please\nbob: alice\n", "password\n", "a|b\n1|2\n", "", "password,\n"]
+)
+def test_what_is_no_table_of_secrets(text: str) -> None:
+    assert masker().mask_text(text).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "mark", "cells"),
+    [
+        (b"a,b,c", b",", [b"a", b"b", b"c"]),
+        (b'"a,b", c ,', b",", [b"a,b", b"c", b""]),
+        (b" a | b ", b"|", [b"a", b"b"]),
+        (b"a\t\tb", b"\t", [b"a", b"", b"b"]),
+        (b"", b",", [b""]),
+    ],
+)
+def test_lines_are_split(line: bytes, mark: bytes, cells: list[bytes]) -> None:
+    assert [line[low:high] for low, high in split_line(line, 0, len(line), mark)] == cells
+
+
+def test_a_long_line_and_many_columns_are_bounded() -> None:
+    assert list(find_table(b"password," * 50_000, 0)) == []
+    assert list(find_table(b"password,x\n" + b"," * 100_000, 0)) == []
