@@ -34,7 +34,7 @@ class CountingEngine:
 
 @pytest.fixture(scope="module")
 def masks(secrets_home: Home) -> Masks:
-    return Masks(secrets_home)
+    return Masks(secrets_home, "file:token.key")
 
 
 def make_resource(**settings: Any) -> Resource:
