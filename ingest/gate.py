@@ -71,7 +71,7 @@ class Ruling:
 
 
 class Gate:
-    """Classification and decision for one dialect. Rulings are remembered by (statement shape, who acts).
+    """Classification and decision for one dialect. Rulings are remembered by (statement shape, resource, who acts).
 
     Without `masks` no answer can be masked: what is said in that protocol is not understood.
     """
@@ -82,8 +82,8 @@ class Gate:
         self._engine = engine
         self._masks = masks
         self._dialect = dialect
-        # The classified object is kept with its ruling, so its id stays its own.
-        self._remembered: dict[tuple[int, str, str], tuple[Classified, Ruling]] = {}
+        # The classified object and the resource are kept with their ruling, so their ids stay their own.
+        self._remembered: dict[tuple[int, int, str, str], tuple[Classified, Resource, Ruling]] = {}
 
     def rule(self, session: Acting, statement: str, *, is_whole: bool = True) -> Ruling:
         """The ruling on a statement in a session. Nothing is recorded or sent here.
@@ -91,14 +91,15 @@ class Gate:
         `is_whole` False: more of it is under way than was kept, so nothing can be said for it.
         """
         classified = classify(self._dialect if is_whole else UNKNOWN, statement)
-        key = (id(classified), session.context.principal, session.context.agent)
+        resource = session.resource
+        key = (id(classified), id(resource), session.context.principal, session.context.agent)
         known = self._remembered.get(key)
         if known is not None:
-            return known[1]
+            return known[2]
         ruling = self._decide(session, classified)
         if len(self._remembered) >= self.MAX_REMEMBERED:
             self._remembered.clear()
-        self._remembered[key] = (classified, ruling)
+        self._remembered[key] = (classified, resource, ruling)
         return ruling
 
     def _decide(self, session: Acting, classified: Classified) -> Ruling:

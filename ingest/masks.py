@@ -1,21 +1,30 @@
 """What masks answers in a proxy: one masker of the home's token key, and what each of policy's orders makes of it."""
 
 import asyncio
+import logging
 
 from masking.catalog import rule_version
 from masking.engine import Masker
 from masking.inline.model import MaskOrder
 from masking.inline.values import ValueMasker, ValueMaskers
-from masking.tokens import TokenKey
+from masking.tokens import TokenRing
 from policy.model import MaskObligation, PolicyEngine, TypedMask, Unreadable
+from schemas.errors import ConfigError
+from schemas.keys import RingWatch
 from schemas.runtime import Home
+
+log = logging.getLogger(__name__)
 
 
 class Masks:
-    """One for each process. Compiling the detectors takes seconds: once, at the start if policy may ask for it."""
+    """One for each process. Compiling the detectors takes seconds: once, at the start if policy may ask for it.
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    `token_key` is the reference of settings (`masking.token_key`).
+    """
+
+    def __init__(self, home: Home, token_key: str) -> None:
+        self._keys = RingWatch(home, token_key)
+        self._tokens: TokenRing | None = None
         self._maskers: ValueMaskers | None = None
 
     async def prepare(self, engine: PolicyEngine) -> None:
@@ -29,8 +38,23 @@ class Masks:
             self._maskers = self._make()
         return self._maskers.masker_for(order_of(obligation))
 
+    def follow_keys(self) -> None:
+        """Go over to a rotated token key; with one that cannot be read, stay with the last. Cheap: call it often."""
+        if self._tokens is None:
+            return
+        try:
+            ring = self._keys.poll()
+        except ConfigError as error:
+            log.error("the token key cannot be read, the last one stays in use: %s", error)
+            return
+        if ring is not None:
+            self._tokens.replace(ring.keys)
+
     def _make(self) -> ValueMaskers:
-        return ValueMaskers(Masker(tokens=TokenKey(self._home.read_key("token.key")), rule_version=rule_version()))
+        tokens = TokenRing(self._keys.read().keys)
+        made = ValueMaskers(Masker(tokens=tokens, rule_version=rule_version()))
+        self._tokens = tokens
+        return made
 
 
 def order_of(obligation: MaskObligation) -> MaskOrder:

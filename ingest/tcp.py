@@ -19,7 +19,7 @@ STOP_TIMEOUT_S: Final = 5.0
 async def serve(settings: Settings, home: Home, stopped: asyncio.Event) -> None:
     """Serve until stopped."""
     proxy = Proxy(NAME, settings, home)
-    engine, masks = load_engine(settings.policy_file), Masks(home)
+    engine, masks = load_engine(settings.policy_file), Masks(home, settings.masking.token_key)
     await asyncio.gather(proxy.start(), masks.prepare(engine))
     listeners = Listeners(proxy, engine, masks)
     epoch = proxy.recorder.publisher.epoch

@@ -40,61 +40,59 @@ def mask_rows(cells_of: CellMasker, columns: Sequence[Column], buffer: bytes, st
 
     Raises MalformedError, struct.error.
     """
-    rows: list[tuple[int, int]] = []  # first cell and count of each
-    spans: list[tuple[int, int]] = []  # of each cell; NULL ends before it begins
     cells: list[tuple[Column, bytes]] = []
-    places: list[int] = []  # of each cell to look at, among all
-    position = start
-    while position < stop:
-        position = _read_row(columns, buffer, position, rows, spans, cells, places)
+    places: list[int] = []  # where in the buffer each of them begins
+    unpack_head, unpack_size = _HEAD.unpack_from, _SIZE.unpack_from
+    pos = start
+    while pos < stop:
+        kind, length, count = unpack_head(buffer, pos)
+        after = pos + 1 + length
+        if kind != _ROW or after > stop or count > len(columns):
+            raise MalformedError("a row that does not fit its description")
+        pos += 7
+        for index in range(count):
+            (size,) = unpack_size(buffer, pos)
+            pos += 4
+            if size > 0:
+                column = columns[index]
+                if size >= column.min_bytes:
+                    cells.append((column, buffer[pos : pos + size]))
+                    places.append(pos)
+                pos += size
+        if pos != after:
+            raise MalformedError("a row beyond its end")
     if not cells:
         return None
-    puts: dict[int, Put] = {
-        place: put for place, put in zip(places, cells_of.mask(cells), strict=True) if put is not None
-    }
-    if not puts:
-        return None
-    return b"".join(_write_row(buffer, spans, first, count, puts) for first, count in rows)
+    puts = cells_of.mask(cells)
+    masked = {place: put for place, put in zip(places, puts, strict=True) if put is not None}
+    return _write_rows(buffer, start, stop, masked) if masked else None
 
 
-def _read_row(
-    columns: Sequence[Column],
-    buffer: bytes,
-    pos: int,
-    rows: list[tuple[int, int]],
-    spans: list[tuple[int, int]],
-    cells: list[tuple[Column, bytes]],
-    places: list[int],
-) -> int:
-    kind, length, count = _HEAD.unpack_from(buffer, pos)
-    after: int = pos + 1 + length
-    if kind != _ROW or after > len(buffer) or count > len(columns):
-        raise MalformedError("a row that does not fit its description")
-    rows.append((len(spans), count))
-    pos += _HEAD.size
-    for index in range(count):
-        (size,) = _SIZE.unpack_from(buffer, pos)
-        pos += 4
-        if size > 0:
-            cells.append((columns[index], buffer[pos : pos + size]))
-            places.append(len(spans))
-        spans.append((pos, pos + size))
-        pos += max(size, 0)
-    if pos != after:
-        raise MalformedError("a row beyond its end")
-    return after
-
-
-def _write_row(buffer: bytes, spans: list[tuple[int, int]], first: int, count: int, puts: dict[int, Put]) -> bytes:
-    body: list[bytes] = []
-    for place in range(first, first + count):
-        start, stop = spans[place]
-        put = puts.get(place)
-        if put is not None and put.data is not None:
-            body += (_SIZE.pack(len(put.data)), put.data)
-        elif put is not None or stop < start:
-            body.append(_NULL)
+def _write_rows(buffer: bytes, start: int, stop: int, puts: dict[int, Put]) -> bytes:
+    """The rows with what stands for some of their values; the others as they are."""
+    out: list[bytes] = []
+    changed = sorted(puts)
+    pos = start
+    while pos < stop:
+        _, length, count = _HEAD.unpack_from(buffer, pos)
+        after = pos + 1 + length
+        if changed and changed[0] < after:
+            here = [place for place in changed if place < after]
+            del changed[: len(here)]
+            out.append(_write_row(buffer, pos + 7, after, count, here, puts))
         else:
-            body += (_SIZE.pack(stop - start), buffer[start:stop])
-    data = b"".join(body)
-    return _HEAD.pack(_ROW, len(data) + 6, count) + data
+            out.append(buffer[pos:after])
+        pos = after
+    return b"".join(out)
+
+
+def _write_row(buffer: bytes, pos: int, after: int, count: int, places: list[int], puts: dict[int, Put]) -> bytes:
+    body: list[bytes] = []
+    for place in places:
+        data = puts[place].data
+        (size,) = _SIZE.unpack_from(buffer, place - 4)
+        body += (buffer[pos : place - 4], _NULL if data is None else _SIZE.pack(len(data)) + data)
+        pos = place + size
+    body.append(buffer[pos:after])
+    row = b"".join(body)
+    return _HEAD.pack(_ROW, len(row) + 6, count) + row

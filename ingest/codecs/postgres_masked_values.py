@@ -12,7 +12,7 @@ from ingest.codecs.postgres_types import ARRAYS, TEXTUAL, Decode, decoder
 from masking.inline.json_stream import JsonRewriter
 from masking.inline.json_text import encode_string
 from masking.inline.model import Report
-from masking.inline.values import NAMELESS, Name, ValueMasker
+from masking.inline.values import MIN_SECRET_BYTES, NAMELESS, Name, ValueMasker
 from masking.model import Finding, MaskedBytes
 from masking.payload import decode_payload
 
@@ -20,6 +20,8 @@ TEXT, JSON, TEXTS, BYTES, TYPED, UNKNOWN = range(6)
 UNREADABLE: Final = "unreadable"
 """The label of a value that could not be read, and so was masked whole."""
 
+_PLAIN: Final = (TEXT, TYPED, BYTES)
+_OPENERS: Final = (b"{", b"[")
 _JSON_OIDS: Final = (114, 3802)
 _JSONB: Final = 3802
 _BYTEA: Final = 17
@@ -34,7 +36,7 @@ _OCTAL: Final = re.compile(rb"\\(?:([0-7]{3})|\\)")
 class Column:
     """One result column: its type, form and name, and how its values are read."""
 
-    __slots__ = ("decode", "is_binary", "is_whole", "kind", "name", "oid")
+    __slots__ = ("decode", "is_binary", "is_whole", "kind", "min_bytes", "name", "oid")
 
     def __init__(self, name: Name, oid: int, *, is_binary: bool) -> None:
         self.name = name
@@ -43,6 +45,9 @@ class Column:
         self.is_whole = name.is_column
         self.decode: Decode | None = decoder(oid) if is_binary else None
         self.kind = _kind_of(oid)
+        # Shorter values are no secret but by their name; of a binary number nothing can be said by its size.
+        is_telling = name.is_column or name.named is not None or (is_binary and self.kind not in (TEXT, JSON))
+        self.min_bytes = 1 if is_telling else MIN_SECRET_BYTES
 
 
 class Put:
@@ -83,7 +88,10 @@ class CellMasker:
             [column.is_whole for column, _ in cells],
         )
         return [
-            self._put(column, raw, content, outcome)
+            # The common case first: nothing found, and nothing that has a structure of its own.
+            None
+            if outcome is None and content is not None and column.kind in _PLAIN and content[:1] not in _OPENERS
+            else self._put(column, raw, content, outcome)
             for (column, raw), content, outcome in zip(cells, contents, outcomes, strict=True)
         ]
 

@@ -23,9 +23,9 @@ async def serve(settings: Settings, home: Home, stopped: asyncio.Event) -> None:
     # mitmproxy's own messages may quote what it relays.
     logging.getLogger("mitmproxy").setLevel(logging.CRITICAL)
     proxy = Proxy(NAME, settings, home)
-    engine, masks = load_engine(settings.policy_file), Masks(home)
+    engine, masks = load_engine(settings.policy_file), Masks(home, settings.masking.token_key)
     await asyncio.gather(proxy.start(), masks.prepare(engine))
-    service = HttpService(proxy, Gate(engine, "http", masks))
+    service = HttpService(proxy, Gate(engine, "http", masks), masks.follow_keys)
     epoch = proxy.recorder.publisher.epoch
     try:
         await service.start()

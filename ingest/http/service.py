@@ -75,8 +75,9 @@ class LayerChooser:
 class HttpService:
     """Serves until closed. Create on a running loop, after the proxy has started."""
 
-    def __init__(self, proxy: Proxy, gate: Gate) -> None:
+    def __init__(self, proxy: Proxy, gate: Gate, on_check: Callable[[], None] = lambda: None) -> None:
         self.proxy = proxy
+        self._on_check = on_check  # called at each look at live sessions
         self.shared = Shared(proxy, gate)
         self.agents: dict[str, AgentConnection] = {}
         self.on_ports: Callable[[dict[str, int]], None] = lambda ports: None
@@ -201,6 +202,7 @@ class HttpService:
         """A live session ends with its credential, or when it is still for too long."""
         while True:
             await asyncio.sleep(CHECK_S)
+            self._on_check()
             for agent in tuple(self.agents.values()):
                 if agent.has_expired():
                     agent.handler.end("credential_over")

@@ -4,11 +4,13 @@ import re
 from typing import Final
 
 from masking.inline.json_text import decode_string, unescape
-from masking.inline.values import NAMELESS, Name, ValueMasker
+from masking.inline.values import MIN_SECRET_BYTES, NAMELESS, Name, ValueMasker
 
 MAX_DEPTH: Final = 500
 MAX_PLACE_CHARS: Final = 200
 MAX_PATH_CHARS: Final = 1000
+MAX_TOKENS: Final = 4096
+MAX_TOKEN_BYTES: Final = 200
 QUOTE: Final = 0x22
 NUMBER: Final = b"-0123456789"
 BOOLEAN: Final = b"tf"
@@ -16,10 +18,10 @@ BOOLEAN: Final = b"tf"
 _BLANK: Final = rb"[ \t\r\n\x1e]*+"  # 1E comes before each text of application/json-seq
 _STRING: Final = rb'"(?:[^"\\]++|\\.)*+"'
 _WORD: Final = rb"-?\d[\d.eE+\-]*+|true|false|null|-?Infinity|NaN"
-_KEY: Final = re.compile(_BLANK + b"(" + _STRING + b")" + _BLANK + b":", re.DOTALL)
-_ITEM: Final = re.compile(
-    _BLANK + b"(?:(?:(" + _STRING + b")|(" + _WORD + b"))(?:" + _BLANK + rb"(,))?+|([{}\[\],:]))", re.DOTALL
-)
+_SCALAR: Final = b"(?:(" + _STRING + b")|(" + _WORD + b"))(?:" + _BLANK + b"(,))?+"
+# Groups of both: 1 key, 2 string, 3 word, 4 comma behind it, 5 any other mark.
+_MEMBER: Final = re.compile(_BLANK + b"(" + _STRING + b")" + _BLANK + b":" + _BLANK + _SCALAR, re.DOTALL)
+_ITEM: Final = re.compile(_BLANK + b"()?(?:" + _SCALAR + rb"|([{}\[\],:]))", re.DOTALL)
 _BLANKS: Final = re.compile(_BLANK)
 _BRACE, _BRACKET, _COMMA, _COLON = b"{[,:"
 
@@ -117,40 +119,44 @@ class Walk:
     def go(self, data: bytes, *, is_last: bool) -> int:
         """Take all whole tokens; how far that went. What stands there is cut off, or no JSON, or too deep."""
         position, size = 0, len(data)
+        match_member, match_item = _MEMBER.match, _ITEM.match
         while True:
-            if self._level.expects_key:
-                key = _KEY.match(data, position)
-                if key is not None:
-                    self._take_key(data, key.start(1), key.end(1))
-                    self._level.expects_key = False
-                    position = key.end()
-            item = _ITEM.match(data, position)
-            if item is None:
-                blanks = _BLANKS.match(data, position)
-                return blanks.end() if blanks is not None else position
-            kind = item.lastindex
-            if kind == 4:
-                if not self._take_mark(data[item.end() - 1]):
-                    return item.end() - 1
-            elif item.start(1) >= 0:
-                self._take_string(data, item.start(1), item.end(1))
-            elif item.end(2) == size and not is_last:
-                return item.start(2)  # a number may go on
+            item = match_member(data, position) if self._level.expects_key else None
+            if item is not None:  # a key with a scalar behind it, at once
+                self._take_key(data, item.start(1), item.end(1))
+                start, end = item.span(3)
             else:
-                self._take_word(data, item.start(2), item.end(2))
-            if kind == 3:
-                self._step()
+                item = match_item(data, position)
+                if item is None:
+                    blanks = _BLANKS.match(data, position)
+                    return blanks.end() if blanks is not None else position
+                if item.lastindex == 5:
+                    position = item.end()
+                    if not self._take_mark(data[position - 1]):
+                        return position - 1
+                    continue
+                start, end = item.span(3)
+            if start >= 0:
+                if end == size and not is_last:
+                    return start  # a number may go on
+                self._take_word(data, start, end)
+            else:
+                start, end = item.span(2)
+                self._take_string(data, start, end)
             position = item.end()
+            if item.lastindex == 4:
+                self._step()
 
     def enter_key(self, text: str) -> None:
         """The value that follows has this key."""
-        level = self._level
-        name = self._values.name_of(text)
-        level.step = text
+        self._enter(self._level, self._values.name_of(text))
+
+    def _enter(self, level: Level, name: Name) -> None:
+        level.step = name.text
         level.name = name
         level.is_whole = level.was_whole or name.is_column
         if self._values.has_paths:
-            level.path = f"{self._path_above()}.{text}"[-MAX_PATH_CHARS:]
+            level.path = f"{self._path_above()}.{name.text}"[-MAX_PATH_CHARS:]
             level.is_whole = level.is_whole or self._values.is_path(level.path.removeprefix("."))
 
     def _path_above(self) -> str:
@@ -160,22 +166,39 @@ class Walk:
         return level.path if level is not None else ""
 
     def _take_key(self, data: bytes, start: int, end: int) -> None:
-        self.enter_key(decode_string(data[start:end]))
+        token = data[start:end]
+        known = self._values.tokens
+        name = known.get(token)
+        if name is None:
+            name = self._values.name_of(decode_string(token))
+            if len(known) >= MAX_TOKENS:
+                known.clear()
+            if len(token) <= MAX_TOKEN_BYTES:
+                known[token] = name
         level = self._level
-        if level.name.is_suspect:
-            self._add(Slot(start, end, QUOTE, level, is_key=True), unescape(data[start + 1 : end - 1]), NAMELESS)
+        self._enter(level, name)
+        level.expects_key = False
+        if name.is_suspect:
+            self._add(Slot(start, end, QUOTE, level, is_key=True), unescape(token[1:-1]), NAMELESS)
 
     def _take_string(self, data: bytes, start: int, end: int) -> None:
-        if self._level.expects_key:
+        level = self._level
+        if level.expects_key:
             self._take_key(data, start, end)
-        elif end - start > 2:
-            content = unescape(data[start + 1 : end - 1])
-            self._add(Slot(start, end, QUOTE, self._level), content, self._level.name)
+            return
+        name = level.name
+        if end - start - 2 >= MIN_SECRET_BYTES or ((level.is_whole or name.named is not None) and end - start > 2):
+            content = data[start + 1 : end - 1]
+            self._add(Slot(start, end, QUOTE, level), unescape(content) if b"\\" in content else content, name)
 
     def _take_word(self, data: bytes, start: int, end: int) -> None:
+        level = self._level
         first = data[start]
-        if first in NUMBER or (self._level.is_whole and first in BOOLEAN):
-            self._add(Slot(start, end, first, self._level), data[start:end], self._level.name)
+        if level.is_whole or level.name.named is not None:
+            if first in NUMBER or (level.is_whole and first in BOOLEAN):
+                self._add(Slot(start, end, first, level), data[start:end], level.name)
+        elif end - start >= MIN_SECRET_BYTES and first in NUMBER:
+            self._add(Slot(start, end, first, level), data[start:end], level.name)
 
     def _add(self, slot: Slot, content: bytes, name: Name) -> None:
         self.slots.append(slot)

@@ -22,6 +22,9 @@ from masking.spans import Span, normalize
 WHOLE_LABEL: Final = "column"
 """The label of a value that is masked whole, when its name says nothing about it."""
 
+MIN_SECRET_BYTES: Final = 5
+"""Shorter values are no secret but by their name: no detector takes less."""
+
 _MAX_REMEMBERED: Final = 4096
 _MAX_LOOKS: Final = 2
 _ENCODING: Final = "utf-8"
@@ -57,6 +60,8 @@ class ValueMasker:
         self._paths = _compile([f"*.{pattern.removeprefix('$.')}" for pattern in order.columns if "." in pattern])
         self._hint = _compile_hint(order.columns)
         self.name_of = lru_cache(_MAX_REMEMBERED)(self._learn_name)
+        self.tokens: dict[bytes, Name] = {}
+        """Names by the string tokens of keys seen lately; whoever adds to it keeps it small."""
         self.has_paths = self._paths is not None
 
     def new_report(self) -> Report:

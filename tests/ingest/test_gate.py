@@ -34,13 +34,20 @@ class CountingEngine:
 
 @pytest.fixture(scope="module")
 def masks(secrets_home: Home) -> Masks:
-    return Masks(secrets_home)
+    return Masks(secrets_home, "file:token.key")
 
 
-def session(agent: str = "planner") -> Any:
-    resource = Resource.model_validate(
-        {"name": "db", "protocol": "postgres", "listen": 1, "upstream": {"host": "h", "port": 1}}
+def make_resource(**settings: Any) -> Resource:
+    upstream = {"host": "h", "port": 1}
+    return Resource.model_validate(
+        {"name": "db", "protocol": "postgres", "listen": 1, "upstream": upstream, **settings}
     )
+
+
+DB = make_resource()
+
+
+def session(agent: str = "planner", resource: Resource = DB) -> Any:
     return SimpleNamespace(context=SessionContext("s", "ann", agent, resource="db"), resource=resource)
 
 
@@ -71,6 +78,16 @@ def test_rulings_are_remembered_by_shape_and_by_who_acts() -> None:
     assert len(engine.asked) == 1
     gate.rule(session("another"), "SELECT * FROM t WHERE a = 9")
     assert [facts.agent for facts in engine.asked] == ["planner", "another"]
+
+
+def test_a_ruling_on_one_resource_is_none_on_another() -> None:
+    """Two resources may have one upstream, and so the same statements."""
+    rules = check_rules({"rules": [{"id": "a", "deny": {"labels": {"tier": "gold"}}}]})
+    gate = Gate(RuleEngine(rules), "http")
+    plain, gold = make_resource(protocol="http"), make_resource(protocol="http", labels={"tier": "gold"})
+    for _ in range(2):
+        assert not gate.rule(session(resource=plain), "GET http://h/a").is_refused
+        assert gate.rule(session(resource=gold), "GET http://h/a").is_refused
 
 
 def test_memory_is_bounded() -> None:

@@ -12,6 +12,8 @@ from policy.rules import check_rules
 from schemas.errors import ConfigError
 from schemas.runtime import Home
 
+KEY = "file:token.key"
+
 
 def test_policys_words_become_maskings() -> None:
     assert order_of(MaskObligation()) == MaskOrder()
@@ -20,7 +22,7 @@ def test_policys_words_become_maskings() -> None:
 
 
 async def test_the_masker_is_made_once_and_ready_when_policy_may_ask(secrets_home: Home) -> None:
-    masks = Masks(secrets_home)
+    masks = Masks(secrets_home, KEY)
     await masks.prepare(load_engine())
     assert masks._maskers is None
     await masks.prepare(RuleEngine(check_rules({"rules": [{"id": "a", "mask": {}}]})))
@@ -36,4 +38,20 @@ async def test_the_masker_is_made_once_and_ready_when_policy_may_ask(secrets_hom
 async def test_a_home_without_the_token_key_says_so_at_the_start(bare_home: Home) -> None:
     (bare_home.secrets / "token.key").unlink()
     with pytest.raises(ConfigError, match=r"token\.key"):
-        await Masks(bare_home).prepare(RuleEngine(check_rules({"rules": [{"id": "a", "mask": {}}]})))
+        await Masks(bare_home, KEY).prepare(RuleEngine(check_rules({"rules": [{"id": "a", "mask": {}}]})))
+
+
+async def test_a_rotated_token_key_is_followed(bare_home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    masks = Masks(bare_home, KEY)
+    masks.follow_keys()  # nothing to follow yet
+    masker = masks.masker_for(MaskObligation())
+    before = masker.mask_whole(b"12", NAMELESS)
+    path = bare_home.secrets / "token.key"
+    path.write_bytes(bytes(range(32)))
+    masks.follow_keys()
+    after = masker.mask_whole(b"12", NAMELESS)
+    assert before is not None and after is not None and before.data != after.data
+    assert TokenKey(bytes(range(32))).token(b"12") in after.data.decode()
+    path.write_bytes(b"short")
+    masks.follow_keys()
+    assert masker.mask_whole(b"12", NAMELESS) == after and "stays in use" in caplog.text

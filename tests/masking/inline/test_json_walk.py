@@ -6,10 +6,11 @@ from masking.inline.json_walk import MAX_DEPTH, Walk
 from tests.masking.inline.helpers import order
 
 DOCUMENT = {
-    "id": 7,
-    "names": ["Ada", "", None, True, 1.5e3],
-    "customer": {"ssn": "1", "address": {"street": "2", "flags": [True, {"deep": "3"}]}},
-    "tail": "4",
+    "id": 70_000,
+    "short": [7, "four"],
+    "names": ["Ada L.", "", None, True, 1500.25],
+    "customer": {"ssn": "1", "address": {"street": "2 Long Road", "flags": [True, {"deep": "three"}]}},
+    "tail": "the end",
 }
 
 
@@ -34,13 +35,13 @@ def places(values, data: bytes, size: int):
 def test_values_have_their_names_and_places(size, indent):
     found = places(order(), json.dumps(DOCUMENT, indent=indent).encode(), size)
     assert [item for item in found if not item[0].endswith("(key)")] == [
-        ("$.id", "7", "id", False),
-        ("$.names[0]", "Ada", "names", False),
-        ("$.names[4]", "1500.0", "names", False),
+        ("$.id", "70000", "id", False),
+        ("$.names[0]", "Ada L.", "names", False),
+        ("$.names[4]", "1500.25", "names", False),
         ("$.customer.ssn", "1", "ssn", False),
-        ("$.customer.address.street", "2", "street", False),
-        ("$.customer.address.flags[1].deep", "3", "deep", False),
-        ("$.tail", "4", "tail", False),
+        ("$.customer.address.street", "2 Long Road", "street", False),
+        ("$.customer.address.flags[1].deep", "three", "deep", False),
+        ("$.tail", "the end", "tail", False),
     ]
 
 
@@ -56,7 +57,7 @@ def test_all_that_is_in_a_named_value_goes(size):
 
 
 def test_a_key_that_looks_like_a_secret_is_a_value_too():
-    found = places(order(), b'{"bob@example.com": {"a": 1}}', 5)
+    found = places(order(), b'{"bob@example.com": {"a": 12345}}', 5)
     assert found[0] == ("$ (key)", "bob@example.com", "", False)
     assert found[1][0] == "$.bob@example.com.a"
 
