@@ -128,6 +128,7 @@ class Retention(Model):
         description="class name to ages",
     )
     interval_s: float = Field(60.0, gt=0, description="how often due partitions are looked for")
+    require_log: bool = Field(True, description="carry an order out only when it is under a witnessed checkpoint")
 
 
 class Transparency(Model):

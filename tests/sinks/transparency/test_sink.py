@@ -14,13 +14,13 @@ from schemas.events import RetentionAction, RetentionVerb
 from schemas.runtime import Home
 from schemas.topics import RETENTION
 from schemas.wire import framing
+from sinks.clickhouse.progress import WITNESSED
 from sinks.transparency.leaf import BatchLeaf, EventLeaf, RetentionLeaf, parse_leaf
 from sinks.transparency.log import LogReader, read_checkpoint
 from sinks.transparency.merkle import hash_leaf, root_of
 from sinks.transparency.note import open_checkpoint
 from sinks.transparency.place import find_log
 from sinks.transparency.quorum import find_cosigners
-from sinks.transparency.sink import WITNESSED
 from sinks.transparency.storage import DirectoryStorage
 from tests.sinks.batches import Feed, make_batch, make_gap
 from tests.sinks.running import SinkProcess, connect_sink, run_sink
