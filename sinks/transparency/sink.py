@@ -111,7 +111,7 @@ class TransparencySink:
             "unreadable_records": self.unreadable,
         }
         if alarm := explain(self._publisher):
-            described |= {"unwitnessed_since": int(self._publisher.unwitnessed_since), "alarms": {"witnesses": alarm}}
+            described |= {"unwitnessed_since": int(self._publisher.unwitnessed_since), "alarms": {"heads": alarm}}
         return described
 
     def close(self) -> None:

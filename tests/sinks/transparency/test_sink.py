@@ -134,7 +134,7 @@ def test_without_witness_and_store_it_goes_on_with_an_alarm(feed: Feed, sink_hom
     feed.send([make_batch(0, 0, 5)])
     with run_sink(sink_home, *SINK) as sink:
         sink.wait(lambda: sink.detail().get("published_size", 0) == 6)
-        sink.wait(lambda: "quorum" in sink.detail().get("alarms", {}).get("witnesses", ""))
+        sink.wait(lambda: "quorum" in sink.detail().get("alarms", {}).get("heads", ""))
         assert sink.detail()["unwitnessed_since"] > 0
 
 
