@@ -7,7 +7,7 @@ column must be what those bytes decode to. Rows without a leaf are found by coun
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import fastavro
@@ -19,6 +19,7 @@ from schemas.errors import ProofError
 from schemas.runtime import Home, now_us
 from schemas.wire import framing
 from sinks.transparency.audit import Auditor, Found, Ledger, Orders, State
+from sinks.transparency.cosigning import fetch_latest
 from sinks.transparency.leaf import BatchLeaf, EventLeaf, parse_leaf
 from sinks.transparency.log import LogReader
 from sinks.transparency.place import LogPlace, find_log, log_directory
@@ -60,6 +61,8 @@ WHERE sink = 'clickhouse' GROUP BY log_id, partition
 """
 
 Key = tuple[str, int]
+RowKey = tuple[str, int, int, int]
+"""log_id, partition, offset, position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,30 @@ def check_integrity(store: Store, settings: Settings, home: Home, last_seen: byt
         reader = LogReader(storage, head.checkpoint.size)
         if last_seen:
             check_continues(reader, head, verify_head(last_seen, place.policy))
-        return _compare(store, settings, place, head, reader)
+        unasked = _ask_witnesses(place, head, reader)
+        return _compare(store, settings, place, head, reader, unasked)
     except ProofError as error:
         return Integrity(Verdict("integrity", Outcome.VIOLATED, "the transparency log does not verify", (str(error),)))
 
 
-def _compare(store: Store, settings: Settings, place: LogPlace, head: VerifiedHead, reader: LogReader) -> Integrity:
+def _ask_witnesses(place: LogPlace, head: VerifiedHead, reader: LogReader) -> list[str]:
+    """That the log continues what each witness signed last. Those that do not answer. Raises ProofError."""
+    unasked = []
+    for name, witness in place.policy.witnesses.items():
+        latest = fetch_latest(witness, place.origin) if witness.url else None
+        if latest is None:
+            unasked.append(name)
+            continue
+        try:
+            check_continues(reader, head, verify_head(latest, place.policy))
+        except ProofError as error:
+            raise ProofError(f"witness {name} has signed what this log does not continue: {error}") from None
+    return unasked
+
+
+def _compare(
+    store: Store, settings: Settings, place: LogPlace, head: VerifiedHead, reader: LogReader, unasked: list[str]
+) -> Integrity:
     orders = Orders({name: item.min_age_days for name, item in settings.retention.classes.items()})
     verify_tree(reader, head.checkpoint.root, retention_schemas(), orders, lambda index, leaf: None)
     now = now_us()
@@ -113,7 +134,7 @@ def _compare(store: Store, settings: Settings, place: LogPlace, head: VerifiedHe
                 auditor.judge(index, leaf, found)
     _find_strangers(store, auditor, matched, last, now)
     faults = tuple(ledger.finish())
-    return Integrity(_make_verdict(auditor, place, head), faults, ledger.summarize(), head)
+    return Integrity(_make_verdict(auditor, place, head, unasked), faults, ledger.summarize(), head)
 
 
 def _chunks(reader: LogReader) -> Iterator[list[tuple[int, EventLeaf | BatchLeaf]]]:
@@ -129,22 +150,57 @@ def _chunks(reader: LogReader) -> Iterator[list[tuple[int, EventLeaf | BatchLeaf
     yield chunk
 
 
-def _read_rows(store: Store, chunk: list[tuple[int, EventLeaf | BatchLeaf]]) -> dict[tuple[str, int, int, int], Found]:
-    """The rows of a chunk's origins, by coordinates."""
+def _read_rows(store: Store, chunk: list[tuple[int, EventLeaf | BatchLeaf]]) -> dict[RowKey, Found]:
+    """What the rows of a chunk's origins come to, by coordinates."""
+    found: dict[RowKey, Found] = {}
+    for key, row in _fetch_rows(store, chunk):
+        found[key] = replace(found[key], fault="it is stored twice") if key in found else judge_row(row)
+    return found
+
+
+def judge_row(row: Mapping[str, Any]) -> Found:
+    """What opens a leaf, and whether the other columns say the same."""
+    held = _as_bytes(row.get("storage_class", b"")) == HELD.encode()
+    return Found(_as_bytes(row["opening"]), _as_bytes(row["canonical"]), find_difference(row), held)
+
+
+def _fetch_rows(
+    store: Store, chunk: list[tuple[int, EventLeaf | BatchLeaf]]
+) -> Iterator[tuple[RowKey, dict[str, Any]]]:
     ranges: dict[Key, tuple[int, int]] = {}
     for _, leaf in chunk:
         key, offset = (leaf.origin.log_id, leaf.origin.partition), leaf.origin.offset
         low, high = ranges.get(key, (offset, offset))
         ranges[key] = (min(low, offset), max(high, offset))
-    found: dict[tuple[str, int, int, int], Found] = {}
     for (log_id, partition), (low, high) in ranges.items():
         where = {"log_id": log_id, "partition": partition, "first": low, "last": high}
         for row in store.rows(ROWS, where, as_bytes=True):
-            key_ = (log_id, partition, row["offset"], row["position"])
-            fault = find_difference(row) if key_ not in found else "it is stored twice"
-            held = _as_bytes(row.get("storage_class", b"")) == HELD.encode()
-            found[key_] = Found(_as_bytes(row["opening"]), _as_bytes(row["canonical"]), fault, held)
-    return found
+            yield (log_id, partition, row["offset"], row["position"]), row
+
+
+def read_copy(
+    store: Store, settings: Settings, home: Home, limit: int
+) -> tuple[list[bytes], dict[RowKey, dict[str, Any]]]:
+    """The first `limit` entries of the log, to the end of a batch, and the rows behind them. Raises ProofError."""
+    place = find_log(settings, home)
+    storage = DirectoryStorage(place.directory)
+    reader = LogReader(storage, read_head(storage, place.policy).checkpoint.size)
+    entries: list[bytes] = []
+    for _, found in iterate_bundles(reader):
+        entries += found
+        if len(entries) >= limit:
+            break
+    while len(entries) > limit and not isinstance(parse_leaf(entries[limit]), BatchLeaf):
+        limit -= 1
+    entries = entries[:limit]
+    leaves = [(index, parse_leaf(entry)) for index, entry in enumerate(entries)]
+    chunk = [(index, leaf) for index, leaf in leaves if isinstance(leaf, EventLeaf | BatchLeaf)]
+    wanted = {
+        (leaf.origin.log_id, leaf.origin.partition, leaf.origin.offset, leaf.position)
+        for _, leaf in chunk
+        if isinstance(leaf, EventLeaf)
+    }
+    return entries, {key: row for key, row in _fetch_rows(store, chunk) if key in wanted}
 
 
 def _find_strangers(store: Store, auditor: Auditor, matched: Counter[Key], last: Mapping[Key, int], now: int) -> None:
@@ -166,7 +222,7 @@ def _find_strangers(store: Store, auditor: Auditor, matched: Counter[Key], last:
                 auditor.report.violate(f"{old} old rows of partition {key[1]} of log {key[0]} are not in the log")
 
 
-def _make_verdict(auditor: Auditor, place: LogPlace, head: VerifiedHead) -> Verdict:
+def _make_verdict(auditor: Auditor, place: LogPlace, head: VerifiedHead, unasked: list[str]) -> Verdict:
     report = auditor.report
     counts = {str(state): report.states[state] for state in State if report.states[state]}
     signed = ", ".join(sorted(head.cosigners)) or "nobody"
@@ -182,6 +238,8 @@ def _make_verdict(auditor: Auditor, place: LogPlace, head: VerifiedHead) -> Verd
     notes = [*report.findings]
     if not head.is_witnessed:
         notes.append("the quorum has not signed this head: a rolled back or forked log would not be noticed")
+    if unasked:
+        notes.append(f"could not ask what they signed last: {', '.join(unasked)}")
     if report.overdue:
         notes.append(f"{report.overdue} records are still there although their order was carried out")
     if report.violations:

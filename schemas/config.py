@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from schemas.errors import ConfigError
+from schemas.retention_presets import find_minimum
 from schemas.runtime import Home, find_home
 
 
@@ -146,6 +147,7 @@ class RetentionClass(Model):
 
     max_age_days: int = Field(..., ge=0, description="partitions older than this expire")
     min_age_days: int = Field(0, ge=0, description="nothing younger than this may go")
+    presets: list[str] = Field([], description="regulations whose least age counts: pci-dss-4, hipaa, sec-17a-4-b, …")
 
 
 class Retention(Model):
@@ -159,6 +161,22 @@ class Retention(Model):
         description="class name to ages",
     )
     interval_s: float = Field(60.0, gt=0, description="how often due partitions are looked for")
+    require_log: bool = Field(True, description="carry an order out only when it is under a witnessed checkpoint")
+
+    @field_validator("classes")
+    @classmethod
+    def _presets_lengthen(cls, classes: dict[str, RetentionClass]) -> dict[str, RetentionClass]:
+        """The longest minimum counts; a maximum below it would have to be broken one way or the other."""
+        found = {}
+        for name, item in classes.items():
+            try:
+                least = find_minimum(item.presets, item.min_age_days)
+            except ConfigError as error:
+                raise ValueError(f"{name}: {error}") from None
+            if item.presets and least > item.max_age_days:
+                raise ValueError(f"{name}: must be kept {least} days and gone after {item.max_age_days}")
+            found[name] = item.model_copy(update={"min_age_days": least})
+        return found
 
 
 class Transparency(Model):

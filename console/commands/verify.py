@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from console.output import EXIT_VIOLATION, print_json
-from console.verification import Chain, Facts, SessionChain, Verdict, judge, verdicts_exit_code
+from console.verification import Chain, Facts, Outcome, SessionChain, Verdict, judge, verdicts_exit_code
 
 if TYPE_CHECKING:
     from console.control import Place
@@ -54,9 +54,9 @@ def render(verdict: Verdict) -> list[str]:
 
 
 def check(store: "Store", place: "Place", last_seen: bytes = b"") -> list[Verdict]:
-    """The verdicts. A violation counts when it is seen twice: store and log are not read at one instant."""
+    """The verdicts. A violation counts when it is seen twice: store, log and witnesses are not read at one instant."""
     verdicts = look(store, place, last_seen)
-    if verdicts_exit_code(verdicts) == EXIT_VIOLATION:
+    if verdicts_exit_code(verdicts) == EXIT_VIOLATION or verdicts[0].outcome is Outcome.UNDECIDED:
         time.sleep(SECOND_LOOK_S)
         verdicts = look(store, place, last_seen)
     return verdicts

@@ -6,6 +6,9 @@ from typing import Final
 from sinks.clickhouse.client import StoreClient
 from sinks.origins import Position
 
+WITNESSED: Final = "transparency.witnessed"
+"""Name of the rows that say up to where retention actions are under a checkpoint that the quorum signed."""
+
 INTENT: Final = ".intent"
 """Suffix of the name under which a sink writes down what it is about to store."""
 

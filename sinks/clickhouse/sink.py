@@ -15,7 +15,7 @@ from schemas.wire import framing
 from schemas.wire.kafka import partition_count, producer_config, reader_config, watermarks
 from sinks.clickhouse.client import StoreClient
 from sinks.clickhouse.expiry import Expiry
-from sinks.clickhouse.progress import ProgressLedger
+from sinks.clickhouse.progress import WITNESSED, ProgressLedger
 from sinks.clickhouse.ranges import RangeWriter
 from sinks.clickhouse.writer import EventWriter, make_detection_writer, make_retention_writer
 from sinks.columns import decode_batch
@@ -57,6 +57,8 @@ class ClickHouseSink:
             DETECTIONS: RangeWriter(ProgressLedger(self._store, f"{NAME}.detections"), self._detections.store_rows),
             RETENTION: RangeWriter(ProgressLedger(self._store, f"{NAME}.retention"), self._actions.store_rows),
         }
+        self._requires_log, self._waits_for_log = settings.retention.require_log, False
+        self._witnessed = ProgressLedger(self._store, WITNESSED)
         self._expiry = Expiry(
             self._store, self._retention_store, settings.retention, self._publish, self._read_session_ends
         )
@@ -84,7 +86,9 @@ class ClickHouseSink:
             for log in logs:
                 log.save()
         if self._expiry.orders and all(log.is_settled for log in logs) and view.is_at_end(RETENTION):
-            self._expiry.work(view.is_past)
+            self._waits_for_log = self._requires_log and not self._is_witnessed()
+            if not self._waits_for_log:
+                self._expiry.work(view.is_past)
 
     def describe(self) -> dict[str, object]:
         return {
@@ -95,8 +99,19 @@ class ClickHouseSink:
             "rows_found_stored": self._events.spared,
             "detections": self._detections.rows,
             "retention_orders_open": len(self._expiry.orders),
+            "retention_waits_for_log": self._waits_for_log,
             "unreadable_records": self._detections.unreadable + self._actions.unreadable,
         }
+
+    def _is_witnessed(self) -> bool:
+        """Whether every retention action that is stored here is in the log, under a head that the quorum signed."""
+        own, witnessed = self._side_logs[RETENTION].progress, self._witnessed.read()
+        return all(
+            partition in witnessed
+            and witnessed[partition].log_id == position.log_id
+            and witnessed[partition].offset >= position.offset
+            for partition, position in own.items()
+        )
 
     def close(self) -> None:
         for log in (self._sessions_log, *self._side_logs.values()):

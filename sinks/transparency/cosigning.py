@@ -9,12 +9,13 @@ import http.client
 import logging
 import time
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
 
 from schemas.errors import ProofError
 from sinks.transparency.merkle import Proof
-from sinks.transparency.note import Note, Signature, check_signature, parse_signature
+from sinks.transparency.note import MAX_NOTE_BYTES, Note, Signature, check_signature, parse_signature
 from sinks.transparency.quorum import Witness
 
 TIMEOUT_S: Final = 2.0
@@ -85,6 +86,22 @@ class Cosigners:
             return response.status, response.headers.get_content_type(), response.read(MAX_ANSWER_BYTES)
         finally:
             connection.close()
+
+
+def fetch_latest(witness: Witness, origin: str, timeout_s: float = TIMEOUT_S) -> bytes | None:
+    """The last checkpoint that a witness signed for a log, unverified. None: it does not answer, or signed none."""
+    parts = urlsplit(witness.url)
+    make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = make(parts.hostname or "", parts.port, timeout=timeout_s)
+    try:
+        connection.request("GET", f"{parts.path.rstrip('/')}/{sha256(origin.encode()).hexdigest()}/checkpoint")
+        response = connection.getresponse()
+        data = response.read(MAX_NOTE_BYTES + 1)
+        return data if response.status == http.client.OK else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
 
 
 def make_request(old: int, proof: Proof, note: Note) -> bytes:

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from schemas.errors import Unreachable
 from sinks.transparency.cosigning import Cosigners
 from sinks.transparency.log import Head, Log, LogReader
 from sinks.transparency.note import Checkpoint, Note, Signature, Signer, sign_checkpoint
@@ -51,6 +52,7 @@ class Publisher:
     ) -> None:
         self.latest: Published | None = None
         self.unwitnessed_since = 0.0  # wall clock; 0: all is witnessed, or no quorum is asked for
+        self.unsigned = ""  # why the log's own key does not sign
         self.cosigners = Cosigners(list(policy.witnesses.values()))
         self._log, self._storage, self._signer, self._policy = log, storage, signer, policy
         self._interval_s, self._requires_quorum = interval_s, requires_quorum
@@ -72,7 +74,7 @@ class Publisher:
         while time.monotonic() < deadline:
             self._collect()
             if self._job is None:
-                if self._attempted >= self._log.size:
+                if self._attempted >= self._log.size or self.unsigned:
                     return
                 self._start()
             time.sleep(0.005)
@@ -84,7 +86,17 @@ class Publisher:
         if self._job is not None and self._job[1].done():
             head, future = self._job
             self._job = None
-            self._finish(head, future.result())
+            try:
+                published = future.result()
+            except Unreachable as error:
+                # What is appended is durable; only its head has to wait for a signature.
+                if not self.unsigned:
+                    _log.error("alarm: no head can be signed: %s", error)
+                self.unsigned = str(error)
+                self._next_at = time.monotonic() + REPEAT_S
+                return
+            self.unsigned = ""
+            self._finish(head, published)
 
     def _start(self) -> None:
         head = self._log.head()
@@ -129,7 +141,9 @@ class Publisher:
 
 
 def explain(publisher: Publisher) -> str:
-    """Why the last head is not witnessed; empty when it is."""
+    """Why the last head is not signed or not witnessed; empty when it is."""
+    if publisher.unsigned:
+        return f"no head can be signed: {publisher.unsigned}"
     if not publisher.unwitnessed_since:
         return ""
     problems = "; ".join(f"{name}: {reason}" for name, reason in sorted(publisher.cosigners.problems.items()))

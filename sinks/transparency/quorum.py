@@ -16,7 +16,7 @@ from sinks.transparency.note import COSIGNATURE, ED25519, Note, Verifier, cosign
 
 MAX_POLICY_BYTES: Final = 64 * 1024
 NONE: Final = "none"
-_NAME: Final = re.compile(r"\S{1,255}")
+_MEMBER_NAME: Final = re.compile(r"\S{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class _Draft:
         self.log_keys.append(key)
 
     def require_new(self, name: str) -> None:
-        if name == NONE or name in self.witnesses or name in self.groups or not _NAME.fullmatch(name):
+        if name == NONE or name in self.witnesses or name in self.groups or not _MEMBER_NAME.fullmatch(name):
             raise ProofError(f"the name {name[:80]} is taken")
 
     def make_group(self, needed: str, members: Sequence[str]) -> Group:

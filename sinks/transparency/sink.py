@@ -16,7 +16,7 @@ from schemas.runtime import Home, now_us
 from schemas.topics import RETENTION, SESSIONS
 from schemas.wire import framing
 from sinks.clickhouse.client import StoreClient, Table
-from sinks.clickhouse.progress import ProgressLedger
+from sinks.clickhouse.progress import WITNESSED, ProgressLedger
 from sinks.contract import InputView, Positions
 from sinks.origins import Begin, Position
 from sinks.reader import Batch
@@ -36,8 +36,6 @@ COMPONENT: Final = "sink-transparency"
 MAX_EVENTS: Final = 20_000
 GATHER_INTERVAL_S: Final = 0.05
 STORE_INTERVAL_S: Final = 5.0
-WITNESSED: Final = f"{NAME}.witnessed"
-"""`progress` rows: up to where retention actions are in a checkpoint that the quorum signed."""
 
 _logger = logging.getLogger(__name__)
 
@@ -114,7 +112,7 @@ class TransparencySink:
             "unreadable_records": self.unreadable,
         }
         if alarm := explain(self._publisher):
-            described |= {"unwitnessed_since": int(self._publisher.unwitnessed_since), "alarms": {"witnesses": alarm}}
+            described |= {"unwitnessed_since": int(self._publisher.unwitnessed_since), "alarms": {"heads": alarm}}
         return described
 
     def close(self) -> None:

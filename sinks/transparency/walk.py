@@ -8,6 +8,7 @@ the columns of the store (sinks/columns.py), so that the two derivations of the 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import groupby
 from typing import Any, Final
 
 from schemas.errors import RecordError
@@ -30,6 +31,9 @@ from sinks.transparency.tiles import frame_entry
 RECORD: Final = "EventBatch"
 MAX_EVENTS: Final = 1_000_000
 """Of one batch: each takes at least 20 bytes of a record of at most 4 MiB."""
+_REPEATING: Final = frozenset(("operation", "objects", "verdict", "status", "error", "attributes", "links"))
+"""Fields that mostly are what they were in the last event of the same kind. A run of them is compared with those bytes
+before it is walked: Avro values say themselves where they end, so equal bytes are equal values of equal length."""
 _STEP: Final = tuple(0 if n & 129 else 1 + (n >> 1) for n in range(256))
 """First byte of a string -> how far its end lies; 0 for a length in several bytes, or below zero."""
 _KIND_NUMBERS: Final = {kind.encode(): number for number, kind in enumerate(EVENT_KINDS)}
@@ -252,7 +256,7 @@ def _events_source(generator: _Generator, fields: list[dict[str, Any]]) -> str:
         raise TypeError("Event must begin with seq, at, kind")
     lines = [
         "def walk_events(b, p, start, hash_start, sessions, add_framed, add_hash):",
-        "    size = len(b); position = high = 0; tail = None",
+        "    size = len(b); position = high = 0; tail = None; memos = {}",
         "    while True:",
         "        count, p = read_long(b, p)",
         "        if count == 0: return p",
@@ -276,32 +280,50 @@ def _events_source(generator: _Generator, fields: list[dict[str, Any]]) -> str:
         "            if n := STEP[b[p]]: kind = b[p + 1 : p + n]; p += n",
         "            else: kind, p = read_bytes(b, p)",
     ]
-    for field in fields[3:]:
-        if field["name"] == "opening":
-            end = 1 + OPENING_BYTES
-            lines += _indent(
-                [
-                    "cut = p",
-                    f"if b[p] == {2 * OPENING_BYTES}: opening = b[p + 1 : p + {end}]; p += {end}",
-                    "else: opening, p = read_bytes(b, p)",
-                    "resume = p",
-                ],
-                12,
-            )
+    runs = [list(run) for _, run in groupby(fields[3:], lambda field: field["name"] in _REPEATING)]
+    repeating = [run for run in runs if run[0]["name"] in _REPEATING]
+    blanks = ", ".join(["None"] * len(repeating))
+    lines += [
+        "            memo = memos.get(kind)",
+        f"            if memo is None: memo = memos[kind] = [kind_number(kind, OTHER), {blanks}]",
+    ]
+    for run in runs:
+        walked = [line for field in run for line in _walk_field(generator, field)]
+        if run in repeating:
+            slot = repeating.index(run) + 1
+            lines += [
+                f"            if (seen := memo[{slot}]) is not None and b.startswith(seen, p): p += len(seen)",
+                "            else:",
+                "                first = p",
+                *_indent(walked, 16),
+                f"                memo[{slot}] = b[first:p]",
+            ]
         else:
-            lines += _indent(generator.emit(field["type"]), 12)
+            lines += _indent(walked, 12)
     lines += [
         "            if p > size: raise RecordError('a truncated batch')",
         "            if len(opening) != OPENING: opening = opening[:OPENING].ljust(OPENING, b'\\0')",
         # Canonical form is the event with an empty opening, one zero byte; a later version's fields may follow it.
         "            c = sha256(b''.join((opening, prefix, b[begin:cut], b'\\0', b[resume:p]))).digest()",
-        "            body = b''.join((pack(position, seq, at, kind_number(kind, OTHER)), part, c))",
+        "            body = b''.join((pack(position, seq, at, memo[0]), part, c))",
         "            if not length: raise RecordError('a session id that fits no leaf')",
         "            add_framed(b''.join((length, start, body)))",
         "            add_hash(sha256(hash_start + body).digest())",
         "            position += 1",
     ]
     return "\n".join(lines)
+
+
+def _walk_field(generator: _Generator, field: dict[str, Any]) -> list[str]:
+    if field["name"] != "opening":
+        return generator.emit(field["type"])
+    end = 1 + OPENING_BYTES
+    return [
+        "cut = p",
+        f"if b[p] == {2 * OPENING_BYTES}: opening = b[p + 1 : p + {end}]; p += {end}",
+        "else: opening, p = read_bytes(b, p)",
+        "resume = p",
+    ]
 
 
 _WALKERS: Final[Mapping[bytes, _Walker]] = {

@@ -13,8 +13,10 @@ from schemas.events import Detection, Origin, Progress, RetentionAction
 from schemas.runtime import Home
 from schemas.topics import DETECTIONS, RETENTION
 from schemas.wire import framing
-from schemas.wire.kafka import read_range, watermarks
+from schemas.wire.kafka import read_range, topic_id, watermarks
 from sinks.clickhouse.client import StoreClient
+from sinks.clickhouse.progress import WITNESSED, ProgressLedger
+from sinks.origins import Position
 from tests.sinks.batches import DAY_US, LOG_ID, START_US, Feed, make_batch
 from tests.sinks.clickhouse.stored import expected, stored
 from tests.sinks.running import SinkProcess, connect_sink, run_sink
@@ -41,7 +43,7 @@ def client(own_store: Store) -> Iterator[StoreClient]:
 def sink(home: Home, kafka: Kafka, own_store: Store) -> Iterator[SinkProcess]:
     kafka.reset_topics()
     classes = {"standard": {"max_age_days": 1}, "kept": {"max_age_days": 9000, "min_age_days": 9000}}
-    connect_sink(home, kafka, own_store, retention={"classes": classes})
+    connect_sink(home, kafka, own_store, retention={"classes": classes, "require_log": False})
     with run_sink(home, "clickhouse", "sink-clickhouse") as running:
         yield running
 
@@ -112,6 +114,27 @@ def test_an_order_is_carried_out_and_answered(kafka: Kafka, sink: SinkProcess, c
     mask.send([make_batch(0, 5, at=START_US + DAY_US)])
     sink.wait(lambda: stored(client, LOG_ID) == expected({0: [4, 5], 1: [0]}))
     assert len(answers(kafka)) == 5
+
+
+def test_an_order_waits_until_it_is_under_a_witnessed_checkpoint(
+    home: Home, kafka: Kafka, own_store: Store, client: StoreClient
+) -> None:
+    kafka.reset_topics()
+    connect_sink(home, kafka, own_store, retention={"classes": {"standard": {"max_age_days": 1}}})
+    mask, retain = Feed(kafka.client_config("mask")), Feed(kafka.client_config("retain"))
+    mask.send([make_batch(0, 0)])
+    retain.send_bytes(RETENTION, 0, framing.encode(order()))
+    retain.flush()
+    log_id = topic_id(kafka.client_config("sink-clickhouse"), RETENTION)
+    ledger = ProgressLedger(client, WITNESSED)
+    with run_sink(home, "clickhouse", "sink-clickhouse") as sink:
+        sink.wait(lambda: sink.detail().get("retention_waits_for_log"))
+        ledger.write({0: Position("another topic", 7)})  # as of a topic that was made again
+        time.sleep(1)
+        assert answers(kafka) == [] and stored(client, LOG_ID) == expected({0: [0]})
+        ledger.write({0: Position(log_id, 0)})
+        sink.wait(lambda: [answer.action for answer in answers(kafka)] == ["done"])
+        assert stored(client, LOG_ID) == expected({})
 
 
 def test_an_order_waits_for_what_is_under_way(kafka: Kafka, sink: SinkProcess, client: StoreClient) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.errors import Unreachable
 from sinks.transparency import cosigning
 from sinks.transparency.log import Log, read_checkpoint
 from sinks.transparency.note import find_signature, parse_note
@@ -124,3 +125,35 @@ def test_a_witness_that_hangs_does_not_hold_up_what_is_appended(tmp_path: Path) 
         turn_until(publisher, lambda: told)
         publisher.close()
         log.close()
+
+
+def test_without_the_logs_key_appending_goes_on_and_signing_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.transparency.publisher.REPEAT_S", 0.01)
+
+    class Token:
+        """A key that is out of reach for a while."""
+
+        public_key = SIGNER.public_key
+        is_there = False
+
+        def sign(self, message: bytes) -> bytes:
+            if not self.is_there:
+                raise Unreachable("no token in the slot")
+            return SIGNER.sign(message)
+
+    token = Token()
+    log = open_log(tmp_path)
+    storage = DirectoryStorage(tmp_path / "log")
+    publisher = Publisher(log, storage, token, policy_of(needed=0), interval_s=0.0)
+    append(log, entries(0, 10))
+    turn_until(publisher, lambda: explain(publisher))
+    assert "no token in the slot" in explain(publisher) and published(tmp_path)[0] == -1
+    append(log, entries(10, 20))
+    publisher.flush()  # ends soon, though nothing can be signed
+    token.is_there = True
+    turn_until(publisher, lambda: published(tmp_path)[0] == 20)
+    assert explain(publisher) == ""
+    publisher.close()
+    log.close()

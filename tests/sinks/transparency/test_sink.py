@@ -14,13 +14,13 @@ from schemas.events import RetentionAction, RetentionVerb
 from schemas.runtime import Home
 from schemas.topics import RETENTION
 from schemas.wire import framing
+from sinks.clickhouse.progress import WITNESSED
 from sinks.transparency.leaf import BatchLeaf, EventLeaf, RetentionLeaf, parse_leaf
 from sinks.transparency.log import LogReader, read_checkpoint
 from sinks.transparency.merkle import hash_leaf, root_of
 from sinks.transparency.note import open_checkpoint
 from sinks.transparency.place import find_log
 from sinks.transparency.quorum import find_cosigners
-from sinks.transparency.sink import WITNESSED
 from sinks.transparency.storage import DirectoryStorage
 from tests.sinks.batches import Feed, make_batch, make_gap
 from tests.sinks.running import SinkProcess, connect_sink, run_sink
@@ -134,7 +134,7 @@ def test_without_witness_and_store_it_goes_on_with_an_alarm(feed: Feed, sink_hom
     feed.send([make_batch(0, 0, 5)])
     with run_sink(sink_home, *SINK) as sink:
         sink.wait(lambda: sink.detail().get("published_size", 0) == 6)
-        sink.wait(lambda: "quorum" in sink.detail().get("alarms", {}).get("witnesses", ""))
+        sink.wait(lambda: "quorum" in sink.detail().get("alarms", {}).get("heads", ""))
         assert sink.detail()["unwitnessed_since"] > 0
 
 
