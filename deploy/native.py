@@ -41,6 +41,7 @@ MODULES: Final = (
     "schemas.wire.avro",
     "schemas.wire.batching",
     "schemas.wire.partition",
+    "schemas.wire.publisher",
 )
 """Typed, without framework magic, and on the way of every action or every event."""
 
