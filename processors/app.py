@@ -6,6 +6,7 @@ producer is idempotent, for which Faust has no setting: without it, batches expi
 later ones go through, and a hole in the output stays.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from schemas.wire import kafka
 
 REQUEST_TIMEOUT_S: Final = 40.0
 SEND_TIMEOUT_S: Final = 120.0
+ASK_AGAIN_S: Final = 0.25
 BUFFERED_RECORDS: Final = 64
 """Records that wait within Faust, per agent: bounds memory, since one record may hold a MiB."""
 
@@ -52,6 +54,23 @@ MANY_SMALL_SENDS: Final = Pace(linger_s=0.02)
 NO_HURRY: Final = Pace(fetch_bytes=1 << 20, fetch_wait_ms=1000)
 
 
+def rest_after_failures(client: Any) -> None:
+    """Let a Kafka client rest after it asked in vain where partitions are led.
+
+    While a broker is away, aiokafka's sender and fetcher ask as fast as a refused connection comes back, several
+    hundred times a second and worker: on a small machine the broker hardly gets up beside them.
+    """
+    update = client._metadata_update
+
+    async def update_or_rest(*arguments: Any) -> bool:
+        is_updated: bool = await update(*arguments)
+        if not is_updated:
+            await asyncio.sleep(ASK_AGAIN_S)
+        return is_updated
+
+    client._metadata_update = update_or_rest
+
+
 class PacedThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """Reads at the app's pace, for which Faust has no setting."""
 
@@ -59,6 +78,7 @@ class PacedThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = super()._create_worker_consumer(transport)
         pace: Pace = self.app.pace
         consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = pace.fetch_bytes, pace.fetch_wait_ms
+        rest_after_failures(consumer._client)
         return consumer
 
 
@@ -83,6 +103,11 @@ class IdempotentProducer(driver.Producer):  # type: ignore[misc]
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
+
+    def _new_producer(self, transactional_id: str | None = None) -> Any:
+        producer = super()._new_producer(transactional_id)
+        rest_after_failures(producer.client)
+        return producer
 
 
 class Transport(driver.Transport):  # type: ignore[misc]

@@ -161,7 +161,7 @@ def walk_events(
         at = p
         p = skip_long(b, p)
         # The upper half of a time tells its day, but for two minutes around midnight.
-        high = b[at + 4 : p]
+        high = b[at + 4 : p] if p - at == 8 else b""  # compiled code must not slice backwards
         if high != last_high:
             last_high, last_day = high, _day_of_high(b, at, p)
         day = last_day if last_day != _NO_DAY else read_long(b, at)[0] // DAY_US

@@ -165,7 +165,7 @@ def read_events(b: bytes, p: int, count: int, prefixes: list[bytes], columns: Co
     add_digest, add_truncated = columns.payload_digests.append, columns.truncated.append
     add_masked, add_links = columns.masked.append, columns.links.append
     add_opening, add_canonical = columns.openings.append, columns.canonical.append
-    last_high, last_base = b"", 0
+    last_high, last_base, size = b"-", 0, len(b)
     for _ in range(count):
         n = b[p]
         if n & 0x81:
@@ -190,7 +190,7 @@ def read_events(b: bytes, p: int, count: int, prefixes: list[bytes], columns: Co
             n, p = read_long(b, p)
         add_seq(n)
         # Times of a batch share their upper bytes: the lower four, all of them with more to come, make the difference.
-        high = b[p + 4 : p + 8]
+        high = b[p + 4 : p + 8] if p + 8 <= size else b""  # compiled code must not slice behind the end
         if high == last_high and (low := int.from_bytes(b[p : p + 4], "little")) & _MORE == _MORE:
             n = last_base | low & 0x7F | low >> 1 & 0x3F80 | low >> 2 & 0x1FC000 | low >> 3 & 0xFE00000
             n = (n >> 1) ^ -(n & 1)
@@ -327,7 +327,7 @@ def read_events(b: bytes, p: int, count: int, prefixes: list[bytes], columns: Co
         else:
             p = skip_text(b, p)
             add_opening(content_of(b, start, p))
-        if p > len(b):
+        if p > size:
             raise RecordError("a truncated batch")
         add_canonical(prefix + b[begin:start] + EMPTY)  # an empty opening is one zero byte
     return p

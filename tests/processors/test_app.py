@@ -1,7 +1,12 @@
 """The settings on which exactness rests."""
 
-from processors.app import NO_HURRY, IdempotentProducer, Pace, SeekingConsumer, make_app
-from schemas.config import Settings
+import asyncio
+import contextlib
+import time
+
+from deploy.embedded.process import get_free_port
+from processors.app import ASK_AGAIN_S, NO_HURRY, IdempotentProducer, Pace, SeekingConsumer, make_app
+from schemas.config import Kafka, Settings
 from schemas.runtime import Home
 
 
@@ -28,3 +33,18 @@ async def test_an_app_reads_and_sends_at_its_pace(bare_home: Home) -> None:
     thread.thread_loop.close()
     assert (consumer._fetch_min_bytes, consumer._fetch_max_wait_ms) == (NO_HURRY.fetch_bytes, NO_HURRY.fetch_wait_ms)
     assert make_app(Settings(), bare_home, "facts", "0", Pace(linger_s=0.5)).conf.producer_linger == 0.5
+
+
+async def test_a_client_does_not_ask_an_absent_broker_all_the_time(bare_home: Home) -> None:
+    settings = Settings(kafka=Kafka(bootstrap=f"127.0.0.1:{get_free_port()}"))
+    app = make_app(settings, bare_home, "facts")
+    thread = app.consumer._thread
+    consumer, producer = thread._create_worker_consumer(app.transport), app.producer._new_producer()
+    for client in (consumer._client, producer.client):
+        began = time.monotonic()
+        assert not await client._metadata_update(client.cluster, [])
+        assert time.monotonic() - began >= ASK_AGAIN_S
+    await consumer.stop()
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(producer.stop(), 5)
+    thread.thread_loop.close()
