@@ -37,11 +37,23 @@ MODULES: Final = (
     "ingest.relay",
     "ingest.session",
     "ingest.stream",
+    "processors.fact_batch",
+    "processors.facts_of",
+    "processors.pieces",
+    "processors.screening",
+    "processors.walk",
     "schemas.clock",
     "schemas.wire.avro",
     "schemas.wire.batching",
     "schemas.wire.partition",
     "schemas.wire.publisher",
+    "schemas.wire.skips",
+    "schemas.wire.tallies",
+    "sinks.clickhouse.native",
+    "sinks.columns",
+    "sinks.transparency.leaf",
+    "sinks.transparency.merkle",
+    "sinks.transparency.walk",
 )
 """Typed, without framework magic, and on the way of every action or every event."""
 

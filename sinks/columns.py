@@ -35,18 +35,20 @@ _MORE: Final = 0x80808080
 _CANONICAL_PREFIX: Final = zigzag(len(_CURRENT)) + _CURRENT
 
 
+COLUMNS: Final = (
+    "action_ids", "ats", "attributes", "bytes", "canonical", "durations", "kinds", "links", "masked", "openings",
+    "outcomes", "payload_bytes", "payload_digests", "payload_types", "payloads", "rows", "seqs", "sessions",
+    "shapes", "statements", "truncated", "verdicts",
+)  # fmt: skip
+"""The names of the columns."""
+
+
 class Columns:
     """One entry an event. Strings are bytes without their length; `shapes` and what follows are encoded.
 
     A shape is fingerprint, parameters, operation and objects; an outcome is status and error; `read_shape` and the like
     read them. `canonical` holds the parts of a canonical form: prefix, all before the opening, all behind it.
     """
-
-    __slots__ = (
-        "action_ids", "ats", "attributes", "bytes", "canonical", "durations", "kinds", "links", "masked", "openings",
-        "outcomes", "payload_bytes", "payload_digests", "payload_types", "payloads", "rows", "seqs", "sessions",
-        "shapes", "statements", "truncated", "verdicts",
-    )  # fmt: skip
 
     def __init__(self) -> None:
         self.sessions: list[int] = []

@@ -24,7 +24,7 @@ from sinks.clickhouse.native import (
     index_code,
     make_block,
 )
-from sinks.columns import Columns, read_context, read_map, read_masked, read_outcome, read_shape
+from sinks.columns import COLUMNS, Columns, read_context, read_map, read_masked, read_outcome, read_shape
 from sinks.reader import Batch
 
 OPENING_BYTES: Final = 16
@@ -38,7 +38,7 @@ WORDS: Final = "LowCardinality(String)"
 PAIRS: Final = "Map(String, String)"
 CONTEXT_WORDS: Final = ("principal", "agent", "resource", "protocol", "client", "tls", "upstream", "retention_class")
 CONTEXT_TEXTS: Final = ("session_id", "run_id", "source_ip", "credential_id")
-_FIELDS: Final = tuple(name for name in Columns.__slots__ if name != "sessions")
+_FIELDS: Final = tuple(name for name in COLUMNS if name != "sessions")
 
 
 class EventRows:
@@ -85,7 +85,7 @@ class EventRows:
         picked.runs = [(batch, count) for (batch, _), count in zip(self.runs, counts, strict=True) if count]
         picked.positions = [self.positions[i] for i in chosen]
         picked.contexts = self.contexts
-        for name in Columns.__slots__:
+        for name in COLUMNS:
             column = getattr(self.columns, name)
             setattr(picked.columns, name, [column[i] for i in chosen])
         return picked

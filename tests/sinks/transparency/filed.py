@@ -51,7 +51,7 @@ def make_files(
         entries += [item[2:] for item in derive_leaves(data).framed]
         columns = decode_batch(data)
         assert batch.origin is not None
-        for position, canonical in enumerate(columns.canonical):
+        for position, canonical in enumerate(columns.columns.canonical):
             key = (batch.origin.log_id, batch.origin.partition, batch.origin.offset, position)
             bodies[key] = (columns.columns["opening"][position], canonical)
     for number, action in enumerate(actions):

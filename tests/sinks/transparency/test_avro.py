@@ -25,7 +25,7 @@ def test_it_reads_what_the_library_reads(seed: int) -> None:
 def test_it_reads_canonical_bytes_and_orders() -> None:
     batch = make_varied(1)
     document = framing.load_avsc("EventBatch")
-    for item, canonical in zip(batch.events, decode_batch(framing.encode(batch)).canonical, strict=True):
+    for item, canonical in zip(batch.events, decode_batch(framing.encode(batch)).columns.canonical, strict=True):
         session, event = read_stored(document, canonical)
         assert read_fingerprint(canonical) == framing.current_fingerprint("EventBatch")
         assert session["session_id"] == batch.sessions[item.session].session_id

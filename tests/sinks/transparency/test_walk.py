@@ -68,7 +68,7 @@ def test_three_derivations_agree(batch: EventBatch) -> None:
         context = batch.sessions[item.session]
         assert (leaf.session_id, leaf.retention_class) == (context.session_id, context.retention_class)
         assert (leaf.seq, leaf.at, leaf.event_kind) == (item.event.seq, item.event.at, item.event.kind)
-        assert leaf.commitment == commit(item.event.opening, columns.canonical[position])
+        assert leaf.commitment == commit(item.event.opening, columns.columns.canonical[position])
         assert leaf.commitment == commit(item.event.opening, encode_stored(batch, item))
 
 
@@ -98,7 +98,7 @@ def test_cut_and_mutated_batches_never_derive_something_else() -> None:
         # Rule version and the like are the batch's own and not committed to; all else shows in a leaf.
         assert len(derived) >= 1
         if derived.hashes == whole.hashes:
-            assert decode_batch(mutated).canonical == decode_batch(data).canonical
+            assert decode_batch(mutated).columns.canonical == decode_batch(data).columns.canonical
 
 
 def test_what_is_no_batch_is_refused() -> None:
