@@ -92,10 +92,11 @@ class Found:
     """What the record has: who had the value, where it flowed, who asked for it before."""
 
     sightings: list[dict[str, Any]]
+    edges: list[dict[str, Any]]
     askings: list[dict[str, Any]]
 
 
 def find(store: Store, tokens: Tokens, since_us: int, limit: int) -> Found:
     """Sightings of the tokens, oldest first: one a session and direction. Raises QueryFailed, Unreachable."""
     parameters = {"tokens": list(tokens.tokens), "since": since_us, "limit": limit, "own": tokens.session_id}
-    return Found(store.rows(queries.TRACE, parameters), store.rows(queries.TRACED_BEFORE, parameters))
+    return Found(*(store.rows(sql, parameters) for sql in (queries.TRACE, queries.LINEAGE, queries.TRACED_BEFORE)))

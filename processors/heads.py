@@ -13,6 +13,7 @@ import fastavro
 from fastavro.schema import parse_schema
 
 from processors.facts_of import encode_facts, facts_of
+from processors.flows_of import FlowReader, Sightings, encode_sightings
 from processors.retention.slices import HEADER as SLICES
 from processors.retention.slices import slices_of, to_header
 from schemas.errors import RecordError
@@ -21,6 +22,8 @@ from schemas.wire import framing
 
 FACTS: Final = "custody-facts:"
 """Header `custody-facts:<agent>` holds a framed FactBatch."""
+FLOW: Final = "custody-flow:"
+"""Header `custody-flow:<bucket>` holds a framed SightingBatch."""
 
 _HEAD_FIELDS: Final = 4  # origin, proxy_id, proxy_epoch, batch_seq
 
@@ -50,7 +53,9 @@ def read_head(value: bytes) -> dict[str, Any]:
     return head
 
 
-def headers_of(batch: Mapping[str, Any], origin: Origin, room: int) -> list[tuple[str, bytes]] | None:
+def headers_of(
+    batch: Mapping[str, Any], origin: Origin, room: int, flows: Sightings | None = None
+) -> list[tuple[str, bytes]] | None:
     """The headers of a derived batch's fields; none when they do not fit into `room` bytes."""
     where = vars(origin)
     found = facts_of({**batch, "origin": where})
@@ -58,6 +63,10 @@ def headers_of(batch: Mapping[str, Any], origin: Origin, room: int) -> list[tupl
     headers += [
         (FACTS + agent, encode_facts(where, index, len(found), facts))
         for index, (agent, facts) in enumerate(found.items())
+    ]
+    headers += [
+        (f"{FLOW}{bucket}", encode_sightings(where, bucket, sightings))
+        for bucket, sightings in sorted((flows or {}).items())
     ]
     size = sum(len(name) * 4 + len(value) for name, value in headers)
     return headers if size <= room else None
@@ -75,6 +84,18 @@ def read_facts(value: bytes, headers: Mapping[str, bytes]) -> tuple[Mapping[str,
     return origin, {
         agent: encode_facts(origin, index, len(found), facts) for index, (agent, facts) in enumerate(found.items())
     }
+
+
+def read_flows(value: bytes, headers: Mapping[str, bytes]) -> dict[int, bytes]:
+    """A sessions record's framed SightingBatch per bucket. Raises RecordError.
+
+    Of a batch that is too large for headers only masked values are followed: the key of fingerprints is mask's.
+    """
+    if SLICES in headers:
+        return {int(name.removeprefix(FLOW)): data for name, data in headers.items() if name.startswith(FLOW)}
+    _, batch = framing.decode_fields(value)
+    found = FlowReader().find(batch)
+    return {bucket: encode_sightings(_origin_of(batch), bucket, found[bucket]) for bucket in sorted(found)}
 
 
 def _origin_of(batch: Mapping[str, Any]) -> Mapping[str, Any]:
