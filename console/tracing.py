@@ -37,7 +37,7 @@ class Tokens:
     left_today: int
 
 
-class _Connection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket in a directory of any length."""
 
     def __init__(self, directory: Path, name: str) -> None:
@@ -60,7 +60,7 @@ def ask(place: Place, value: bytes, reason: str = "") -> Tokens:
     login = home.read_secret(LOGIN)
     body = json.dumps({"value_base64": base64.b64encode(value).decode(), "reason": reason})
     headers = {"Authorization": f"Bearer {login}", "Content-Type": "application/json"}
-    connection = _Connection(home.run, SOCKET)
+    connection = UnixConnection(home.run, SOCKET)
     try:
         connection.request("POST", PATH, body, headers)
         response = connection.getresponse()
