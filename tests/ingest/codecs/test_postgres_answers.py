@@ -182,6 +182,12 @@ def test_a_name_that_the_server_cut_is_recorded_to_its_last_blank() -> None:
         assert value in b"".join(bytes(piece.data) for piece in played.pieces)
 
 
+def test_what_the_server_says_of_a_name_it_cut_is_noted_without_the_name() -> None:
+    text = b'SNOTICE\0VNOTICE\0C42622\0Midentifier "abc ghp_q7ZkT" will be truncated to "abc ghp_q7"\0\0'
+    played = play([(UPSTREAM, message("N", text))])
+    assert played.notes[0].attributes == {"severity": "NOTICE", "sqlstate": "42622"}
+
+
 def test_text_follows_the_client_encoding() -> None:
     played = play(load("notices"))
     assert ["ä"] in [values for action in played.completed for values in action.row_values]
