@@ -1,5 +1,6 @@
 """The `custody` command. Each command is a line in COMMANDS and a file; nothing heavy is imported before it runs."""
 
+import resource
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,7 +100,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def main() -> None:
-    """The `custody` entry point."""
+    """The `custody` entry point. What it was told, a value to trace say, is in no core dump either."""
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # as schemas/runtime.py does, which a `--help` need not load
     sys.exit(run())
 
 

@@ -225,6 +225,16 @@ LIMIT 100
 """
 """Who asked for such a value before."""
 
+LINEAGE: Final = """
+SELECT at, label, relation, from_resource, from_agent, from_session, from_seq, to_resource, to_agent, to_session,
+       to_seq, run_id, token, edge_id
+FROM custody.lineage
+WHERE has({tokens:Array(String)}, token) AND at >= fromUnixTimestamp64Micro({since:Int64})
+ORDER BY at, edge_id
+LIMIT {limit:UInt32}
+"""
+"""Where values with one of these tokens went."""
+
 # ── demo ──
 
 RUN_SESSIONS: Final = """

@@ -37,7 +37,7 @@ class Tokens:
     left_today: int
 
 
-class _Connection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket in a directory of any length."""
 
     def __init__(self, directory: Path, name: str) -> None:
@@ -60,7 +60,7 @@ def ask(place: Place, value: bytes, reason: str = "") -> Tokens:
     login = home.read_secret(LOGIN)
     body = json.dumps({"value_base64": base64.b64encode(value).decode(), "reason": reason})
     headers = {"Authorization": f"Bearer {login}", "Content-Type": "application/json"}
-    connection = _Connection(home.run, SOCKET)
+    connection = UnixConnection(home.run, SOCKET)
     try:
         connection.request("POST", PATH, body, headers)
         response = connection.getresponse()
@@ -92,10 +92,11 @@ class Found:
     """What the record has: who had the value, where it flowed, who asked for it before."""
 
     sightings: list[dict[str, Any]]
+    edges: list[dict[str, Any]]
     askings: list[dict[str, Any]]
 
 
 def find(store: Store, tokens: Tokens, since_us: int, limit: int) -> Found:
     """Sightings of the tokens, oldest first: one a session and direction. Raises QueryFailed, Unreachable."""
     parameters = {"tokens": list(tokens.tokens), "since": since_us, "limit": limit, "own": tokens.session_id}
-    return Found(store.rows(queries.TRACE, parameters), store.rows(queries.TRACED_BEFORE, parameters))
+    return Found(*(store.rows(sql, parameters) for sql in (queries.TRACE, queries.LINEAGE, queries.TRACED_BEFORE)))

@@ -14,6 +14,7 @@ MAX_TOKEN_BYTES: Final = 64
 _ALNUM: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
 _WORDLIKE: Final = frozenset(byte for byte in range(256) if byte > 127 or chr(byte).isalnum() or byte in b"_.+/%-")
 _NON_DIGIT: Final = re.compile(rb"\D+")
+_AROUND: Final = b" \t\r\n'\"`<>"  # what may stand around an address and belongs to the text
 _NON_ALNUM: Final = re.compile(rb"[^0-9A-Za-z]+")
 
 
@@ -50,7 +51,7 @@ def normalize(value: bytes, how: str) -> bytes:
         case "digits":
             return _NON_DIGIT.sub(b"", value)
         case "lower":
-            return value.strip().lower()
+            return value.strip(_AROUND).lower()
         case "alnum":
             return _NON_ALNUM.sub(b"", value).upper()
     return value

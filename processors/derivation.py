@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from processors.admission import MAX_CLAIM_CHARS, Opened, Refused
 from processors.facts_of import encode_fact, facts_of
+from processors.flows_of import MASKED_ONLY, FlowReader, Sightings
 from processors.pieces import Lexicon, Pieces, put_together, read_context
 from processors.redaction import Redactor
 from processors.retention.calendar import DAY_US, Slice, day_of
@@ -31,16 +32,26 @@ _FRAMINGS: Final = tuple(framing.prefix_of(record) for record in framing.CURRENT
 
 @dataclass(slots=True, frozen=True)
 class Derived:
-    """A framed derived batch, and what its headers say: slices, facts by agent (facts_of.py), tallies if they fit."""
+    """A framed derived batch, and what its headers say.
+
+    Slices, facts by agent (facts_of.py), tallies if they fit, sightings of values (flows_of.py).
+    """
 
     value: bytes
     slices: set[Slice]
     facts: dict[str, list[bytes]]
     tallies: bytes | None = None
+    flows: Sightings = field(default_factory=dict)
 
 
 def derive(
-    opened: Opened, origin: Origin, redactor: Redactor, lexicon: Lexicon, notes: list[Mapping[str, str]], at: int
+    opened: Opened,
+    origin: Origin,
+    redactor: Redactor,
+    lexicon: Lexicon,
+    notes: list[Mapping[str, str]],
+    at: int,
+    flows: FlowReader = MASKED_ONLY,
 ) -> Derived:
     """The derived batch. `notes` are gaps found on the way; each becomes an `audit.gap` after the events.
 
@@ -48,9 +59,9 @@ def derive(
     """
     try:
         if opened.pieces is None or notes:
-            derived = _derive_whole(opened, origin, redactor, notes, at)
+            derived = _derive_whole(opened, origin, redactor, notes, at, flows)
         else:
-            derived = _derive_pieces(opened, opened.pieces, origin, redactor, lexicon)
+            derived = _derive_pieces(opened, opened.pieces, origin, redactor, lexicon, flows)
     except RecordError as error:
         raise Refused("undecodable", str(error), opened.header) from None
     if len(derived.value) > MAX_DERIVED_BYTES:
@@ -58,7 +69,9 @@ def derive(
     return derived
 
 
-def _derive_pieces(opened: Opened, pieces: Pieces, origin: Origin, redactor: Redactor, lexicon: Lexicon) -> Derived:
+def _derive_pieces(
+    opened: Opened, pieces: Pieces, origin: Origin, redactor: Redactor, lexicon: Lexicon, flows: FlowReader
+) -> Derived:
     """What masking does not change goes on byte for byte."""
     changes = redact_pieces(pieces, redactor, lexicon)
     head = framing.prefix_of("EventBatch") + _head(opened, origin, redactor.rule_version)
@@ -75,7 +88,7 @@ def _derive_pieces(opened: Opened, pieces: Pieces, origin: Origin, redactor: Red
             context = read_context(pieces.contexts[session])
             fact = encode_fact(owner, context, changes.events[owner]["event"])
         facts.setdefault(known[session].agent, []).append(fact)
-    return Derived(value, slices, facts, _tallies_of(pieces, changes))
+    return Derived(value, slices, facts, _tallies_of(pieces, changes), flows.find_in_pieces(pieces, changes))
 
 
 def _tallies_of(pieces: Pieces, changes: Changes) -> bytes | None:
@@ -88,16 +101,17 @@ def _tallies_of(pieces: Pieces, changes: Changes) -> bytes | None:
 
 
 def _derive_whole(
-    opened: Opened, origin: Origin, redactor: Redactor, notes: list[Mapping[str, str]], at: int
+    opened: Opened, origin: Origin, redactor: Redactor, notes: list[Mapping[str, str]], at: int, flows: FlowReader
 ) -> Derived:
     """Every field read and written again."""
     fields = opened.read()
     redactor.redact(fields)
+    found = flows.find(fields)
     fields["origin"] = vars(origin)
     fields["rule_version"] = redactor.rule_version
     _append_notes(fields, origin, notes, at)
     value = framing.prefix_of("EventBatch") + framing.encode_body("EventBatch", fields)
-    return Derived(value, slices_of(fields), facts_of(fields))
+    return Derived(value, slices_of(fields), facts_of(fields), None, found)
 
 
 def derive_gap(refused: Refused, origin: Origin, redactor: Redactor, notes: list[Mapping[str, str]], at: int) -> bytes:

@@ -5,16 +5,19 @@ in order of first appearance. After a restart, batches behind the last progress 
 what it has absorbed by (origin, index), see `Absorbed`.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from confluent_kafka import Consumer, murmur2
 
-from processors.heads import read_facts
+from processors.heads import read_facts, read_flows
 from processors.origins import OriginChain
 from processors.stage import Partition, Stage
 from schemas import topics
 from schemas.events import Progress
 from schemas.wire import kafka
+
+FLOW_KEY: Final = b"custody-flow"
+"""Key of the records that hold sightings; their partition follows from their bucket."""
 
 
 class FactsStage(Stage):
@@ -38,9 +41,12 @@ class FactsStage(Stage):
         return part.state.save()
 
     async def absorb(self, part: Partition, message: Any) -> None:
-        origin, found = read_facts(message.value or b"", dict(message.headers or {}))
+        value, headers = message.value or b"", dict(message.headers or {})
+        origin, found = read_facts(value, headers)
         if not self.is_next(part, part.state, origin):
             return
-        for agent, value in found.items():
+        for agent, facts in found.items():
             key = agent.encode()
-            await self.send(part, topics.FACTS, murmur2(key, self._fact_partitions), value, key)
+            await self.send(part, topics.FACTS, murmur2(key, self._fact_partitions), facts, key)
+        for bucket, sightings in read_flows(value, headers).items():
+            await self.send(part, topics.FACTS, bucket % self._fact_partitions, sightings, FLOW_KEY)

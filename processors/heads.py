@@ -13,6 +13,7 @@ import fastavro
 from fastavro.schema import parse_schema
 
 from processors.facts_of import encode_facts, facts_of
+from processors.flows_of import MASKED_ONLY, Sightings, encode_sightings
 from processors.retention.calendar import Slice
 from processors.retention.slices import HEADER as SLICES
 from processors.retention.slices import to_header
@@ -23,6 +24,8 @@ from schemas.wire.tallies import HEADER as TALLIES
 
 FACTS: Final = "custody-facts:"
 """Header `custody-facts:<agent>` holds a framed FactBatch."""
+FLOW: Final = "custody-flow:"
+"""Header `custody-flow:<bucket>` holds a framed SightingBatch."""
 
 _HEAD_FIELDS: Final = 4  # origin, proxy_id, proxy_epoch, batch_seq
 
@@ -53,7 +56,12 @@ def read_head(value: bytes) -> dict[str, Any]:
 
 
 def headers_of(
-    slices: Set[Slice], facts: Mapping[str, Sequence[bytes]], tallies: bytes | None, origin: Origin, room: int
+    slices: Set[Slice],
+    facts: Mapping[str, Sequence[bytes]],
+    tallies: bytes | None,
+    origin: Origin,
+    room: int,
+    flows: Sightings | None = None,
 ) -> list[tuple[str, bytes]] | None:
     """The headers of a derived batch, `facts` by agent (facts_of.py); none when they do not fit into `room` bytes."""
     where = vars(origin)
@@ -63,6 +71,10 @@ def headers_of(
     headers += [
         (FACTS + agent, encode_facts(where, index, len(facts), found))
         for index, (agent, found) in enumerate(facts.items())
+    ]
+    headers += [
+        (f"{FLOW}{bucket}", encode_sightings(where, bucket, sightings))
+        for bucket, sightings in sorted((flows or {}).items())
     ]
     size = sum(len(name) * 4 + len(value) for name, value in headers)
     return headers if size <= room else None
@@ -80,6 +92,18 @@ def read_facts(value: bytes, headers: Mapping[str, bytes]) -> tuple[Mapping[str,
     return origin, {
         agent: encode_facts(origin, index, len(found), facts) for index, (agent, facts) in enumerate(found.items())
     }
+
+
+def read_flows(value: bytes, headers: Mapping[str, bytes]) -> dict[int, bytes]:
+    """A sessions record's framed SightingBatch per bucket. Raises RecordError.
+
+    Of a batch that is too large for headers only masked values are followed: the key of fingerprints is mask's.
+    """
+    if SLICES in headers:
+        return {int(name.removeprefix(FLOW)): data for name, data in headers.items() if name.startswith(FLOW)}
+    _, batch = framing.decode_fields(value)
+    found = MASKED_ONLY.find(batch)
+    return {bucket: encode_sightings(_origin_of(batch), bucket, found[bucket]) for bucket in sorted(found)}
 
 
 def _origin_of(batch: Mapping[str, Any]) -> Mapping[str, Any]:

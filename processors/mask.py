@@ -21,11 +21,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from masking.catalog import rule_version
 from masking.engine import Masker
-from masking.tokens import TokenRing
+from masking.tokens import FlowKey, TokenRing
 from processors.admission import Refused, decode_sealed, open_sealed, verify_sealed
 from processors.app import StageApp
 from processors.derivation import DEAD, MAX_DERIVED_BYTES, dead_letter, derive, derive_gap
 from processors.epochs import EpochLedger
+from processors.flows_of import FlowReader
 from processors.heads import headers_of, read_head
 from processors.pieces import Lexicon
 from processors.redaction import Redactor
@@ -104,9 +105,11 @@ class MaskStage(Stage):
         self._keys = ProxyKeys(view)
         self._unsealer = Unsealer({})
         self._token_keys = RingWatch(home, settings.masking.token_key)
-        self._tokens = TokenRing(self._token_keys.read().keys)
+        ring = self._token_keys.read()
+        self._tokens = TokenRing(ring.keys)
         self._redactor = Redactor(make_masker(self._tokens))
         self._lexicon = Lexicon()
+        self._flows = FlowReader(FlowKey(ring.current))
         self._refreshed: dict[int, int] = {}
         self._sessions_id = ""
         self._trimmed_at = time.monotonic()
@@ -213,9 +216,10 @@ class MaskStage(Stage):
                 opened = open_sealed(sealed, self._unsealer, self._lexicon)
             except KeyMissing as missing:
                 raise Wait(str(missing)) from None
-        derived = derive(opened, origin, self._redactor, self._lexicon, notes, now_us())
+        derived = derive(opened, origin, self._redactor, self._lexicon, notes, now_us(), self._flows)
         room = MAX_DERIVED_BYTES - len(derived.value)
-        return header, derived.value, headers_of(derived.slices, derived.facts, derived.tallies, origin, room)
+        headers = headers_of(derived.slices, derived.facts, derived.tallies, origin, room, derived.flows)
+        return header, derived.value, headers
 
     def _judge(self, ledger: EpochLedger, header: SealedHeader, notes: list[Mapping[str, str]]) -> None:
         arrival = ledger.judge(header.proxy_epoch, header.batch_seq)
@@ -287,6 +291,7 @@ class MaskStage(Stage):
         self.clear_alarm("token key")
         if ring is not None:
             self._tokens.replace(ring.keys)
+            self._flows.use(FlowKey(ring.current))
             log.warning("the token key was rotated: %d keys are known now", len(ring.keys))
 
     def _trim(self, before: float) -> None:

@@ -13,7 +13,7 @@ from processors.redaction import Redactor, is_telling
 from processors.walk import MAX_KNOWN, MAX_KNOWN_BYTES, Walked
 from schemas.errors import RecordError
 from schemas.wire.avro import word
-from schemas.wire.skips import content_of, read_count, skip_text
+from schemas.wire.skips import content_of, read_count, read_parameters, skip_text
 
 _EDGE: Final = b"\0"  # no character goes on behind it
 _ROWS: Final = word("rows")
@@ -100,17 +100,9 @@ def _regions_of(walked: Walked, suspects: set[int]) -> Iterator[tuple[int, list[
 def _read_shape(region: bytes) -> list[bytes]:
     """The strings of fingerprint, parameters, operation and objects."""
     contents, p = _read_texts(region, 0, 1)
-    while True:
-        count, p = read_count(region, p)
-        if count == 0:
-            break
-        for _ in range(count):
-            p += 1
-            if region[p - 1]:
-                found, p = _read_texts(region, p, 1)
-                contents += found
-    found, p = _read_texts(region, p, 1)
-    return contents + found + _read_items(region, p, 1)[0]
+    parameters, p = read_parameters(region, p)
+    operation, p = _read_texts(region, p, 1)
+    return contents + parameters + operation + _read_items(region, p, 1)[0]
 
 
 def _read_items(region: bytes, p: int, each: int) -> tuple[list[bytes], int]:

@@ -124,9 +124,11 @@ def make_mask(settings: Settings, home: Home) -> list[Stage]:
 
 def make_detect(settings: Settings, home: Home) -> list[Stage]:
     """Facts and the rules over them."""
+    view = ControlView(settings, home, "detect")
+    view.start()
     return [
         FactsStage(settings, home, make_app(settings, home, "facts", _instance(), MANY_SMALL_SENDS)),
-        DetectStage(settings, home, make_app(settings, home, "detect", _instance())),
+        DetectStage(settings, home, make_app(settings, home, "detect", _instance()), view),
     ]
 
 

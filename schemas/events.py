@@ -263,6 +263,66 @@ class Detection:
 
 
 @dataclass
+class FlowValue:
+    """A value by its token; an empty label: no detector knows it, and the token is a fingerprint."""
+
+    label: str
+    token: str
+
+
+@dataclass
+class Sighting:
+    """Values in one event's answer or request, by their tokens. `began` is when an answer can have begun."""
+
+    position: int
+    session_id: str
+    seq: int
+    at: int
+    began: int
+    agent: str
+    principal: str
+    run_id: str
+    chain: list[str] = field(default_factory=list)
+    resource: str = ""
+    is_received: bool = False
+    values: list[FlowValue] = field(default_factory=list)
+
+
+@dataclass
+class SightingBatch:
+    """Sightings out of one sessions batch whose tokens fall into one bucket."""
+
+    origin: Origin
+    bucket: int
+    sightings: list[Sighting] = field(default_factory=list)
+
+
+@dataclass
+class LineageEdge:
+    """A value seen in an answer of one resource went into a request to another. `relation`: agent, run or chain."""
+
+    edge_id: str
+    at: int
+    relation: str
+    label: str
+    token: str
+    from_resource: str
+    from_session: str
+    from_seq: int
+    from_at: int
+    from_agent: str
+    from_principal: str
+    to_resource: str
+    to_session: str
+    to_seq: int
+    to_agent: str
+    to_principal: str
+    run_id: str
+    origin: Origin
+    position: int
+
+
+@dataclass
 class Progress:
     """How far a stage with sparse output has absorbed its input; `state` is the stage's own."""
 
@@ -310,7 +370,17 @@ class StoredEvent:
 
 
 Record = (
-    EventBatch | SealedBatch | DeadLetter | FactBatch | Detection | Progress | RetentionAction | Control | StoredEvent
+    EventBatch
+    | SealedBatch
+    | DeadLetter
+    | FactBatch
+    | SightingBatch
+    | Detection
+    | LineageEdge
+    | Progress
+    | RetentionAction
+    | Control
+    | StoredEvent
 )
 
 

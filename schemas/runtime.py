@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,15 @@ class Home:
             return (self.public / f"{name}.pub").read_bytes()
         except OSError as error:
             raise ConfigError(f"public/{name}.pub: {error.strerror}") from None
+
+
+def forbid_core_dumps() -> None:
+    """No core dump of this process and of those it starts: its memory holds what must not be on disk.
+
+    A limit of 1 byte, not 0: Linux takes 0 for files only, and 1 also keeps a core from the program that
+    `core_pattern` may pipe it to (core(5); fs/coredump.c).
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -67,6 +67,7 @@ def as_document(tokens: "Tokens", found: "Found") -> dict[str, Any]:
         "recorded_as": tokens.session_id,
         "left_today": tokens.left_today,
         "sightings": found.sightings,
+        "lineage": found.edges,
         "asked_before": found.askings,
     }
 
@@ -80,6 +81,9 @@ def show(tokens: "Tokens", found: "Found") -> None:
         click.echo(f"{len(agents)} agents in {len(sessions)} sessions")
     else:
         click.echo("nobody: no masked value of the record has one of its tokens")
+    for row in found.edges:
+        way = f"{row['from_resource']} ({row['from_agent']}) > {row['to_resource']} ({row['to_agent']})"
+        click.echo(f"went on: {row['at']:%Y-%m-%d %H:%M:%S} {clean(way)}, session {row['to_session']}")
     for row in found.askings:
         click.echo(f"asked before: {row['at']:%Y-%m-%d %H:%M:%S} by {clean(row['principal'])}")
     click.echo(f"recorded as session {tokens.session_id}; {tokens.left_today} traces left today")

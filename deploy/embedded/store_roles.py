@@ -9,12 +9,12 @@ from typing import Final
 DATABASE: Final = "custody"
 
 SINK_TABLES: Final = frozenset(
-    {"events", "sessions", "detections", "retention_actions", "deliveries", "checkpoints", "progress"}
+    {"events", "sessions", "detections", "lineage", "retention_actions", "deliveries", "checkpoints", "progress"}
 )
 VIEWS: Final = frozenset({"session_states"})
 MIGRATIONS: Final = "migrations"
-EXPIRING_TABLES: Final = frozenset({"events", "sessions", "detections", "deliveries"})
-ERASABLE_TABLES: Final = frozenset({"events", "sessions", "detections"})
+EXPIRING_TABLES: Final = frozenset({"events", "sessions", "detections", "lineage", "deliveries"})
+ERASABLE_TABLES: Final = frozenset({"events", "sessions", "detections", "lineage"})
 
 SYSTEM_TABLES: Final = frozenset(
     f"system.{name}"

@@ -34,6 +34,8 @@ from ingest.codecs.postgres_wire import (
     uint32,
 )
 
+SERVER_NAME_BYTES: Final = 63
+"""PostgreSQL cuts names, application_name among them, at NAMEDATALEN - 1 bytes."""
 COPY_KINDS: Final = {ord("G"): "copy_in", ord("H"): "copy_out", ord("W"): "copy_both"}
 
 
@@ -208,13 +210,19 @@ class Answers(Failures):
         value, _ = read_cstring(self._buffer, start, after)
         facts = {
             "name": name.decode("utf-8", "backslashreplace"),
-            "value": value.decode("utf-8", "backslashreplace"),
+            "value": (uncut(value) if name == b"application_name" else value).decode("utf-8", "backslashreplace"),
         }
         if facts["name"] == "client_encoding":
             self._talk.encoding = ENCODINGS.get(facts["value"], "utf-8")
             self._columns.clear()
         self.out.append(Noted("parameter", facts))
         self._pos = after
+
+
+def uncut(value: bytes) -> bytes:
+    """A setting as the server reports it, without a last word that it may have cut: half a secret is none that masking
+    knows. What the agent set is recorded where it set it."""
+    return value if len(value) < SERVER_NAME_BYTES else value.rpartition(b" ")[0]
 
 
 def _sync_flight(talk: Conversation) -> Flight | None:

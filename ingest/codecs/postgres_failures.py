@@ -141,5 +141,11 @@ class Failures(Rows):
         self._mark(after, done[-1] if done else None)
 
 
+NAME_TOO_LONG: Final = "42622"
+
+
 def brief(fields: dict[str, str]) -> dict[str, str]:
-    return {name: fields[name][:4096] for name in ("severity", "sqlstate", "message") if name in fields}
+    """What is noted of a message. "Identifier … will be truncated to …" repeats a name that the server has cut: half a
+    secret is none that masking knows, so its text is left out. The whole name is in the statement."""
+    names = ("severity", "sqlstate") if fields.get("sqlstate") == NAME_TOO_LONG else ("severity", "sqlstate", "message")
+    return {name: fields[name][:4096] for name in names if name in fields}

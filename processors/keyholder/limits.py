@@ -5,6 +5,7 @@ tell the value of any token to whoever asks long enough.
 """
 
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -25,12 +26,17 @@ class Limiter:
         self._limits = limits
         self._path = path
         self._taken = _load(path) if path is not None else {}
+        self._lock = threading.Lock()
 
     def take(self, caller: str, now: int) -> int:
         """0, and the trace counts; else the µs until `caller` may ask again, and nothing is counted.
 
-        A time in the future, after the clock was set back, counts until it has passed.
+        A time in the future, after the clock was set back, counts until it has passed. Thread-safe.
         """
+        with self._lock:
+            return self._take(caller, now)
+
+    def _take(self, caller: str, now: int) -> int:
         self._forget(now)
         mine = self._taken.get(caller, [])
         everyone = sorted(at for taken in self._taken.values() for at in taken)
@@ -47,7 +53,8 @@ class Limiter:
 
     def left(self, caller: str, now: int) -> int:
         """How many more traces the day holds for a caller."""
-        self._forget(now)
+        with self._lock:
+            self._forget(now)
         mine = self._limits.per_day - len(self._taken.get(caller, []))
         everyone = self._limits.total_per_day - sum(map(len, self._taken.values()))
         return max(0, min(mine, everyone))

@@ -28,7 +28,9 @@ CURRENT: Final[Mapping[str, int]] = {
     "SealedBatch": 1,
     "DeadLetter": 1,
     "FactBatch": 1,
+    "SightingBatch": 1,
     "Detection": 1,
+    "LineageEdge": 1,
     "Progress": 1,
     "RetentionAction": 1,
     "Control": 1,
@@ -298,6 +300,14 @@ def _facts(values: dict[str, Any]) -> events.FactBatch:
     )
 
 
+def _sightings(values: dict[str, Any]) -> events.SightingBatch:
+    found = [
+        events.Sighting(**{**item, "values": [events.FlowValue(**value) for value in item["values"]]})
+        for item in values["sightings"]
+    ]
+    return events.SightingBatch(events.Origin(**values["origin"]), values["bucket"], found)
+
+
 def _stored(values: dict[str, Any]) -> events.StoredEvent:
     return events.StoredEvent(
         values["schema_fingerprint"],
@@ -311,7 +321,9 @@ BUILDERS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
     "SealedBatch": _sealed,
     "DeadLetter": _with_origin(events.DeadLetter),
     "FactBatch": _facts,
+    "SightingBatch": _sightings,
     "Detection": _with_origin(events.Detection),
+    "LineageEdge": _with_origin(events.LineageEdge),
     "Progress": lambda values: events.Progress(**values),
     "RetentionAction": lambda values: events.RetentionAction(**values),
     "Control": lambda values: events.Control(**values),

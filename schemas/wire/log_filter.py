@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Final
 
+from schemas.runtime import forbid_core_dumps
+
 REDACTED: Final = "‹redacted›"
 MAX_LINE: Final = 4000
 
@@ -47,7 +49,8 @@ class ScrubbingFormatter(logging.Formatter):
 
 
 def set_up_logging(level: int = logging.INFO) -> None:
-    """Log to standard error through the net, for every logger of the process."""
+    """Log to standard error through the net, for every logger of the process. Crashes write no memory to disk."""
+    forbid_core_dumps()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(ScrubbingFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -91,6 +91,20 @@ def skip_parameters(b: bytes, p: int) -> int:
                 raise RecordError("an unknown union branch")
 
 
+def read_parameters(b: bytes, p: int) -> tuple[list[bytes], int]:
+    """The strings of an array of ["null", "string"], and the position after it. Raises as above."""
+    contents: list[bytes] = []
+    while True:
+        n, p = read_count(b, p)
+        if n == 0:
+            return contents, p
+        for _ in range(n):
+            p += 1
+            if b[p - 1]:
+                start, p = p, skip_text(b, p)
+                contents.append(content_of(b, start, p))
+
+
 def read_count(b: bytes, p: int) -> tuple[int, int]:
     """How many items a block has. Each has a byte at least, so a count says nothing that the bytes do not hold."""
     n, p = read_long(b, p)

@@ -21,6 +21,7 @@ TABLES: Final[Mapping[str, str]] = {
     "events": "at",
     "sessions": "opened_at",
     "detections": "at",
+    "lineage": "at",
     "deliveries": "at",
 }
 """Table -> the column whose day is in its partition key. `events` is the one whose rows DONE counts."""

@@ -7,7 +7,7 @@ blocks its partition.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from schemas.events import Detection, RetentionAction
+from schemas.events import Detection, LineageEdge, RetentionAction
 from sinks.clickhouse.client import Table
 from sinks.columns import read_map
 from sinks.reader import Batch
@@ -128,6 +128,23 @@ def detection_rows(items: Sequence[tuple[Record, Detection]]) -> Table:
         "origin_partition": [detection.origin.partition for _, detection in items],
         "origin_offset": _unsigned([detection.origin.offset for _, detection in items]),
         "origin_position": _clamp(0xFFFFFFFF)([detection.position for _, detection in items]),
+    }
+
+
+def lineage_rows(items: Sequence[tuple[Record, LineageEdge]]) -> Table:
+    """Rows of `lineage`."""
+    fields = (
+        "edge_id", "at", "relation", "label", "token", "from_resource", "from_session", "from_at", "from_agent",
+        "from_principal", "to_resource", "to_session", "to_agent", "to_principal", "run_id",
+    )  # fmt: skip
+    return _coordinates([record for record, _ in items]) | {
+        **{name: [getattr(edge, name) for _, edge in items] for name in fields},
+        "from_seq": _unsigned([edge.from_seq for _, edge in items]),
+        "to_seq": _unsigned([edge.to_seq for _, edge in items]),
+        "origin_log_id": [edge.origin.log_id for _, edge in items],
+        "origin_partition": [edge.origin.partition for _, edge in items],
+        "origin_offset": _unsigned([edge.origin.offset for _, edge in items]),
+        "origin_position": _clamp(0xFFFFFFFF)([edge.position for _, edge in items]),
     }
 
 

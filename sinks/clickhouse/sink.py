@@ -17,7 +17,7 @@ from sinks.clickhouse.client import StoreClient
 from sinks.clickhouse.expiry import Expiry
 from sinks.clickhouse.progress import WITNESSED, ProgressLedger
 from sinks.clickhouse.ranges import RangeWriter
-from sinks.clickhouse.writer import EventWriter, make_detection_writer, make_retention_writer
+from sinks.clickhouse.writer import EventWriter, make_detection_writer, make_lineage_writer, make_retention_writer
 from sinks.columns import decode_batch
 from sinks.contract import InputView, Positions
 from sinks.origins import Begin
@@ -49,12 +49,13 @@ class ClickHouseSink:
         self._retention_store = StoreClient(settings, home, "retention")
         self._events = EventWriter(self._store)
         self._detections = make_detection_writer(self._store)
+        self._lineage = make_lineage_writer(self._store)
         self._actions = make_retention_writer(self._store)
         self._sessions_log = RangeWriter(
             ProgressLedger(self._store, NAME), self._events.store_rows, self._events.find_ends
         )
         self._side_logs = {
-            DETECTIONS: RangeWriter(ProgressLedger(self._store, f"{NAME}.detections"), self._detections.store_rows),
+            DETECTIONS: RangeWriter(ProgressLedger(self._store, f"{NAME}.detections"), self._store_findings),
             RETENTION: RangeWriter(ProgressLedger(self._store, f"{NAME}.retention"), self._actions.store_rows),
         }
         self._requires_log, self._waits_for_log = settings.retention.require_log, False
@@ -98,6 +99,7 @@ class ClickHouseSink:
             "rows": self._events.rows,
             "rows_found_stored": self._events.spared,
             "detections": self._detections.rows,
+            "lineage_edges": self._lineage.rows,
             "retention_orders_open": len(self._expiry.orders),
             "retention_waits_for_log": self._waits_for_log,
             "unreadable_records": self._detections.unreadable + self._actions.unreadable,
@@ -119,6 +121,11 @@ class ClickHouseSink:
                 log.save()
         self._store.close()
         self._retention_store.close()
+
+    def _store_findings(self, records: Sequence[Record], token: str, is_in_doubt: bool) -> None:
+        """One topic, two tables."""
+        self._detections.store_rows(records, token, is_in_doubt)
+        self._lineage.store_rows(records, token, is_in_doubt)
 
     def _publish(self, answer: RetentionAction) -> None:
         """Make the answer durable on the retention topic. Raises Unreachable; then it is sent again, with one id."""

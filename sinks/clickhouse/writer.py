@@ -1,4 +1,5 @@
-"""Stores batches as rows of `events` and `sessions`, and records as rows of `detections` and `retention_actions`.
+"""Stores batches as rows of `events` and `sessions`, and records as rows of `detections`, `lineage` and
+`retention_actions`.
 
 Each function here is a `StoreRows` of ranges.py: all rows of the items under one deduplication token, or, when it is in
 doubt what the store has, only those that it does not have, found by their coordinates.
@@ -9,12 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from schemas.errors import RecordError
-from schemas.events import Detection, RetentionAction
+from schemas.events import Detection, LineageEdge, RetentionAction
 from schemas.wire import framing
 from sinks.clickhouse.client import StoreClient, Table
 from sinks.clickhouse.event_rows import EventEncoder, EventRows
 from sinks.clickhouse.ranges import ranges_of
-from sinks.clickhouse.rows import detection_rows, pick_rows, retention_rows, session_rows
+from sinks.clickhouse.rows import detection_rows, lineage_rows, pick_rows, retention_rows, session_rows
 from sinks.reader import Batch
 from sinks.records import Record
 
@@ -106,7 +107,7 @@ def split_by_store_partition(rows: Sequence[Partition]) -> list[list[int]]:
     return groups
 
 
-class RecordWriter[R: Detection | RetentionAction]:
+class RecordWriter[R: Detection | LineageEdge | RetentionAction]:
     """Records of one type into one table. Other types in the topic (progress of its writer) are passed over."""
 
     def __init__(
@@ -117,7 +118,10 @@ class RecordWriter[R: Detection | RetentionAction]:
         make_rows: Callable[[Sequence[tuple[Record, R]]], Table],
         key: Callable[[Record, R], tuple[Any, ...]],
         find_stored: Callable[[StoreClient, Sequence[tuple[Record, R]]], set[tuple[Any, ...]]],
+        *,
+        names_unreadable: bool = True,
     ) -> None:
+        self._names_unreadable = names_unreadable
         self.rows = 0
         self.unreadable = 0
         self._store = store
@@ -150,6 +154,8 @@ class RecordWriter[R: Detection | RetentionAction]:
             try:
                 item = framing.decode(record.data)
             except RecordError as error:
+                if not self._names_unreadable:  # another writer of the same topic does
+                    continue
                 self.unreadable += 1
                 _log.error("alarm: %s[%d] offset %d: %s", record.topic, record.partition, record.offset, error)
                 continue
@@ -175,6 +181,24 @@ def make_detection_writer(store: StoreClient) -> RecordWriter[Detection]:
     """Detections, each detection_id once."""
     return RecordWriter(
         store, "detections", Detection, detection_rows, lambda _, item: (item.detection_id,), _stored_detections
+    )
+
+
+def _stored_edges(store: StoreClient, items: Sequence[tuple[Record, LineageEdge]]) -> set[tuple[Any, ...]]:
+    sql = "SELECT edge_id FROM custody.lineage WHERE has({ids:Array(String)}, edge_id)"
+    return set(store.query(sql, ids=[edge.edge_id for _, edge in items]))
+
+
+def make_lineage_writer(store: StoreClient) -> RecordWriter[LineageEdge]:
+    """Lineage edges, each edge_id once; they come from the topic of the detections."""
+    return RecordWriter(
+        store,
+        "lineage",
+        LineageEdge,
+        lineage_rows,
+        lambda _, item: (item.edge_id,),
+        _stored_edges,
+        names_unreadable=False,
     )
 
 

@@ -27,9 +27,12 @@ def pick(alphabet: str, count: int) -> str:
     return "".join(_random.choice(alphabet) for _ in range(count))
 
 
+SHARED = "q7Z"
+
+
 def mixed(count: int) -> str:
     """Letters and digits with some of each, so that no rule against words takes them for one."""
-    return "q7Z" + pick(ALPHANUMERIC, count - 3)
+    return SHARED + pick(ALPHANUMERIC, count - 3)
 
 
 def make_iban() -> str:
@@ -96,6 +99,16 @@ class Canaries:
         names = {"tag": self.tag, "card": v["payment_card"], "ssn": v["us_ssn"], "email": v["email"]}
         names |= {"note": self.line(), "password": v["json_password"], "pem": self.pem}
         return "&".join(f"{name}={quote(value, safe='')}" for name, value in names.items())
+
+    def random_parts(self) -> dict[str, str]:
+        """Name of each secret of letters of both cases and digits -> what of it is drawn, without what all share."""
+        v = self.values
+        parts = {name: v[name] for name in ("url_password", "password", "json_password", "json_api_key")}
+        parts |= {name: v[name].rpartition("-")[2].rpartition("_")[2] for name in ("github_token", "slack_token")}
+        parts |= {"openai_key": v["openai_key"].rpartition("-")[2], "jwt": v["jwt"].rpartition(".")[2]}
+        parts["anthropic_key"] = v["anthropic_key"].removesuffix("AA").rpartition("-")[2]
+        lines = {f"pem line {number}": line for number, line in enumerate(self.pem_body)}
+        return {name: part.removeprefix(SHARED) for name, part in parts.items()} | lines
 
     def needles(self) -> dict[str, str]:
         """Name of each secret -> what is searched: the key's lines are one secret each."""

@@ -20,6 +20,10 @@ GZIP_MAGIC = b"\x1f\x8b\x08"
 MAX_UNPACKED = 64 << 20
 SHORTEST = 8
 """Needles below this many bytes would be found by chance."""
+WINDOW_CHARS = 6
+"""So much of a secret's random part is a leak, wherever it stands."""
+LONG_RUN = 24
+RUN_CHARACTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-=")
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,51 @@ def aligned_base64(raw: bytes, shift: int) -> bytes:
     return encoded[first:last]
 
 
-class Searcher:
-    """All forms of all secrets at once."""
+def windows_of(part: str) -> set[bytes]:
+    """Every six characters of a random part in which capitals and small letters stand side by side.
 
-    def __init__(self, secrets: Mapping[str, str]) -> None:
+    Others are all over a disk: hexadecimal, numbers, words, Custody's own tokens.
+    """
+    windows = (part[at : at + WINDOW_CHARS] for at in range(len(part) - WINDOW_CHARS + 1))
+    return {window.encode() for window in windows if window.upper() != window != window.lower()}
+
+
+class WindowSearcher:
+    """Any six characters of secrets' random parts."""
+
+    def __init__(self, parts: Mapping[str, str]) -> None:
+        owners = {window: what for what, part in parts.items() for window in windows_of(part)}
+        self._windows = list(owners)
+        self._owners = [owners[window] for window in self._windows]
+        self._parts = {what: part.encode() for what, part in parts.items()}
+        self._automaton = BytesAhoCorasick(self._windows) if self._windows else None
+
+    def find(self, data: bytes) -> set[Needle]:
+        """Secrets of which six characters or more stand in `data`."""
+        if self._automaton is None:
+            return set()
+        found = self._automaton.find_matches_as_indexes(data)
+        return {
+            Needle(self._owners[index], "six characters of it")
+            for index, start, end in found
+            if not self._is_chance(data, start, end, self._parts[self._owners[index]])
+        }
+
+    def _is_chance(self, data: bytes, start: int, end: int, part: bytes) -> bool:
+        """Six characters within a long run of letters and digits, a certificate say, with no seven of the secret."""
+        while start > 0 and data[start - 1] in RUN_CHARACTERS and end - start < OVERLAP_BYTES:
+            start -= 1
+        while end < len(data) and data[end] in RUN_CHARACTERS and end - start < OVERLAP_BYTES:
+            end += 1
+        run, size = data[start:end], WINDOW_CHARS + 1
+        return len(run) >= LONG_RUN and not any(part[at : at + size] in run for at in range(len(part) - size + 1))
+
+
+class Searcher:
+    """All forms of all secrets at once, and any six characters of the random parts that are given besides."""
+
+    def __init__(self, secrets: Mapping[str, str], parts: Mapping[str, str] | None = None) -> None:
+        self._small = WindowSearcher(parts or {})
         forms: dict[bytes, Needle] = {}
         for what, secret in secrets.items():
             for form, data in forms_of(secret):
@@ -81,7 +126,8 @@ class Searcher:
 
     def find(self, data: bytes) -> set[Needle]:
         """Secrets in `data` itself."""
-        return {self._needles[index] for index, _, _ in self._automaton.find_matches_as_indexes(data)}
+        whole = {self._needles[index] for index, _, _ in self._automaton.find_matches_as_indexes(data)}
+        return whole | self._small.find(data)
 
     def find_deep(self, data: bytes, depth: int = 3) -> set[Needle]:
         """Secrets in `data` and in whatever is packed in it (zstd, gzip, zlib, xz), at any place."""

@@ -80,6 +80,13 @@ class Run:
             for name, secret in found.needles().items()
         }
 
+    def random_parts(self) -> dict[str, str]:
+        return {
+            f"{path}/{name}": part
+            for path, found in self.canaries.items()
+            for name, part in found.random_parts().items()
+        }
+
     def note(self, where: str, searcher: Searcher, data: bytes) -> None:
         """Search one place; what the control says is counted."""
         self.held[where] = self.held.get(where, 0) + data.count(CONTROL.encode())
@@ -152,6 +159,11 @@ def ask_with_secrets(live: Live, run: Run) -> None:
     live.custody("query", f"SELEC '{found.line()}'")
     live.custody("sessions", "--text", found.values["email"])
     live.custody("replay", found.values["github_token"])
+    for name in ("github_token", "password", "payment_card"):
+        asked = live.custody("trace", "--reason", f"is {found.values['jwt']} known?", stdin=found.values[name])
+        assert found.values[name] not in asked.stdout + asked.stderr
+    refused = live.custody("trace", found.values["json_password"])
+    assert refused.returncode == 2 and found.values["json_password"] not in refused.stderr
 
 
 def read_record(live: Live, run: Run, searcher: Searcher) -> None:
@@ -213,7 +225,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     with run_live(tmp_path_factory.mktemp("canary")) as live:
         asyncio.run(send_everything(live, found))
         live.wait_quiet()
-        searcher = Searcher(found.secrets())
+        searcher = Searcher(found.secrets(), found.random_parts())
         read_record(live, found, searcher)
         read_topics(live, found, searcher)
         stack.down(live.home)

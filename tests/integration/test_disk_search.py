@@ -5,10 +5,11 @@ import gzip
 from pathlib import Path
 from urllib.parse import quote
 
+import pytest
 import zstandard
 
 from tests.integration.canaries import make_canaries
-from tests.integration.disk_search import PIECE_BYTES, Searcher, search_tree
+from tests.integration.disk_search import PIECE_BYTES, Needle, Searcher, search_tree, windows_of
 
 
 def test_every_form_is_found(tmp_path: Path) -> None:
@@ -42,3 +43,29 @@ def test_a_tree_is_searched_whole(tmp_path: Path) -> None:
     (tmp_path / f"name-{secret}").touch()
     found = search_tree(Searcher(canaries.needles()), tmp_path, [tmp_path / "exempt"])
     assert found == ["a/big: password (raw)", f"name-{secret}: password (raw)"]
+
+
+PART = "kT4mZq8LwXn2RbVc7JyP"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"only its end was left: {PART[-6:]}",
+        f"…{PART[3:9]}…",
+        f"\x00\x01{PART[5:11]}\xff",
+        f"in a long run: {'a9B' * 20}{PART[2:11]}{'Zz0' * 20}",
+    ],
+)
+def test_any_six_characters_are_found(text: str) -> None:
+    searcher = Searcher({"whole": PART * 2}, {"secret": PART})
+    assert Needle("secret", "six characters of it") in searcher.find(text.encode("latin-1", "replace"))
+
+
+def test_six_characters_by_chance_in_a_long_run_are_none_of_it() -> None:
+    searcher = Searcher({"whole": PART * 2}, {"secret": PART})
+    assert searcher.find(("MIIB" * 12 + PART[4:10] + "AQAB" * 12).encode()) == set()
+
+
+def test_windows_that_are_everywhere_are_not_searched() -> None:
+    assert windows_of("0123456789abcdefABCDEF") == {b"bcdefA", b"cdefAB", b"defABC", b"efABCD", b"fABCDE"}

@@ -20,6 +20,7 @@ MASKER = Masker(tokens=KEY)
         ("Jane.Doe@Example.com", "from jane.doe@example.com"),
         (" jane.doe@example.com\n", "from Jane.Doe@Example.COM"),
         ("'jane.doe@example.com'", "from jane.doe@example.com"),
+        ("jane.doe@example.com", "VALUES ('Jane.Doe@example.com')"),
     ],
 )
 def test_a_value_is_found_however_it_is_written(asked: str, seen: str) -> None:

@@ -8,7 +8,7 @@ from processors.walk import MAX_KNOWN
 from schemas.errors import RecordError
 from schemas.events import Event, EventBatch, Hop, Masked, SealedHeader, SessionEvent
 from schemas.wire import framing
-from schemas.wire.avro import zigzag
+from schemas.wire.avro import text, zigzag
 from tests.processors.pipeline import make_context, make_event
 
 HEADER = SealedHeader("p", "e", 0, 7, 1, "k", b"")
@@ -41,6 +41,16 @@ def test_it_holds_what_the_general_reader_reads(plain: bytes) -> None:
     assert [read_context(item) for item in pieces.contexts] == fields["sessions"]
     assert [pieces.read_event(index) for index in range(len(pieces))] == fields["events"]
     assert [item.agent for item in pieces.known] == [item["agent"] for item in fields["sessions"]]
+
+
+@pytest.mark.parametrize("plain", [PLAIN, encoded(make_event(1, operation="read", objects=["a", "b"], status="1"))])
+def test_kind_and_texts_alone_are_those_of_the_event(plain: bytes) -> None:
+    pieces = apart(plain)
+    for index in range(len(pieces)):
+        event = pieces.read_event(index)["event"]
+        assert pieces.kind_of(index) == text(event["kind"])
+        said = [event["statement"], *(item for item in event["parameters"] if item is not None)]
+        assert pieces.read_texts(index) == (event["payload"], [item.encode() for item in said])
 
 
 @pytest.mark.parametrize("plain", [PLAIN, encoded(make_event(1)), encoded(make_event(1), make_event(2))])

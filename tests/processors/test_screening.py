@@ -43,7 +43,7 @@ def check(plain: bytes, lexicon: Lexicon) -> Derived:
     made = derived(plain, lexicon)
     whole = derive(Opened(HEADER, plain, None), ORIGIN, REDACTOR, lexicon, [], 1)
     assert framing.decode(made.value) == framing.decode(whole.value)
-    assert (made.slices, made.facts) == (whole.slices, whole.facts)
+    assert (made.slices, made.facts, made.flows) == (whole.slices, whole.facts, whole.flows)
     check_tallies(made)
     return made
 

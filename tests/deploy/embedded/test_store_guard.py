@@ -270,8 +270,8 @@ def test_all_tables_are_still_there(store: Store) -> None:
     """Runs after the tricks: none of them had an effect."""
     _, text = post(store, "reader", "SHOW TABLES FROM custody")
     assert text.split() == [
-        "checkpoints", "deliveries", "detections", "events", "migrations", "progress", "retention_actions",
-        "session_states", "sessions",
+        "checkpoints", "deliveries", "detections", "events", "lineage", "migrations", "progress",
+        "retention_actions", "session_states", "sessions",
     ]  # fmt: skip
     assert post(store, "reader", "SELECT count() FROM progress WHERE sink IN ('a', 'x')") == (200, "0\n")
     assert post(store, "reader", "SELECT count() FROM migrations WHERE number = 99") == (200, "0\n")

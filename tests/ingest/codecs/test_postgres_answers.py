@@ -174,6 +174,20 @@ def test_notices_and_settings_are_noted() -> None:
     assert "hello 1" in [note.attributes.get("message") for note in played.notes]
 
 
+def test_a_name_that_the_server_cut_is_recorded_to_its_last_blank() -> None:
+    given = b"worker with a secret ghp_" + b"q7ZkT4mZq8LwXn2RbVc7JyPq7ZkT4mZq8LwXn2R"
+    for value, noted in ((given[:63], "worker with a secret"), (b"x" * 63, ""), (given[:62], given[:62].decode())):
+        played = play([(UPSTREAM, message("S", b"application_name\0" + value + b"\0"))])
+        assert played.notes[0].attributes == {"name": "application_name", "value": noted}
+        assert value in b"".join(bytes(piece.data) for piece in played.pieces)
+
+
+def test_what_the_server_says_of_a_name_it_cut_is_noted_without_the_name() -> None:
+    text = b'SNOTICE\0VNOTICE\0C42622\0Midentifier "abc ghp_q7ZkT" will be truncated to "abc ghp_q7"\0\0'
+    played = play([(UPSTREAM, message("N", text))])
+    assert played.notes[0].attributes == {"severity": "NOTICE", "sqlstate": "42622"}
+
+
 def test_text_follows_the_client_encoding() -> None:
     played = play(load("notices"))
     assert ["ä"] in [values for action in played.completed for values in action.row_values]

@@ -14,7 +14,7 @@ from typing import Any
 from confluent_kafka import Consumer
 
 from console.control import Place
-from console.tracing import _Connection
+from console.tracing import UnixConnection
 from deploy.embedded.registration import register
 from schemas import topics
 from schemas.config import find_settings
@@ -42,7 +42,7 @@ class Holder:
     def post(self, body: bytes, login: str | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """One raw request as the console's program."""
         secret = self.home.read_secret("keyholder/console.password") if login is None else login
-        connection = _Connection(self.home.run, "keyholder.sock")
+        connection = UnixConnection(self.home.run, "keyholder.sock")
         with contextlib.closing(connection):
             connection.request("POST", "/v1/trace", body, {"Authorization": f"Bearer {secret}", **headers})
             response = connection.getresponse()

@@ -1,6 +1,7 @@
 """Limits of tracing: per caller, in all, and across restarts."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def test_all_callers_together_have_a_limit() -> None:
     limiter = Limiter(LIMITS)
     assert sum(taken(limiter, f"caller-{number}", [NOW]) == [True] for number in range(20)) == LIMITS.total_per_day
     assert limiter.take("another", NOW) == DAY_US
+
+
+def test_requests_at_once_do_not_pass_the_limit(tmp_path: Path) -> None:
+    limiter = Limiter(Trace(per_minute=50, per_day=50, total_per_day=50), tmp_path / "limits.json")
+    with ThreadPoolExecutor(16) as pool:
+        waits = list(pool.map(lambda number: limiter.take("a", NOW + number), range(200)))
+    assert waits.count(0) == 50
 
 
 def test_a_restart_is_no_way_around(tmp_path: Path) -> None:

@@ -71,11 +71,10 @@ def test_every_process_sets_up_its_logging_through_the_net(path: Path) -> None:
 def test_the_processes_of_the_stack_are_among_those_and_nobody_sets_up_logging_otherwise() -> None:
     from deploy.embedded.parts import PARTS
 
-    assert {"ingest/tcp.py", "ingest/http/__main__.py", "processors/worker.py", "sinks/runner.py"} <= set(
-        map(str, PROCESSES)
-    )
+    own = {"ingest/tcp.py", "ingest/http/__main__.py", "processors/worker.py", "processors/keyholder/__main__.py"}
+    assert own | {"sinks/runner.py"} <= set(map(str, PROCESSES))
     assert {f"deploy/embedded/{name}.py" for name in ("store", "http_api", "supervisor")} <= set(map(str, PROCESSES))
-    assert len(PARTS) == 13  # another process: name it here too
+    assert len(PARTS) == 14  # another process: name it here too
     sources = [
         path for folder in {path.parts[0] for path in PROCESSES} | {"schemas"} for path in (ROOT / folder).rglob("*.py")
     ]
@@ -83,7 +82,10 @@ def test_the_processes_of_the_stack_are_among_those_and_nobody_sets_up_logging_o
     assert found == ["log_filter.py"]
 
 
-@pytest.mark.parametrize("command", ["ingest.tcp", "ingest.http", "processors.worker mask", "sinks.runner clickhouse"])
+@pytest.mark.parametrize(
+    "command",
+    ["ingest.tcp", "ingest.http", "processors.worker mask", "processors.keyholder", "sinks.runner clickhouse"],
+)
 def test_what_a_process_logs_is_scrubbed(command: str, tmp_path: Path) -> None:
     (tmp_path / "custody.yaml").write_text("'password=hunter2secret': 1\n")
     environment = {**os.environ, "CUSTODY_HOME": str(tmp_path)}

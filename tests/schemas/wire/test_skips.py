@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from schemas.errors import RecordError
 from schemas.wire import avro
-from schemas.wire.skips import content_of, read_count, read_long, skip_long, skip_parameters, skip_text, skip_texts
+from schemas.wire.skips import (
+    content_of,
+    read_count,
+    read_long,
+    read_parameters,
+    skip_long,
+    skip_parameters,
+    skip_text,
+    skip_texts,
+)
 
 TEXTS = st.text(max_size=40) | st.sampled_from([63, 64, 65, 8191, 8192]).map(lambda size: "x" * size)
 REST = b"\x7f\xff"
@@ -44,7 +53,10 @@ def test_arrays(values: list[str], parameters: list[str | None]) -> None:
     data, pairs = written(ARRAY, values), dict.fromkeys(values, "v")
     assert skip_texts(data + REST, 0) == len(data)
     assert skip_texts(written(MAP, pairs) + REST, 0, 2) == len(written(MAP, pairs))
-    assert skip_parameters(written(PARAMETERS, parameters) + REST, 0) == len(written(PARAMETERS, parameters))
+    encoded = written(PARAMETERS, parameters)
+    assert skip_parameters(encoded + REST, 0) == len(encoded)
+    contents = [value.encode() for value in parameters if value is not None]
+    assert read_parameters(encoded + REST, 0) == (contents, len(encoded))
 
 
 def test_blocks_that_tell_their_size() -> None:

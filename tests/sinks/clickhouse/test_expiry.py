@@ -100,5 +100,6 @@ def test_cut_off_at_every_step(store: Store, connect: Callable[[], StoreClient],
         "rows.events": "15",
         "rows.sessions": "0",
         "rows.detections": "0",
+        "rows.lineage": "0",
         "rows.deliveries": "0",
     }
