@@ -250,6 +250,7 @@ class Relay:
             return
         for stream in live.streams.values():
             self._streams.record(stream)
+        self._gate.completed(self.session, action.rows)
         rows = {"columns": action.columns, "rows": action.row_values} if action.row_values or action.columns else None
         digest = getattr(action.digest, "digest", None)
         live.outcome = self.session.record(

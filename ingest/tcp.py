@@ -7,7 +7,6 @@ from typing import Final
 from ingest.listeners import Listeners
 from ingest.process import run_process
 from ingest.proxy import Proxy
-from policy.decide import load_engine
 from schemas.config import Settings
 from schemas.runtime import Home, announce_ready
 
@@ -19,7 +18,7 @@ async def serve(settings: Settings, home: Home, stopped: asyncio.Event) -> None:
     """Serve until stopped."""
     proxy = Proxy(NAME, settings, home)
     await proxy.start()
-    listeners = Listeners(proxy, load_engine(settings.policy_file))
+    listeners = Listeners(proxy, proxy.engine)
     epoch = proxy.recorder.publisher.epoch
     serving = asyncio.create_task(listeners.run(lambda ports: announce_ready(home, NAME, ports, epoch=epoch)))
     waiting = asyncio.create_task(stopped.wait())

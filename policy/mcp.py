@@ -1,8 +1,8 @@
 """What a message of the Model Context Protocol does: JSON-RPC, one message or a batch.
 
 A tool is judged by its name and by what its arguments say: SQL, commands and requests in them are classified by their
-own classifiers. What a server claims of a tool (annotations) can make a call worse, never milder. A tool whose name says
-nothing may do anything that a program can: execute.
+own classifiers. What a server claims of a tool (annotations) can make a call worse, never milder. A tool whose name
+says nothing may do anything that a program can: execute.
 """
 
 import json

@@ -27,6 +27,7 @@ class EventKind(StrEnum):
     APPROVAL_DECIDED = "approval.decided"
     AUDIT_GAP = "audit.gap"
     SESSION_CLOSED = "session.closed"
+    POLICY_CHANGED = "policy.changed"
 
 
 class Verdict(StrEnum):

@@ -9,7 +9,6 @@ from ingest.gate import Gate
 from ingest.http.service import HttpService
 from ingest.process import run_process
 from ingest.proxy import Proxy
-from policy.decide import load_engine
 from schemas.config import Settings
 from schemas.runtime import Home, announce_ready
 
@@ -23,7 +22,7 @@ async def serve(settings: Settings, home: Home, stopped: asyncio.Event) -> None:
     logging.getLogger("mitmproxy").setLevel(logging.CRITICAL)
     proxy = Proxy(NAME, settings, home)
     await proxy.start()
-    service = HttpService(proxy, Gate(load_engine(settings.policy_file), "http"))
+    service = HttpService(proxy, Gate(proxy.engine, "http"))
     epoch = proxy.recorder.publisher.epoch
     try:
         await service.start()
