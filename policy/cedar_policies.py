@@ -18,6 +18,7 @@ ANNOTATIONS: Final = frozenset({"id", "reason", *OBLIGATIONS})
 RECORDS: Final = ("complete", "request", "best_effort")
 # Attributes of the context that the statement's shape and who acts do not settle.
 VOLATILE: Final = frozenset("source hour weekday actions denials rows_read distinct_objects".split())
+WHOLE: Final = "*"
 MAX_POLICIES: Final = 10_000
 
 
@@ -48,12 +49,13 @@ class Fault:
 
 @dataclass(slots=True, frozen=True)
 class PolicySet:
-    """Policies ready to decide. `version` is a digest of all texts and the default; `volatile`: the attributes that
-    decisions of this set hang on and that change within a session."""
+    """Policies ready to decide. `version` is a digest of all texts and the default; `attributes`: what of the context
+    they look at, WHOLE for all; `volatile`: those of them that change within a session."""
 
     policies: Mapping[str, Policy]
     version: str
     default: str
+    attributes: frozenset[str]
     volatile: frozenset[str]
     handle: Any = field(repr=False)
 
@@ -136,26 +138,29 @@ def load_policies(texts: Mapping[str, str], default: str = "deny") -> PolicySet:
         raise ConfigError("\n".join(str(fault) for fault in sorted(faults, key=lambda each: (each.name, each.line))))
     document = {"templates": {}, "staticPolicies": {each.id: each.document for each in policies}, "templateLinks": []}
     digest = hashlib.sha256(orjson.dumps([default, sorted(texts.items())])).hexdigest()[:12]
-    attributes = {name for policy in policies for name in attributes_of(policy)}
+    attributes = frozenset(name for policy in policies for name in attributes_of(policy))
     return PolicySet(
         {each.id: each for each in policies},
         digest,
         default,
-        frozenset(attributes & VOLATILE),
+        attributes,
+        VOLATILE if WHOLE in attributes else attributes & VOLATILE,
         cedarpy.PolicySet.from_json_str(orjson.dumps(document).decode()),
     )
 
 
 def attributes_of(policy: Policy) -> Iterator[str]:
-    """The attributes of the context that a policy looks at."""
+    """The attributes of the context that a policy looks at; WHOLE for one that looks at the context itself."""
     stack: list[Any] = [policy.document.get("conditions", [])]
     while stack:
         node = stack.pop()
         if isinstance(node, list):
             stack.extend(node)
         elif isinstance(node, dict):
-            for operator in (".", "has"):
-                access = node.get(operator)
-                if isinstance(access, dict) and isinstance(access.get("attr"), str):
-                    yield access["attr"]
-            stack.extend(node.values())
+            access = node.get(".") or node.get("has")
+            if isinstance(access, dict) and access.get("left") == {"Var": "context"}:
+                yield str(access.get("attr", WHOLE))
+            elif node == {"Var": "context"}:
+                yield WHOLE
+            else:
+                stack.extend(node.values())

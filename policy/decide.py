@@ -1,6 +1,7 @@
 """The one policy function: facts of an action and Cedar policies in, a decision out. No I/O, no clock, no state."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +9,7 @@ from typing import Any, Final
 import cedarpy
 import orjson
 
-from policy.cedar_policies import PolicySet, load_policies
+from policy.cedar_policies import WHOLE, PolicySet, load_policies
 from policy.model import ActionFacts, Classified, Decision, Obligations, Operation, PolicyEngine
 from schemas.errors import ConfigError
 from schemas.events import Verdict
@@ -17,6 +18,7 @@ __all__ = ["ActionFacts", "CedarEngine", "Decision", "PolicyEngine", "decide", "
 
 SHIPPED: Final = ("default", "starter")
 _READ: Final = Operation.READ
+_load_entities: Final = lru_cache(1024)(cedarpy.Entities.from_json_str)
 
 
 class CedarEngine:
@@ -54,8 +56,10 @@ def read_policy_file(policy_file: str = "") -> dict[str, str]:
 
 def decide(action: ActionFacts, policies: PolicySet) -> Decision:
     """All that an action does must be allowed; what the policies demand besides adds up."""
-    entities = cedarpy.Entities.from_json_str(orjson.dumps(_entities(action)).decode())
+    entities = _load_entities(orjson.dumps(_entities(action)).decode())
     context = _context(action)
+    if WHOLE not in policies.attributes:  # what nobody looks at need not be handed over
+        context = {name: value for name, value in context.items() if name in policies.attributes}
     allowed: dict[str, None] = {}
     is_by_default = False
     for name in actions_of(action.classified, action.protocol):

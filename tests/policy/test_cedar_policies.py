@@ -52,6 +52,8 @@ def test_what_decisions_hang_on_besides_is_known() -> None:
     text = 'permit (principal, action, resource) when { context.hour > 8 && context has "denials" || context.multi };'
     assert load_policies({"p": text}).volatile == {"hour", "denials"}
     assert load_policies({"p": "permit (principal, action, resource);"}).volatile == frozenset()
+    whole = "permit (principal, action, resource) when { [context].contains(context) };"
+    assert load_policies({"p": whole}).volatile >= {"hour", "rows_read"}
 
 
 def test_policies_without_an_id_are_named_by_their_place() -> None:
