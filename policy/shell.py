@@ -62,7 +62,7 @@ class _Walk:
 
     def touch(self, path: str, access: Operation) -> Operation:
         """Note a path that is read or changed; what changing it does at worst."""
-        if path and path != "-":
+        if path and path not in ("-", "{}"):
             operation = write_operation(path, access) if access is not _READ else _READ
             if operation is not _READ or access is _READ:
                 self.objects[path] = worse(self.objects.get(path, _READ), access)
@@ -116,6 +116,8 @@ class _Walk:
             return _READ
         paths = [word.text for word in arguments if not word.is_option and word.is_static]
         paths = paths[_FILE_COMMANDS[base] :]
+        if any(word.text.startswith(("-t", "--target-directory")) for word in arguments) and base in _TARGETED:
+            return worse(known, *(self.touch(path, known) for path in _with_values(arguments, paths)))
         if base in ("cp", "install", "ln") and len(paths) > 1:
             return worse(_READ, *(self.touch(path, _READ) for path in paths[:-1]), self.touch(paths[-1], _WRITE))
         return worse(_READ, *(self.touch(path, known) for path in paths))
@@ -148,8 +150,9 @@ class _Walk:
                 return self._assignment(node)
             case "file_redirect":
                 return self._redirect(node)
-            case "redirected_statement" if not node.child_by_field_name("body"):
-                return _DELETE if ">" in _operators(node) else _READ  # `> file` empties it
+            case "redirected_statement" if _gives_nothing(node.child_by_field_name("body")):
+                is_kept = _targets(node) <= {"/dev/null"}
+                return _READ if is_kept or ">" not in _operators(node) else _DELETE  # `> file` empties it
             case "expansion":
                 text = (node.text or b"").decode("utf-8", "replace")
                 return _EXECUTE if text.endswith("@P}") else _READ  # a prompt is evaluated
@@ -252,6 +255,25 @@ def _operators(node: Node) -> set[str]:
     return found
 
 
+def _gives_nothing(body: Node | None) -> bool:
+    """Whether a command that is redirected writes nothing by itself."""
+    return body is None or (body.text or b"").strip() in (b":", b"true", b"cat /dev/null")
+
+
+def _targets(node: Node) -> set[str]:
+    """Where a statement's redirects lead."""
+    found = (child.child_by_field_name("destination") for child in node.children if child.type == "file_redirect")
+    return {read_word(each).text for each in found if each is not None}
+
+
+def _with_values(arguments: list[Word], paths: list[str]) -> list[str]:
+    """Paths, and those that `-t` and `--target-directory=` name in the same word."""
+    attached = [
+        word.text.removeprefix("--target-directory=").removeprefix("-t") for word in arguments if word.is_option
+    ]
+    return paths + [path for path in attached if path and not path.startswith("-")]
+
+
 def _reads_input(arguments: list[Word]) -> bool:
     """Whether a shell with these arguments takes its commands from its input."""
     for word in arguments:
@@ -264,6 +286,7 @@ def _reads_input(arguments: list[Word]) -> bool:
     return True
 
 
+_TARGETED: Final = frozenset({"cp", "mv", "install", "ln"})
 # The commands whose arguments are files, and how many arguments come before those.
 _FILE_COMMANDS: Final = {
     **dict.fromkeys(

@@ -306,9 +306,10 @@ def _tar(frame: Frame, arguments: list[Word]) -> Operation:
     first = arguments[0].text.lstrip("-") if arguments else ""
     modes = first if not first.startswith("-") else ""
     texts = {word.text for word in arguments}
+    targets = _values(arguments, "-C", "--directory")
     if texts & {"-t", "--list"} or ("t" in modes and not set("cxru") & set(modes)):
         return _READ
-    return _WRITE
+    return worse(_WRITE, *(frame.touch(target.text + "/", _WRITE) for target in targets))
 
 
 def _date(frame: Frame, arguments: list[Word]) -> Operation:
@@ -357,6 +358,15 @@ def _gpg(frame: Frame, arguments: list[Word]) -> Operation:
 
 def _history(frame: Frame, arguments: list[Word]) -> Operation:
     return _DELETE if any(word.text.startswith(("-c", "-d", "-w")) for word in arguments) else _READ
+
+
+def _reads_with(*reads: str, otherwise: Operation = _ADMIN) -> Handler:
+    """A tool that reads when its first argument is one of these."""
+
+    def handle(frame: Frame, arguments: list[Word]) -> Operation:
+        return _READ if arguments and arguments[0].text in reads else otherwise
+
+    return handle
 
 
 def _versions(frame: Frame, arguments: list[Word]) -> Operation:
@@ -455,6 +465,20 @@ HANDLERS: Final[dict[str, Handler]] = {
     "passwd": _states("-S", "--status"),
     "at": _states("-l", otherwise=_EXECUTE),
     **dict.fromkeys("declare export readonly typeset local".split(), _declare),
+    "dpkg": _reads_with("-l", "-L", "-s", "-S", "--list", "--status"),
+    "rpm": _reads_with("-q", "-qa", "-qi", "-ql", "-qf", "-V"),
+    "ufw": _reads_with("status", "show"),
+    "nft": _reads_with("list"),
+    "fdisk": _reads_with("-l"),
+    "zpool": _reads_with("status", "list", "iostat", "history"),
+    "zfs": _reads_with("list", "get"),
+    "mdadm": _reads_with("--detail", "-D", "--examine", "-E"),
+    "ethtool": _reads_with("-i", "-S", "-k"),
+    "loginctl": _reads_with("list-sessions", "list-users", "show-session", "show-user", "session-status"),
+    "ssh-add": _reads_with("-l", "-L", otherwise=_WRITE),
+    "ruby": _reads_with("-v", "--version", otherwise=_EXECUTE),
+    "php": _reads_with("-v", "--version", otherwise=_EXECUTE),
+    "perl": _reads_with("-v", "--version", otherwise=_EXECUTE),
     "history": _history,
     "node": _versions,
     "unzip": _unzip,
