@@ -56,6 +56,8 @@ _MONGODB_KEYS: Final = {
     "$where": _EXECUTE, "$function": _EXECUTE, "$accumulator": _EXECUTE, "$out": _DELETE, "$merge": _WRITE,
 }  # fmt: skip
 _REDIS_NAMES: Final = frozenset({"redis", "valkey"})
+_GRAPHQL: Final = re.compile(r"^\s*(query|mutation|subscription)\b[^{}();]*(?:\([^{}]*\)[^{}]*)?\{")
+_REQUEST_NAMES: Final = frozenset("api http https rest web call request fetch curl make send do execute client".split())
 _METHOD_NAMES: Final = frozenset("GET HEAD OPTIONS POST PUT PATCH DELETE TRACE CONNECT".split())
 _SQL_NAMES: Final = frozenset(
     "sql db database postgres postgresql mysql mariadb sqlite clickhouse bigquery snowflake dba".split()
@@ -139,7 +141,8 @@ class _Message:
         words = split_name(name)
         inner = self._arguments(arguments, words)
         by_name = judge_name(words)
-        if inner is not None and (by_name is None or _is_carrier(words, by_name)):
+        is_request = "method" in arguments and set(words) <= _REQUEST_NAMES
+        if inner is not None and (by_name is None or is_request or _is_carrier(words, by_name)):
             operation = inner  # a tool for SQL does what the SQL does, one that is told an action does that
         else:
             operation = worse(by_name if by_name is not None else _EXECUTE, inner or _READ)
@@ -180,10 +183,13 @@ class _Message:
         if _SHELL_KEYS.match(key) and value.strip():
             return worse(_EXECUTE, classify_shell(value).operation)
         is_sql = "quer" not in key.lower() or bool((_SQL_NAMES | {"query", "queries"}) & set(words))
+        if (graphql := _GRAPHQL.match(value)) is not None and not _SQL_START.match(value):
+            is_change = graphql[1] == "mutation"
+            return worse(_WRITE, judge_name(split_name(value)) or _READ) if is_change else _READ
         if _SQL_KEYS.match(key) and is_sql:
             return self._sql(value) or _ADMIN
-        if _SQL_START.match(value) and (operation := self._sql(value)) is not None:
-            return operation
+        if _SQL_START.match(value) and not (found := classify_postgres(value)).is_unknown:
+            return found.operation
         if _ACTION_KEYS.match(key) and len(value) <= 64:
             return judge_name(split_name(value))
         return None
