@@ -41,7 +41,7 @@ def classify_shell(statement: str) -> Classified:
         _ADMIN if is_unknown else operation,
         tuple(ObjectAccess(name, access) for name, access in list(walk.objects.items())[:MAX_OBJECTS]),
         "" if is_unknown else shape_of(walk.shape),
-        is_multi=walk.commands > 1,
+        is_multi=walk.statements > 1,
         is_unknown=is_unknown,
     )
 
@@ -52,7 +52,7 @@ class _Walk:
     def __init__(self, depth: int) -> None:
         self.objects: dict[str, Operation] = {}
         self.shape: list[str] = []
-        self.commands = 0
+        self.statements = 0
         self.is_unknown = False
         self._depth = depth
         self._functions: set[str] = set()
@@ -80,6 +80,9 @@ class _Walk:
             if tree.root_node.has_error:
                 self.is_unknown = True
                 return _ADMIN
+            if self._depth == 1:
+                parts = [child for child in tree.root_node.named_children if child.type != "comment"]
+                self.statements = sum(2 if child.type == "list" else 1 for child in parts)  # a && b is a list
             return self._tree(tree.root_node)
         finally:
             self._depth -= 1
@@ -165,7 +168,6 @@ class _Walk:
         return _READ
 
     def _command_node(self, node: Node) -> Operation:
-        self.commands += 1
         words = []
         for child in node.children:
             if child.type == "variable_assignment" or "redirect" in child.type:
