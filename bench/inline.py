@@ -34,7 +34,10 @@ from tests.support.proxies import Login, issue_credential, run_proxy
 
 LEGS: Final = ("unmasked", "masked")
 KINDS: Final = ("clean", "hits")
-POLICY: Final = "rules:\n  - {id: mask, mask: {labels: {leg: masked}}}\n"
+POLICY: Final = """
+permit (principal, action, resource);
+@mask permit (principal, action, resource in Label::"leg=masked");
+"""
 WARM_UP: Final = 100
 ROWS: Final = [
     {"id": n, "name": f"Customer Example {n}", "city": "Springfield", "balance_cents": 125_000 + n, "open": True}
@@ -147,7 +150,7 @@ def main(pairs: int = 2000, *, is_quick: bool = False) -> None:
         api = get_free_port()
         stack.enter_context(running(sys.executable, "-m", "bench.inline", "upstream", str(api)))
         kafka = stack.enter_context(run_kafka(directory))
-        policy = directory / "policy.yaml"
+        policy = directory / "policy.cedar"
         policy.write_text(POLICY)
         home = bench_home(directory / "home", kafka, ports={"http_proxy": 0}, policy_file=str(policy))
         write_private(home.secrets / "pg.password", server.password.encode())

@@ -248,3 +248,15 @@ SELECT {EVENT_COLUMNS} FROM custody.events WHERE run_id = {{run_id:String}} ORDE
 
 RUN_EVERYTHING: Final = "SELECT * FROM custody.events WHERE run_id = {run_id:String}"
 """Every column of a run's events, to look for what must not be there."""
+
+HISTORY: Final = """
+SELECT toUnixTimestamp64Micro(at) AS at_us, session_id, seq, kind, principal, agent, resource, protocol, source_ip,
+       statement, operation, objects, verdict, is_truncated, rows, session_attributes['groups'] AS groups
+FROM custody.events
+WHERE kind IN ('action.requested', 'action.completed') AND protocol != 'custody'
+  AND at < fromUnixTimestamp64Micro({until:Int64})
+  AND (toUnixTimestamp64Micro(at), session_id, seq) > ({at:Int64}, {session_id:String}, {seq:UInt64})
+ORDER BY at_us, session_id, seq
+LIMIT {limit:UInt32}
+"""
+"""Requests and their outcomes in the order of time, after a place, a page at a time."""

@@ -1,15 +1,33 @@
 """What control should hold by a file to apply. Component keys are the stack's own matter."""
 
+from typing import Any
+
 from console.control import Wanted
 from schemas.config import load_yaml
 from schemas.errors import ConfigError
 from schemas.events import ControlKind
-from schemas.resources import Document, Resource, parse_document
+from schemas.resources import Document, Policy, Resource, parse_document
 
 
 def resource_entries(resources: list[Resource]) -> Wanted:
     """Resources as control holds them."""
     return {(ControlKind.RESOURCE, resource.name): resource.model_dump(mode="json") for resource in resources}
+
+
+def policy_entries(policies: list[Policy]) -> Wanted:
+    """Policies as control holds them."""
+    return {(ControlKind.POLICY, policy.name): {"cedar": policy.cedar} for policy in policies}
+
+
+def check_policies(present: dict[str, dict[str, Any]], wanted: Wanted, default: str) -> None:
+    """Raises ConfigError with all faults that the policies of control would have with these taken in."""
+    from policy.cedar_policies import load_policies
+
+    entries = present | {
+        id: payload for (kind, id), payload in wanted.items() if kind is ControlKind.POLICY and payload
+    }
+    if entries:
+        load_policies({name: str(payload["cedar"]) for name, payload in entries.items()}, default)
 
 
 def read_document(text: str, name: str) -> Document:

@@ -1,11 +1,15 @@
 """Asks policy about an action before it happens. The only place of the TCP relays that knows `policy/`."""
 
-from typing import ClassVar, Final, Protocol
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, Protocol
 
-from ingest.masks import Masks
+from ingest.masks import Masks, MasksUnready
 from masking.inline.values import ValueMasker
 from policy.classify import Classified, classify
 from policy.decide import ActionFacts, Decision, PolicyEngine
+from policy.mask_text import write_mask
+from policy.model import History
 from schemas.events import SessionContext, Verdict
 from schemas.resources import Resource
 
@@ -16,8 +20,11 @@ REFUSED: Final = {
     Verdict.HOLD: "held actions need an approval, and approvals are not available yet",
     Verdict.MASK: "the answer would have to be masked",
 }
-"""The verdicts that refuse an action, and what is told besides the rule's own reason. Mask does so only where answers
+"""The verdicts that refuse an action, and what is told besides the policy's own reason. Mask does so only where answers
 cannot be masked; then it is told why."""
+
+LIMITED: Final = "the answer would have to be limited, and limits are not available yet"
+UNREADY: Final = "the proxy is only getting ready for it: try again in some seconds"
 
 
 class Acting(Protocol):
@@ -30,7 +37,7 @@ class Acting(Protocol):
 
 
 class Ruling:
-    """What policy says of an action. `reason` is for the agent, and says which verdict refused it."""
+    """What policy says of an action. `reason` is for the agent, and says what refused it."""
 
     def __init__(
         self,
@@ -43,6 +50,8 @@ class Ruling:
         *,
         is_write: bool,
         mask: ValueMasker | None = None,
+        is_limited: bool = False,
+        is_passing: bool = False,
     ) -> None:
         self.verdict = verdict
         self.operation = operation
@@ -53,8 +62,10 @@ class Ruling:
         # Whatever is not surely a read waits for its record before it is forwarded.
         self.is_write = is_write
         self.mask = mask  # what masks the answer on its way to the agent
-        # Held actions are refused too until approvals exist, and masked ones where answers cannot be masked.
-        self.is_refused = verdict in REFUSED and mask is None
+        # Held actions are refused too until approvals exist, masked ones where answers cannot be masked, and those
+        # whose answer would have to be limited.
+        self.is_refused = is_limited or (verdict in REFUSED and mask is None)
+        self.is_passing = is_passing  # another may follow soon: nobody remembers it
 
     def without_mask(self, fault: str) -> "Ruling":
         """The ruling when it turns out that its answer cannot be masked: a refusal, with the reason."""
@@ -70,6 +81,16 @@ class Ruling:
         )
 
 
+class _Past:
+    """What a session has done, kept only while a policy asks for it."""
+
+    def __init__(self) -> None:
+        self.actions = 0
+        self.denials = 0
+        self.rows_read = 0
+        self.objects: set[str] = set()
+
+
 class Gate:
     """Classification and decision for one dialect. Rulings are remembered by (statement shape, resource, who acts).
 
@@ -77,13 +98,17 @@ class Gate:
     """
 
     MAX_REMEMBERED: ClassVar[int] = 4096
+    MAX_SESSIONS: ClassVar[int] = 65_536
+    MAX_OBJECTS: ClassVar[int] = 10_000
 
     def __init__(self, engine: PolicyEngine, dialect: str, masks: Masks | None = None) -> None:
-        self._engine = engine
+        self.engine = engine
         self._masks = masks
         self._dialect = dialect
-        # The classified object and the resource are kept with their ruling, so their ids stay their own.
-        self._remembered: dict[tuple[int, int, str, str], tuple[Classified, Resource, Ruling]] = {}
+        # What a key has by its id is kept with the ruling, so the id stays its own.
+        self._remembered: dict[tuple[Any, ...], tuple[Classified, Resource, Ruling]] = {}
+        self._version = engine.version
+        self._past: OrderedDict[str, _Past] = OrderedDict()
 
     def rule(self, session: Acting, statement: str, *, is_whole: bool = True) -> Ruling:
         """The ruling on a statement in a session. Nothing is recorded or sent here.
@@ -91,20 +116,65 @@ class Gate:
         `is_whole` False: more of it is under way than was kept, so nothing can be said for it.
         """
         classified = classify(self._dialect if is_whole else UNKNOWN, statement)
+        engine = self.engine
+        if engine.version is not self._version:  # nothing that was ruled before holds any more
+            self._remembered = {}
+            self._version = engine.version
+        if engine.volatile:
+            return self._rule_by_history(session, classified)
+        context = session.context
         resource = session.resource
-        key = (id(classified), id(resource), session.context.principal, session.context.agent)
+        key = (id(classified), id(resource), context.principal, context.agent, context.attributes.get("groups"))
         known = self._remembered.get(key)
         if known is not None:
             return known[2]
-        ruling = self._decide(session, classified)
-        if len(self._remembered) >= self.MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[key] = (classified, resource, ruling)
+        return self._make(key, session, classified, History())
+
+    def completed(self, session: Acting, rows: int) -> None:
+        """Rows that an action gave back, for policies that look at the session's past."""
+        if self.engine.volatile:
+            self._past_of(session).rows_read += rows
+
+    def _rule_by_history(self, session: Acting, classified: Classified) -> Ruling:
+        """As `rule`, when a policy looks at the time, the source, or what the session has done."""
+        past = self._past_of(session)
+        past.actions += 1
+        if len(past.objects) < self.MAX_OBJECTS:
+            past.objects.update(each.name for each in classified.objects)
+        history = _history_of(past)
+        context = session.context
+        seen = tuple(getattr(history, name, context.source_ip) for name in sorted(self.engine.volatile))
+        who = (context.principal, context.agent, context.attributes.get("groups"))
+        key = (id(classified), id(session.resource), *who, *seen)
+        known = self._remembered.get(key)
+        ruling = known[2] if known is not None else self._make(key, session, classified, history)
+        if ruling.is_refused:
+            past.denials += 1
         return ruling
 
-    def _decide(self, session: Acting, classified: Classified) -> Ruling:
+    def _past_of(self, session: Acting) -> _Past:
+        """The past of a session; the one that was idle longest makes room."""
+        id = session.context.session_id
+        past = self._past.get(id)
+        if past is None:
+            if len(self._past) >= self.MAX_SESSIONS:
+                self._past.popitem(last=False)
+            past = self._past[id] = _Past()
+        self._past.move_to_end(id)
+        return past
+
+    def _make(self, key: tuple[Any, ...], session: Acting, classified: Classified, history: History) -> Ruling:
+        """Decide, and remember it."""
+        ruling = self._decide(session, classified, history)
+        if not ruling.is_passing:
+            if len(self._remembered) >= self.MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = (classified, session.resource, ruling)
+        return ruling
+
+    def _decide(self, session: Acting, classified: Classified, history: History) -> Ruling:
         context = session.context
-        decision = self._engine.decide(
+        decision = self.engine.decide(
             ActionFacts(
                 principal=context.principal,
                 agent=context.agent,
@@ -112,67 +182,98 @@ class Gate:
                 protocol=context.protocol,
                 labels=session.resource.labels,
                 classified=classified,
+                groups=tuple(filter(None, context.attributes.get("groups", "").split(","))),
+                source=context.source_ip,
+                history=history,
             )
         )
-        attributes = {}
-        if decision.policy_ids:
-            attributes["policy.ids"] = ",".join(decision.policy_ids)
-        if decision.reason:
-            attributes["policy.reason"] = decision.reason
-        mask, unmasked = self._mask_for(decision)
+        is_limited = decision.obligations.limit_rows > 0 and decision.verdict in (Verdict.ALLOW, Verdict.MASK)
+        mask, hindrance = (None, LIMITED) if is_limited else self._carry_out(decision)
         return Ruling(
             decision.verdict.value,
             UNKNOWN if classified.is_unknown else classified.operation.value,
             [str(item) for item in classified.objects],
             classified.fingerprint,
-            _explain(decision, unmasked),
-            attributes,
+            ": ".join(part for part in (decision.reason, hindrance) if part),
+            _attributes(decision),
             is_write=not classified.is_read,
             mask=mask,
+            is_limited=is_limited,
+            is_passing=hindrance.endswith(UNREADY),
         )
 
-    def _mask_for(self, decision: Decision) -> tuple[ValueMasker | None, str]:
-        """What masks the answer, or why nothing can."""
+    def _carry_out(self, decision: Decision) -> tuple[ValueMasker | None, str]:
+        """What masks the answer, and what is told of a verdict that cannot be carried out."""
         if decision.verdict is not Verdict.MASK:
-            return None, ""
-        if decision.mask is None:
-            return None, "policy does not say what of it"
-        if self._masks is None:
-            return None, "what is said in this protocol is not understood"
-        try:
-            return self._masks.masker_for(decision.mask), ""
-        except ValueError as error:
-            return None, str(error)
+            return None, REFUSED.get(decision.verdict, "")
+        if decision.obligations.mask is None:
+            unmasked = "policy does not say what of it"
+        elif self._masks is None:
+            unmasked = "what is said in this protocol is not understood"
+        else:
+            try:
+                return self._masks.masker_for(decision.obligations.mask), ""
+            except MasksUnready:
+                unmasked = UNREADY
+            except ValueError as error:
+                unmasked = str(error)
+        return None, f"{REFUSED[Verdict.MASK]}, but {unmasked}"
 
 
 class SessionGate:
-    """The gate as one session sees it: a statement that is executed again is found by its text alone."""
+    """The gate as one session sees it: a statement that is executed again is found by its text alone.
+
+    Not while policies look at more than that; and nothing outlives the policies it was ruled by.
+    """
 
     MAX_TEXTS: ClassVar[int] = 64
     MAX_CHARS: ClassVar[int] = 4096
 
     def __init__(self, gate: Gate, session: Acting) -> None:
         self._gate = gate
+        self._engine = gate.engine
         self._session = session
         self._texts: dict[str, Ruling] = {}
+        self._version = ""
+        self._is_volatile = False
 
     def rule(self, statement: str, is_whole: bool) -> Ruling:
         """The ruling on a statement, as Gate.rule."""
-        if not is_whole or len(statement) > self.MAX_CHARS:
+        if self._engine.version is not self._version:
+            self._version = self._engine.version
+            self._is_volatile = len(self._engine.volatile) > 0
+            self._texts = {}
+        if self._is_volatile or not is_whole or len(statement) > self.MAX_CHARS:
             return self._gate.rule(self._session, statement, is_whole=is_whole)
         known = self._texts.get(statement)
         if known is None:
             known = self._gate.rule(self._session, statement)
-            if len(self._texts) >= self.MAX_TEXTS:
-                self._texts.clear()
-            self._texts[statement] = known
+            if not known.is_passing:
+                if len(self._texts) >= self.MAX_TEXTS:
+                    self._texts.clear()
+                self._texts[statement] = known
         return known
 
+    def completed(self, rows: int) -> None:
+        """As Gate.completed."""
+        self._gate.completed(self._session, rows)
 
-def _explain(decision: Decision, unmasked: str) -> str:
-    """The rule's reason, and what keeps a verdict that is not an outright denial from being carried out."""
-    if decision.verdict is Verdict.MASK:
-        return ": ".join(
-            part for part in (decision.reason, unmasked and f"{REFUSED[Verdict.MASK]}, but {unmasked}") if part
-        )
-    return ": ".join(part for part in (decision.reason, REFUSED.get(decision.verdict, "")) if part)
+
+def _history_of(past: _Past) -> History:
+    now = datetime.now(UTC)
+    return History(now.hour, now.isoweekday(), past.actions, past.denials, past.rows_read, len(past.objects))
+
+
+def _attributes(decision: Decision) -> dict[str, str]:
+    """What is recorded of a decision: which policies of which version, and what they demand."""
+    demanded = decision.obligations
+    attributes = {
+        "policy.ids": ",".join(decision.policy_ids),
+        "policy.version": decision.version,
+        "policy.reason": decision.reason,
+        "policy.mask": "" if demanded.mask is None else write_mask(demanded.mask),
+        "policy.record": demanded.record,
+        "policy.limit_rows": str(demanded.limit_rows or ""),
+        "policy.notify": ",".join(demanded.notify),
+    }
+    return {name: value for name, value in attributes.items() if value}

@@ -110,7 +110,7 @@ class Listeners:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP_S)
-            self._masks.follow_keys()
+            self._masks.follow()
             self._draining = [service for service in self._draining if service.relays]
             for service in self._services():
                 for relay in list(service.relays):

@@ -11,6 +11,8 @@ from ingest.identity import Identities
 from ingest.session import Recorder, Session
 from ingest.spool import DiskSpool
 from masking.tokens import DigestKey
+from policy.decide import load_engine
+from policy.live import LiveEngine
 from schemas.config import Settings
 from schemas.errors import AuditUnavailable
 from schemas.events import ControlKind, EventKind, SessionContext
@@ -39,6 +41,7 @@ class Proxy:
         self.salt_key: bytes
         self.on_resource: Callable[[str], None] = lambda name: None
         self.on_revocation: Callable[[str], None] = lambda credential_id: None
+        self.engine: LiveEngine
         self._loop = asyncio.get_running_loop()
         self._own: Session
         self._spool: DiskSpool
@@ -47,6 +50,9 @@ class Proxy:
         """Follow control and connect to the audit log, waiting for the broker as long as it takes; record it."""
         self.view = ControlView(self.settings, self.home, COMPONENT, self._on_control)
         await asyncio.to_thread(self.view.start, 60)
+        default = self.settings.policy_default
+        self.engine = LiveEngine(load_engine(self.settings.policy_file, default), default)
+        self.engine.replace(self.view.all(ControlKind.POLICY))
         mint_key = self.home.read_key("mint.key")
         self.identities = Identities(self.view, mint_key)
         self.salt_key = hmac.digest(mint_key, b"custody.scram-salt.v1", "sha256")
@@ -87,6 +93,19 @@ class Proxy:
                 found[name] = resource
         return found
 
+    def _apply_policies(self) -> None:
+        """Policies of control, all at once; sessions go on. Recorded in the proxy's own session."""
+        if not hasattr(self, "engine"):
+            return  # still starting: `start` reads them
+        before = self.engine.version
+        if not self.engine.replace(self.view.all(ControlKind.POLICY)):
+            return
+        facts = {"policy.version": self.engine.version, "policy.previous_version": before}
+        try:
+            self._own.record(EventKind.POLICY_CHANGED, attributes=facts)
+        except AuditUnavailable:
+            log.error("the change of policy to version %s could not be recorded", self.engine.version)
+
     def _open_own_session(self) -> Session:
         publisher = self.recorder.publisher
         previous_epoch = self._swap_epoch(publisher.epoch)
@@ -121,5 +140,7 @@ class Proxy:
     def _on_control(self, kind: ControlKind, id: str) -> None:  # in the view's thread
         if kind is ControlKind.RESOURCE:
             self._loop.call_soon_threadsafe(lambda: self.on_resource(id))
+        elif kind is ControlKind.POLICY:
+            self._loop.call_soon_threadsafe(self._apply_policies)
         elif kind in (ControlKind.REVOCATION, ControlKind.CREDENTIAL):
             self._loop.call_soon_threadsafe(lambda: self.on_revocation(id))

@@ -295,6 +295,7 @@ class Relay:
         if live.streams is not None:
             for stream in live.streams.values():
                 self._streams.record(stream)
+        self._gate.completed(action.rows)
         rows = {"columns": action.columns, "rows": action.row_values} if action.row_values or action.columns else None
         digest = getattr(action.digest, "digest", None)
         masked = None if action.report is None else self._take_masked(action, action.report, live)

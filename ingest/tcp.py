@@ -8,7 +8,6 @@ from ingest.listeners import Listeners
 from ingest.masks import Masks
 from ingest.process import run_process
 from ingest.proxy import Proxy
-from policy.decide import load_engine
 from schemas.config import Settings
 from schemas.runtime import Home, announce_ready
 
@@ -19,9 +18,10 @@ STOP_TIMEOUT_S: Final = 5.0
 async def serve(settings: Settings, home: Home, stopped: asyncio.Event) -> None:
     """Serve until stopped."""
     proxy = Proxy(NAME, settings, home)
-    engine, masks = load_engine(settings.policy_file), Masks(home, settings.masking.token_key)
-    await asyncio.gather(proxy.start(), masks.prepare(engine))
-    listeners = Listeners(proxy, engine, masks)
+    masks = Masks(home, settings.masking.token_key)
+    await proxy.start()
+    await masks.prepare(proxy.engine)
+    listeners = Listeners(proxy, proxy.engine, masks)
     epoch = proxy.recorder.publisher.epoch
     serving = asyncio.create_task(listeners.run(lambda ports: announce_ready(home, NAME, ports, epoch=epoch)))
     waiting = asyncio.create_task(stopped.wait())

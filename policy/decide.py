@@ -1,127 +1,200 @@
-"""The one policy function: facts of an action and rules in, a decision out. No I/O, no clock, no state."""
+"""The one policy function: facts of an action and Cedar policies in, a decision out. No I/O, no clock, no state."""
 
-import fnmatch
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from policy.model import ActionFacts, Decision, Operation, PolicyEngine
-from policy.rules import Match, PolicyRules, parse_rules
+import cedarpy
+import orjson
+
+from policy.cedar_policies import WHOLE, PolicySet, load_policies
+from policy.mask_text import join_masks
+from policy.model import ActionFacts, Classified, Decision, Obligations, Operation, PolicyEngine
 from schemas.errors import ConfigError
 from schemas.events import Verdict
 
-__all__ = ["ActionFacts", "Decision", "PolicyEngine", "RuleEngine", "decide", "load_engine"]
+__all__ = ["ActionFacts", "CedarEngine", "Decision", "PolicyEngine", "decide", "load_engine", "read_policy_file"]
 
-DEFAULT_POLICY: Final = "default_policy.yaml"
+SHIPPED: Final = ("default", "starter")
+_READ: Final = Operation.READ
+_load_entities: Final = lru_cache(1024)(cedarpy.Entities.from_json_str)
 
 
-class RuleEngine:
-    """A PolicyEngine over ordered rules."""
+class CedarEngine:
+    """A PolicyEngine over a set of Cedar policies."""
 
-    def __init__(self, rules: PolicyRules) -> None:
-        self.rules = rules
-
-    @property
-    def may_mask(self) -> bool:
-        return any(rule.mask is not None for rule in self.rules.rules)
+    def __init__(self, policies: PolicySet) -> None:
+        self.policies = policies
+        self.version = policies.version
+        self.volatile = policies.volatile
+        self.may_mask = bool(policies.masks)
 
     def decide(self, action: ActionFacts) -> Decision:
-        return decide(action, self.rules)
+        return decide(action, self.policies)
 
 
-def load_engine(policy_file: str = "") -> PolicyEngine:
-    """The engine for a policy file, or for the shipped policy. Raises ConfigError. Reads once, at start."""
-    if not policy_file:
-        return RuleEngine(parse_rules((files("policy") / DEFAULT_POLICY).read_text("utf-8"), DEFAULT_POLICY))
+def load_engine(policy_file: str = "", default: str = "deny") -> CedarEngine:
+    """The engine for a policy file, or for the shipped policies. Raises ConfigError. Reads once, at start."""
+    return CedarEngine(load_policies(read_policy_file(policy_file), default))
+
+
+def read_policy_file(policy_file: str = "") -> dict[str, str]:
+    """Name -> Cedar text: of a file, of every .cedar file of a folder, or of a shipped policy ("": `default`)."""
+    if not policy_file or policy_file in SHIPPED:
+        name = f"{policy_file or 'default'}.cedar"
+        return {name: (files("policy") / "cedar" / name).read_text("utf-8")}
+    path = Path(policy_file)
     try:
-        text = Path(policy_file).read_text("utf-8")
+        found = sorted(path.glob("*.cedar")) if path.is_dir() else [path]
+        texts = {each.name: each.read_text("utf-8") for each in found}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"policy_file: {policy_file}: {type(error).__name__}") from None
-    return RuleEngine(parse_rules(text, policy_file))
+    if not texts:
+        raise ConfigError(f"policy_file: {policy_file}: holds no .cedar file")
+    return texts
 
 
-def decide(action: ActionFacts, rules: PolicyRules) -> Decision:
-    """The first rule that matches decides; else the default does."""
-    for rule in rules.rules:
-        if _matches(rule.match, action, is_permission=rule.verdict is Verdict.ALLOW):
-            mask = rule.mask.values.as_obligation() if rule.mask is not None else None
-            return Decision(rule.verdict, (rule.id,), rule.reason, mask)
-    verdict = Verdict(rules.default)
-    return Decision(verdict, (), "" if verdict is Verdict.ALLOW else "no rule allows it")
+def decide(action: ActionFacts, policies: PolicySet) -> Decision:
+    """All that an action does must be allowed; what the policies demand besides adds up."""
+    entities = _load_entities(orjson.dumps(_entities(action)).decode())
+    context = _context(action)
+    if WHOLE not in policies.attributes:  # what nobody looks at need not be handed over
+        context = {name: value for name, value in context.items() if name in policies.attributes}
+    allowed: dict[str, None] = {}
+    is_by_default = False
+    for name in actions_of(action.classified, action.protocol):
+        request = {
+            "principal": {"type": "Principal", "id": action.principal},
+            "action": {"type": "Action", "id": name},
+            "resource": {"type": "Resource", "id": action.resource},
+            "context": context,
+        }
+        result = cedarpy.is_authorized(request, policies.handle, entities)
+        reasons = sorted(result.diagnostics.reasons)
+        if result.diagnostics.errors:
+            # A policy that cannot be evaluated may be the one that forbids.
+            return Decision(Verdict.DENY, (), "a policy could not be evaluated", version=policies.version)
+        if result.allowed:
+            allowed.update(dict.fromkeys(reasons))
+        elif reasons or policies.default == "deny":
+            reason = _first(policies, reasons, "reason") or ("" if reasons else f"no policy allows {name}")
+            notify = Obligations(notify=_all(policies, reasons, "notify"))
+            return Decision(Verdict.DENY, tuple(reasons), reason, notify, policies.version)
+        else:
+            is_by_default = True
+    return _permitted(policies, sorted(allowed), is_by_default=is_by_default and not allowed)
 
 
-def _matches(match: Match, action: ActionFacts, *, is_permission: bool) -> bool:
-    classified = action.classified
-    return (
-        _any_match(match.resources, action.resource)
-        and _any_match(match.agents, action.agent)
-        and _any_match(match.principals, action.principal)
-        and _any_match(match.protocols, action.protocol)
-        and all(action.labels.get(name) == value for name, value in match.labels.items())
-        and (match.is_multi is None or match.is_multi == classified.is_multi)
-        and (match.has_where is None or match.has_where != classified.lacks_where)
-        and (match.is_unknown is None or match.is_unknown == classified.is_unknown)
-        and (_permits if is_permission else _restricts)(match, action)
+def _permitted(policies: PolicySet, ids: list[str], *, is_by_default: bool) -> Decision:
+    """The verdict of what is allowed: held when any policy wants an approval, masked when any wants that."""
+    if is_by_default:
+        return Decision(Verdict.ALLOW, (), "", version=policies.version)
+    limits = [int(value) for value in _all(policies, ids, "limit_rows")]
+    approvals = _all(policies, ids, "approval", is_list=False)
+    records = _all(policies, ids, "record")
+    obligations = Obligations(
+        mask=join_masks(policies.masks[id] for id in ids if id in policies.masks),
+        approval=approvals[0] or "an approval is needed" if approvals else "",
+        record=min(records, key=("complete", "request", "best_effort").index, default=""),
+        limit_rows=min(limits, default=0),
+        notify=_all(policies, ids, "notify"),
     )
+    verdict = Verdict.HOLD if approvals else Verdict.MASK if obligations.mask is not None else Verdict.ALLOW
+    reason = (obligations.approval if approvals else "") or _first(policies, ids, "reason")
+    return Decision(verdict, tuple(ids), reason, obligations, policies.version)
 
 
-def _restricts(match: Match, action: ActionFacts) -> bool:
-    """In doubt a restriction holds: anything that is done, any object, a name in whatever schema. A statement that
-    was not understood may do everything to every object."""
-    classified = action.classified
+def _all(policies: PolicySet, ids: Iterable[str], name: str, *, is_list: bool = True) -> tuple[str, ...]:
+    """The values of an annotation on these policies, each once; lists are written with commas, and `*` is all."""
+    found: dict[str, None] = {}
+    for id in ids:
+        annotations = policies.policies[id].annotations
+        if name in annotations:
+            value = annotations[name] or ""
+            parts = [part.strip() for part in value.split(",") if part.strip()] or ["*"] if is_list else [value]
+            found.update(dict.fromkeys(parts))
+    return tuple(found)
+
+
+def _first(policies: PolicySet, ids: Iterable[str], name: str) -> str:
+    return next((value for id in ids if (value := policies.policies[id].annotations.get(name))), "")
+
+
+def actions_of(classified: Classified, protocol: str) -> list[str]:
+    """Everything an action does, as Cedar actions. What was not understood may do everything."""
     if classified.is_unknown:
-        return True
-    touched = [each for each in classified.objects if not match.objects or _is_object(match.objects, each.name)]
-    if match.objects and not touched:
-        return False
-    if not match.operations:
-        return True
+        return [operation.value for operation in Operation]
     if classified.is_transaction:
-        return False  # COMMIT is gated like a write, but what it commits has been decided on before
-    return classified.operation in match.operations or any(each.access in match.operations for each in touched)
+        return ["read"]  # what COMMIT makes effective has been decided on before
+    objects = [each for each in classified.objects if not each.name.endswith("()")]
+    found = {classified.operation.value: None} | {each.access.value: None for each in objects}
+    if protocol == "mcp":
+        found["tool_call"] = None
+    if protocol in ("shell", "ssh"):
+        found |= {"file_read" if each.access is _READ else "file_write": None for each in objects}
+    return list(found)
 
 
-def _permits(match: Match, action: ActionFacts) -> bool:
-    """A permission must cover all that is done and every object, by the name as it was written."""
+def _entities(action: ActionFacts) -> list[dict[str, Any]]:
+    environment = action.labels.get("environment", "")
+    groups = [{"type": "Group", "id": group} for group in action.groups]
+    parents = [{"type": "Label", "id": f"{name}={value}"} for name, value in action.labels.items()]
+    if environment:
+        parents.append({"type": "Environment", "id": environment})
+    attributes = {"name": action.resource, "protocol": action.protocol, "environment": environment}
+    return [
+        {"uid": {"type": "Principal", "id": action.principal}, "attrs": {}, "parents": groups},
+        {"uid": {"type": "Resource", "id": action.resource}, "attrs": attributes, "parents": parents},
+    ]
+
+
+def _context(action: ActionFacts) -> Mapping[str, Any]:
     classified = action.classified
-    if classified.is_unknown and (match.operations or match.objects) and not match.is_unknown:
-        return False
-    accesses: set[Operation] = {classified.operation, *(each.access for each in classified.objects)}
-    if match.operations and not classified.is_transaction and not accesses <= _covered(match.operations):
-        return False
-    return not match.objects or (
-        bool(classified.objects) and all(_any_match(match.objects, each.name) for each in classified.objects)
-    )
+    tables = [each for each in classified.objects if not each.name.endswith("()")]
+    return {
+        "agent": {"__entity": {"type": "Agent", "id": action.agent}},
+        "protocol": action.protocol,
+        "operation": classified.operation.value,
+        "reads": _names(each.name for each in tables if each.access is _READ),
+        "writes": _names(each.name for each in tables if each.access is not _READ),
+        "objects": _names(each.name for each in tables),
+        "target": " ".join(each.name for each in tables),
+        "columns": _names(classified.columns),
+        "functions": _names(each.removesuffix("()") for each in classified.functions),
+        "has_where": classified.has_where,
+        "lacks_where": classified.lacks_where,
+        "breadth": breadth_of(classified),
+        "multi": classified.is_multi,
+        "unknown": classified.is_unknown,
+        "transaction": classified.is_transaction,
+        "sensitivity": sorted(action.sensitivity),
+        "source": {"__extn": {"fn": "ip", "arg": action.source or "0.0.0.0"}},  # noqa: S104 - the address of nobody
+        "hour": action.history.hour,
+        "weekday": action.history.weekday,
+        "actions": action.history.actions,
+        "denials": action.history.denials,
+        "rows_read": action.history.rows_read,
+        "distinct_objects": action.history.distinct_objects,
+        "step": action.step,
+    }
 
 
-def _covered(operations: Iterable[Operation]) -> set[Operation]:
-    """A write of something includes reading what it is made from."""
-    allowed = set(operations)
-    return allowed | {Operation.READ} if allowed - {Operation.READ} else allowed
+def _names(names: Iterable[str]) -> list[str]:
+    """Names as written, and without their schema: `public.users` is `users` too, in small letters as well."""
+    found: set[str] = set()
+    for name in names:
+        found |= {name, name.lower()}
+        if "/" not in name:
+            found |= {name.rpartition(".")[2], name.rpartition(".")[2].lower()}
+    return sorted(found)
 
 
-def _is_object(patterns: Sequence[str], name: str) -> bool:
-    """Whether a name may be meant: `users` and `public.users` may be the same table."""
-    name = name.lower()
-    wanted = [pattern.lower() for pattern in patterns]
-    if _any_match(wanted, name):
-        return True
-    if "/" in name:
-        return False
-    schema, _, last = name.rpartition(".")
-    bare = [pattern for pattern in wanted if "." not in pattern]
-    if schema:
-        return bool(bare) and _any_match(bare, last)
-    return any(_regex(pattern.rpartition(".")[2]).fullmatch(last) for pattern in wanted)
-
-
-def _any_match(patterns: Sequence[str], value: str) -> bool:
-    return not patterns or any(_regex(pattern).fullmatch(value) for pattern in patterns)
-
-
-@lru_cache(maxsize=4096)
-def _regex(pattern: str) -> re.Pattern[str]:
-    return re.compile(fnmatch.translate(pattern))
+def breadth_of(classified: Classified) -> str:
+    """How many rows a change is likely to hit: none, some or all."""
+    if classified.is_unknown or classified.lacks_where:
+        return "all"
+    if classified.is_read or classified.is_transaction:
+        return "none"
+    return "some" if classified.has_where or classified.operation in (Operation.WRITE, Operation.DELETE) else "all"

@@ -54,7 +54,7 @@ _OPEN_PATHS: Final = re.compile(
     r"/?(?:|version|metrics(?:/\w+)?|openapi(?:/.*)?|swagger[\w./-]*|api|apis|healthz|livez|readyz|(?:healthz|livez|readyz)/[\w/.-]+"
     r"|\.well-known/[\w/.-]+|configz|statusz|flagz)/?"
 )
-_PART: Final = re.compile(r"[A-Za-z0-9_.:@$~+=,-]+")
+_PART: Final = re.compile(r"[A-Za-z0-9_.:@$~+=,*-]+")
 
 
 class _Target(NamedTuple):

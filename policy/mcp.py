@@ -16,6 +16,7 @@ from policy.mcp_names import judge_name, split_name
 from policy.model import Classified, ObjectAccess, Operation, worse
 from policy.mysql import classify_mysql
 from policy.postgres import classify_postgres
+from policy.redis import classify_redis
 from policy.shell import classify_shell
 
 _READ, _WRITE, _DELETE, _DDL, _GRANT, _EXECUTE, _ADMIN = Operation
@@ -51,6 +52,12 @@ _SQL_START: Final = re.compile(
     r"|with|copy|call|do|execute|exec|set|explain|vacuum|load|show|table|values|begin|commit|rename|lock|kill|flush)\b",
     re.DOTALL,
 )
+_MONGODB_KEYS: Final = {
+    "$where": _EXECUTE, "$function": _EXECUTE, "$accumulator": _EXECUTE, "$out": _DELETE, "$merge": _WRITE,
+}  # fmt: skip
+_REDIS_NAMES: Final = frozenset({"redis", "valkey"})
+_GRAPHQL: Final = re.compile(r"^\s*(query|mutation|subscription)\b[^{}();]*(?:\([^{}]*\)[^{}]*)?\{")
+_REQUEST_NAMES: Final = frozenset("api http https rest web call request fetch curl make send do execute client".split())
 _METHOD_NAMES: Final = frozenset("GET HEAD OPTIONS POST PUT PATCH DELETE TRACE CONNECT".split())
 _SQL_NAMES: Final = frozenset(
     "sql db database postgres postgresql mysql mariadb sqlite clickhouse bigquery snowflake dba".split()
@@ -134,7 +141,8 @@ class _Message:
         words = split_name(name)
         inner = self._arguments(arguments, words)
         by_name = judge_name(words)
-        if inner is not None and (by_name is None or _is_carrier(words, by_name)):
+        is_request = "method" in arguments and set(words) <= _REQUEST_NAMES
+        if inner is not None and (by_name is None or is_request or _is_carrier(words, by_name)):
             operation = inner  # a tool for SQL does what the SQL does, one that is told an action does that
         else:
             operation = worse(by_name if by_name is not None else _EXECUTE, inner or _READ)
@@ -158,6 +166,8 @@ class _Message:
             target = url if isinstance(url, str) and url else "/"
             found.append(classify_http(f"{request[0].upper()} {target}").operation)
         for key, value in _values(arguments):
+            if key in _MONGODB_KEYS:
+                found.append(_MONGODB_KEYS[key])
             operation = self._value(key, value, words)
             if operation is not None:
                 found.append(operation)
@@ -168,13 +178,18 @@ class _Message:
             return _ADMIN if _SQL_KEYS.match(key) or _SHELL_KEYS.match(key) else None
         if _CODE_KEYS.match(key):
             return _EXECUTE
+        if _REDIS_NAMES & set(words) and _SHELL_KEYS.match(key):
+            return classify_redis(value).operation
         if _SHELL_KEYS.match(key) and value.strip():
             return worse(_EXECUTE, classify_shell(value).operation)
         is_sql = "quer" not in key.lower() or bool((_SQL_NAMES | {"query", "queries"}) & set(words))
+        if (graphql := _GRAPHQL.match(value)) is not None and not _SQL_START.match(value):
+            is_change = graphql[1] == "mutation"
+            return worse(_WRITE, judge_name(split_name(value)) or _READ) if is_change else _READ
         if _SQL_KEYS.match(key) and is_sql:
             return self._sql(value) or _ADMIN
-        if _SQL_START.match(value) and (operation := self._sql(value)) is not None:
-            return operation
+        if _SQL_START.match(value) and not (found := classify_postgres(value)).is_unknown:
+            return found.operation
         if _ACTION_KEYS.match(key) and len(value) <= 64:
             return judge_name(split_name(value))
         return None
@@ -212,6 +227,7 @@ def _values(arguments: Any) -> Iterator[tuple[str, str]]:
             yield key, value
         elif isinstance(value, dict):
             stack.extend(value.items())
+            stack.extend((name, "") for name in value.keys() & _MONGODB_KEYS.keys())
         elif isinstance(value, list):
             if _SHELL_KEYS.match(key) and all(isinstance(each, str) for each in value):
                 yield key, " ".join(_quote(each) for each in value)

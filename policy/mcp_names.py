@@ -22,7 +22,7 @@ _BY_OPERATION: Final[dict[Operation, str]] = {
         "create add write update set put insert save edit modify append send post upload rename copy comment merge"
         " commit push publish upsert store patch change assign label tag submit reply notify book schedule import fill"
         " type click press select_option upload subscribe clone fork sync checkout track remember generate make new"
-        " mkdir touch restore register enable mark pin star follow like transition link attach log_work scale apply"
+        " mkdir touch restore register enable mark pin star follow like transition link attach log_work scale"
         " increment decrement tweet email message mail react share_file replace draft close reopen resolve_thread pay"
         " transfer order buy purchase charge refund approve_payment"
     ),
@@ -33,12 +33,13 @@ _BY_OPERATION: Final[dict[Operation, str]] = {
     _DDL: "migrate migration migrations alter schema ddl drop index reindex",
     _GRANT: (
         "grant revoke permission permissions role roles acl invite user users member members collaborator access"
-        " privilege policy token tokens apikey secret credential credentials password share impersonate membership"
+        " privilege privileges policy token tokens apikey secret credential credentials password share membership"
     ),
     _EXECUTE: (
         "run runs exec execute executes eval evaluate shell bash sh zsh powershell cmd command commands terminal script"
         " python javascript node code invoke call ssh spawn launch deploy trigger start build compile dispatch test"
-        " process automate macro repl sandbox interpreter function workflow job pipeline install"
+        " apply assume impersonate elevate escalate login logout authenticate switch process automate macro repl"
+        " sandbox interpreter function workflow job pipeline install"
     ),
     _ADMIN: (
         "shutdown restart reboot kill stop terminate admin sudo config configure configuration settings failover"

@@ -77,6 +77,18 @@ class Classified:
 
 
 @dataclass(slots=True, frozen=True)
+class History:
+    """What changes within a session: the time (UTC; Monday is 1), and what the session has done so far."""
+
+    hour: int = 0
+    weekday: int = 1
+    actions: int = 0
+    denials: int = 0
+    rows_read: int = 0
+    distinct_objects: int = 0
+
+
+@dataclass(slots=True, frozen=True)
 class ActionFacts:
     """All that a decision may rest on."""
 
@@ -86,6 +98,11 @@ class ActionFacts:
     protocol: str
     classified: Classified
     labels: Mapping[str, str] = field(default_factory=dict)  # of the resource
+    groups: tuple[str, ...] = ()  # of the principal
+    source: str = ""  # the agent's address
+    step: str = ""  # claimed
+    sensitivity: frozenset[str] = frozenset()
+    history: History = History()
 
 
 class TypedMask(StrEnum):
@@ -117,21 +134,36 @@ class MaskObligation:
 
 
 @dataclass(slots=True, frozen=True)
+class Obligations:
+    """What a verdict demands besides. `mask`: of the answer; `notify`: receivers; `approval`: why, "" for none;
+    `record`: what must be durable first, "" for the resource's own; `limit_rows`: 0 for no limit."""
+
+    mask: MaskObligation | None = None
+    approval: str = ""
+    record: str = ""
+    limit_rows: int = 0
+    notify: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
 class Decision:
-    """The answer of policy. `policy_ids` name the rules that decided, `reason` is for people and the record.
-    `mask` comes with the verdict mask, and with no other."""
+    """The answer of policy. `policy_ids` name the policies that decided, `version` the set they are of; `reason` is
+    for people and the record."""
 
     verdict: Verdict
     policy_ids: tuple[str, ...]
     reason: str
-    mask: MaskObligation | None = None
+    obligations: Obligations = Obligations()
+    version: str = ""
 
 
 class PolicyEngine(Protocol):
-    """What the gate asks. Pure: the same facts give the same decision."""
+    """What the gate asks. The same facts give the same decision for as long as `version` stays. `volatile`: what
+    decisions hang on besides a statement's shape and who acts where (attributes of `History`, `source`). `may_mask`:
+    whether any decision may demand a mask; then the proxies get their maskers ready."""
 
-    @property
-    def may_mask(self) -> bool:
-        """Whether any decision may be mask: then the proxies get their maskers ready when they start."""
+    version: str
+    volatile: frozenset[str]
+    may_mask: bool
 
     def decide(self, action: ActionFacts) -> Decision: ...

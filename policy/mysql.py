@@ -169,6 +169,9 @@ def _locks(tokens: Sequence[Token]) -> bool:
 
 def _prepared(tokens: list[Token], found: _Found, depth: int) -> Operation:
     """The statement that a text holds; a computed one could be any."""
+    if tokens[-1].kind == NAME:
+        found.is_unknown = True  # where a double quote is a name, this is no statement
+        return _READ
     if len(tokens) < 3 or tokens[-1].kind != STRING or tokens[-2].text not in ("FROM", "IMMEDIATE"):
         return _ADMIN
     inner = classify_mysql(tokens[-1].text.replace("''", "'"), depth=depth + 1)

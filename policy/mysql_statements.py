@@ -95,7 +95,7 @@ def _create(words: Sequence[str], tokens: Sequence[Token]) -> Operation | None:
     return operation
 
 
-_FILES: Final = (("DATA", "DIRECTORY"), ("INDEX", "DIRECTORY"))
+_FILES: Final = (("DATA", "DIRECTORY"), ("INDEX", "DIRECTORY"), ("IMPORT", "TABLESPACE"))
 
 
 def _rename(words: Sequence[str], tokens: Sequence[Token]) -> Operation:

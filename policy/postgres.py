@@ -126,7 +126,7 @@ def _code_operation(statement: str, depth: int, walk: Walk) -> Operation:
     try:
         document = orjson.loads(parser.parse_plpgsql_json(statement))
     except (Error, ValueError, RecursionError):
-        return _EXECUTE
+        return _ADMIN
     found: list[Operation] = [_EXECUTE]
     stack: list[Any] = [document]
     while stack:

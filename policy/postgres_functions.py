@@ -90,6 +90,8 @@ _TABLE_DUMPERS: Final = frozenset(
     " schema_to_xml_and_xmlschema database_to_xml database_to_xmlschema database_to_xml_and_xmlschema cursor_to_xml"
     " cursor_to_xmlschema".split()
 )
+FILE_VIEWS: Final = frozenset({"pg_hba_file_rules", "pg_ident_file_mappings", "pg_file_settings"})
+"""Views that read files of the server."""
 SYSTEM_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema"})
 # The built-in operators, and those of the extensions above.
 _OPERATORS: Final = frozenset(

@@ -21,7 +21,7 @@ STATEMENTS: Final[dict[str, Operation]] = {
         " CreateEnumStmt AlterEnumStmt CompositeTypeStmt CreateRangeStmt AlterTypeStmt CreateCastStmt"
         " CreateConversionStmt CreateOpClassStmt CreateOpFamilyStmt AlterOpFamilyStmt AlterOperatorStmt"
         " CreateStatsStmt AlterStatsStmt AlterObjectSchemaStmt AlterObjectDependsStmt AlterCollationStmt"
-        " CreateTransformStmt CreateAmStmt CreatedbStmt DropdbStmt AlterDatabaseStmt"
+        " CreateTransformStmt CreatedbStmt DropdbStmt AlterDatabaseStmt"
         " AlterDatabaseRefreshCollStmt"
         " CreatePublicationStmt AlterPublicationStmt AlterTSDictionaryStmt AlterTSConfigurationStmt"
         " ImportForeignSchemaStmt CreateForeignTableStmt AlterExtensionContentsStmt ReplicaIdentityStmt".split(),
@@ -39,7 +39,7 @@ STATEMENTS: Final[dict[str, Operation]] = {
         " CreateEventTrigStmt AlterEventTrigStmt CreateFdwStmt AlterFdwStmt CreateForeignServerStmt"
         " AlterForeignServerStmt CreateUserMappingStmt AlterUserMappingStmt DropUserMappingStmt"
         " CreateSubscriptionStmt AlterSubscriptionStmt DropSubscriptionStmt VacuumStmt ClusterStmt ReindexStmt"
-        " CreateTableSpaceStmt DropTableSpaceStmt AlterTableSpaceOptionsStmt AlterDatabaseSetStmt".split(),
+        " CreateAmStmt CreateTableSpaceStmt DropTableSpaceStmt AlterTableSpaceOptionsStmt AlterDatabaseSetStmt".split(),
         _ADMIN,
     ),
 }
@@ -62,6 +62,7 @@ _OBJECTS: Final = {
         _ADMIN,
     ),
 }
+_FILES: Final = frozenset({"program", "filename"})  # what file_fdw reads
 _DISCARDS: Final = {"DISCARD_ALL": _EXECUTE, "DISCARD_TEMP": _DDL}  # ALL also ends SET SESSION AUTHORIZATION
 
 
@@ -80,6 +81,8 @@ def statement_operation(tag: str, body: dict[str, Any]) -> Operation:
             return _ADMIN
         case "CreateFunctionStmt" | "AlterFunctionStmt":
             return _function(body)
+        case "CreateForeignTableStmt" if any(name in _FILES for name, _ in _options(body, "options")):
+            return _EXECUTE
         case "DropStmt" | "RenameStmt":
             return _OBJECTS.get(body.get("removeType") or body.get("renameType") or "", _DDL)
         case "DiscardStmt":

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from policy.model import ObjectAccess, Operation, worse
 from policy.postgres_functions import (
+    FILE_VIEWS,
     READ_ONLY_FUNCTIONS,
     SYSTEM_SCHEMAS,
     TEXT_RUNNERS,
@@ -166,6 +167,8 @@ class Walk:
     def _relation(self, node: dict[str, Any], scope: frozenset[str], access: Operation) -> None:
         name = node.get("relname", "")
         schema = node.get("schemaname", "")
+        if name in FILE_VIEWS and schema in ("", *SYSTEM_SCHEMAS):
+            self.raise_to(_EXECUTE)
         if name and (schema or name not in scope):
             self.touch(f"{schema}.{name}" if schema else name, access)
 

@@ -1,9 +1,10 @@
-"""What Redis commands do: inline text as `redis-cli` takes it (one command a line), or RESP arrays.
+"""What Redis commands do: inline text as `redis-cli` takes it (one command a line), RESP arrays, or lists of words.
 
 The order is Redis's own where it has one: what its ACL marks @admin is admin here too. Taking an element off a list
 or a set deletes it. Scripts run on the server. Logging in changes whose rights are used. EXEC runs what was queued.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -29,8 +30,8 @@ class _MalformedError(ValueError):
 def classify_redis(statement: str) -> Classified:
     """Classify one command or several. Malformed text and commands nobody knows are unknown."""
     try:
-        commands = _read_resp(statement) if statement.startswith("*") else _read_inline(statement)
-    except _MalformedError:
+        commands = _read(statement)
+    except ValueError:
         return UNKNOWN
     operation = _READ
     objects: dict[str, Operation] = {}
@@ -50,6 +51,18 @@ def classify_redis(statement: str) -> Classified:
         is_transaction=bool(commands) and all(words[0].upper() in _TRANSACTION for words in commands),
         is_unknown=is_unknown,
     )
+
+
+def _read(text: str) -> list[list[str]]:
+    """Commands as RESP, as a JSON list of words, or as lines. Raises ValueError."""
+    if text.startswith("*"):
+        return _read_resp(text)
+    if not text.lstrip().startswith("["):
+        return _read_inline(text)
+    words = json.loads(text)
+    if not isinstance(words, list) or not words or not all(isinstance(word, str | int | float) for word in words):
+        raise _MalformedError
+    return [[str(word) for word in words]]
 
 
 def command_operation(words: Sequence[str]) -> Operation | None:

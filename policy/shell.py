@@ -41,7 +41,7 @@ def classify_shell(statement: str) -> Classified:
         _ADMIN if is_unknown else operation,
         tuple(ObjectAccess(name, access) for name, access in list(walk.objects.items())[:MAX_OBJECTS]),
         "" if is_unknown else shape_of(walk.shape),
-        is_multi=walk.commands > 1,
+        is_multi=walk.statements > 1,
         is_unknown=is_unknown,
     )
 
@@ -52,7 +52,7 @@ class _Walk:
     def __init__(self, depth: int) -> None:
         self.objects: dict[str, Operation] = {}
         self.shape: list[str] = []
-        self.commands = 0
+        self.statements = 0
         self.is_unknown = False
         self._depth = depth
         self._functions: set[str] = set()
@@ -62,7 +62,7 @@ class _Walk:
 
     def touch(self, path: str, access: Operation) -> Operation:
         """Note a path that is read or changed; what changing it does at worst."""
-        if path and path != "-":
+        if path and path not in ("-", "{}"):
             operation = write_operation(path, access) if access is not _READ else _READ
             if operation is not _READ or access is _READ:
                 self.objects[path] = worse(self.objects.get(path, _READ), access)
@@ -80,6 +80,9 @@ class _Walk:
             if tree.root_node.has_error:
                 self.is_unknown = True
                 return _ADMIN
+            if self._depth == 1:
+                parts = [child for child in tree.root_node.named_children if child.type != "comment"]
+                self.statements = sum(2 if child.type == "list" else 1 for child in parts)  # a && b is a list
             return self._tree(tree.root_node)
         finally:
             self._depth -= 1
@@ -116,6 +119,8 @@ class _Walk:
             return _READ
         paths = [word.text for word in arguments if not word.is_option and word.is_static]
         paths = paths[_FILE_COMMANDS[base] :]
+        if any(word.text.startswith(("-t", "--target-directory")) for word in arguments) and base in _TARGETED:
+            return worse(known, *(self.touch(path, known) for path in _with_values(arguments, paths)))
         if base in ("cp", "install", "ln") and len(paths) > 1:
             return worse(_READ, *(self.touch(path, _READ) for path in paths[:-1]), self.touch(paths[-1], _WRITE))
         return worse(_READ, *(self.touch(path, known) for path in paths))
@@ -148,8 +153,9 @@ class _Walk:
                 return self._assignment(node)
             case "file_redirect":
                 return self._redirect(node)
-            case "redirected_statement" if not node.child_by_field_name("body"):
-                return _DELETE if ">" in _operators(node) else _READ  # `> file` empties it
+            case "redirected_statement" if _gives_nothing(node.child_by_field_name("body")):
+                is_kept = _targets(node) <= {"/dev/null"}
+                return _READ if is_kept or ">" not in _operators(node) else _DELETE  # `> file` empties it
             case "expansion":
                 text = (node.text or b"").decode("utf-8", "replace")
                 return _EXECUTE if text.endswith("@P}") else _READ  # a prompt is evaluated
@@ -162,7 +168,6 @@ class _Walk:
         return _READ
 
     def _command_node(self, node: Node) -> Operation:
-        self.commands += 1
         words = []
         for child in node.children:
             if child.type == "variable_assignment" or "redirect" in child.type:
@@ -252,6 +257,25 @@ def _operators(node: Node) -> set[str]:
     return found
 
 
+def _gives_nothing(body: Node | None) -> bool:
+    """Whether a command that is redirected writes nothing by itself."""
+    return body is None or (body.text or b"").strip() in (b":", b"true", b"cat /dev/null")
+
+
+def _targets(node: Node) -> set[str]:
+    """Where a statement's redirects lead."""
+    found = (child.child_by_field_name("destination") for child in node.children if child.type == "file_redirect")
+    return {read_word(each).text for each in found if each is not None}
+
+
+def _with_values(arguments: list[Word], paths: list[str]) -> list[str]:
+    """Paths, and those that `-t` and `--target-directory=` name in the same word."""
+    attached = [
+        word.text.removeprefix("--target-directory=").removeprefix("-t") for word in arguments if word.is_option
+    ]
+    return paths + [path for path in attached if path and not path.startswith("-")]
+
+
 def _reads_input(arguments: list[Word]) -> bool:
     """Whether a shell with these arguments takes its commands from its input."""
     for word in arguments:
@@ -264,6 +288,7 @@ def _reads_input(arguments: list[Word]) -> bool:
     return True
 
 
+_TARGETED: Final = frozenset({"cp", "mv", "install", "ln"})
 # The commands whose arguments are files, and how many arguments come before those.
 _FILE_COMMANDS: Final = {
     **dict.fromkeys(

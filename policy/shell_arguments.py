@@ -1,36 +1,22 @@
 """Commands whose arguments decide what they do: wrappers that run another command, and tools with sub-commands."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from policy.model import Operation, worse
-from policy.shell_options import Frame, Handler
+from policy.shell_options import Frame, Handler, option_values, skip_options
+from policy.shell_text import run_awk, run_sed
 from policy.shell_tools import TOOLS
 from policy.shell_words import Word
 
 _READ, _WRITE, _DELETE, _DDL, _GRANT, _EXECUTE, _ADMIN = Operation
 
 
-def _rest(arguments: Sequence[Word], with_value: str = "") -> list[Word]:
-    """What follows a wrapper's own options. `with_value`: the options that take a value of their own word."""
-    taking = set(with_value.split())
-    at = 0
-    while at < len(arguments):
-        word = arguments[at]
-        if word.text == "--":
-            return list(arguments[at + 1 :])
-        if not word.is_option or not word.is_static:
-            break
-        at += 2 if word.text in taking else 1
-    return list(arguments[at:])
-
-
 def _wrap(with_value: str = "", *, skip: int = 0, least: Operation = _READ) -> Handler:
     """A command that runs the command in its arguments, after its options and `skip` further words."""
 
     def handle(frame: Frame, arguments: list[Word]) -> Operation:
-        return worse(least, frame.command(_rest(arguments, with_value)[skip:]))
+        return worse(least, frame.command(skip_options(arguments, with_value)[skip:]))
 
     return handle
 
@@ -42,7 +28,7 @@ def _env(frame: Frame, arguments: list[Word]) -> Operation:
             text = word.text.removeprefix("--split-string").removeprefix("-S").removeprefix("=")
             parts = [text, *(each.text for each in arguments[at + 1 :])]
             return worse(_EXECUTE, frame.script(" ".join(parts)))
-    rest = _rest(arguments, "-u --unset -C --chdir")
+    rest = skip_options(arguments, "-u --unset -C --chdir")
     operation = _READ
     while rest and "=" in rest[0].text and not rest[0].text.startswith("="):
         operation = worse(operation, frame.script(rest[0].text.partition("=")[0] + "=x"))
@@ -53,27 +39,15 @@ def _env(frame: Frame, arguments: list[Word]) -> Operation:
 def _sudo(frame: Frame, arguments: list[Word]) -> Operation:
     if arguments and all(word.text in ("-l", "-ll", "--list", "-v", "-k", "-K", "-n") for word in arguments):
         return _READ
-    rest = _rest(arguments, "-u --user -g --group -h --host -p --prompt -C -r --role -t --type -T -U -D -R")
+    rest = skip_options(arguments, "-u --user -g --group -h --host -p --prompt -C -r --role -t --type -T -U -D -R")
     while rest and "=" in rest[0].text:
         rest = rest[1:]
     return worse(_EXECUTE, frame.command(rest))
 
 
 def _su(frame: Frame, arguments: list[Word]) -> Operation:
-    texts = _values(arguments, "-c", "--command")
+    texts = option_values(arguments, "-c", "--command")
     return worse(_EXECUTE, *(_text(frame, text) for text in texts))
-
-
-def _values(arguments: Sequence[Word], *names: str) -> list[Word]:
-    """The values of an option: of the next word, or after `=`."""
-    found = []
-    for at, word in enumerate(arguments):
-        if word.text in names and at + 1 < len(arguments):
-            found.append(arguments[at + 1])
-        for name in names:
-            if name.startswith("--") and word.text.startswith(name + "="):
-                found.append(Word(word.text[len(name) + 1 :], word.is_static))
-    return found
 
 
 def _text(frame: Frame, word: Word) -> Operation:
@@ -120,13 +94,13 @@ def _declare(frame: Frame, arguments: list[Word]) -> Operation:
 
 
 def _exec(frame: Frame, arguments: list[Word]) -> Operation:
-    return frame.command(_rest(arguments, "-a"))
+    return frame.command(skip_options(arguments, "-a"))
 
 
 def _command(frame: Frame, arguments: list[Word]) -> Operation:
     if arguments and arguments[0].text in ("-v", "-V"):
         return _READ
-    return frame.command(_rest(arguments))
+    return frame.command(skip_options(arguments))
 
 
 def _enable(frame: Frame, arguments: list[Word]) -> Operation:
@@ -136,7 +110,7 @@ def _enable(frame: Frame, arguments: list[Word]) -> Operation:
 def _ssh(frame: Frame, arguments: list[Word]) -> Operation:
     if [word.text for word in arguments] == ["-V"]:
         return _READ
-    rest = _rest(arguments, "-b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w -B")[1:]
+    rest = skip_options(arguments, "-b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w -B")[1:]
     if not rest:
         return _EXECUTE
     joined = Word(" ".join(word.text for word in rest), all(word.is_static for word in rest))
@@ -144,11 +118,11 @@ def _ssh(frame: Frame, arguments: list[Word]) -> Operation:
 
 
 def _xargs(frame: Frame, arguments: list[Word]) -> Operation:
-    marks = [word.text for word in _values(arguments, "-I", "--replace")]
+    marks = [word.text for word in option_values(arguments, "-I", "--replace")]
     marks += [word.text[2:] for word in arguments if word.text.startswith("-I") and len(word.text) > 2] or []
     marks += ["{}"] if any(word.text in ("-i", "--replace") for word in arguments) else []
     value = "-I -n -P -L -d -E -s -a --arg-file --max-args --max-procs --delimiter --max-lines --max-chars --replace"
-    rest = _rest(arguments, value)
+    rest = skip_options(arguments, value)
     if not rest:
         return _READ
     if any(mark in rest[0].text for mark in marks):
@@ -206,14 +180,16 @@ def _dd(frame: Frame, arguments: list[Word]) -> Operation:
 
 
 def _watch(frame: Frame, arguments: list[Word]) -> Operation:
-    rest = _rest(arguments, "-n --interval -q --equexit")
+    rest = skip_options(arguments, "-n --interval -q --equexit")
     joined = Word(" ".join(word.text for word in rest), all(word.is_static for word in rest))
     return _text(frame, joined)
 
 
 def _parallel(frame: Frame, arguments: list[Word]) -> Operation:
     rest = [
-        word for word in _rest(arguments, "-j -n -N -I -a --jobs --colsep -d -P") if not word.text.startswith(":::")
+        word
+        for word in skip_options(arguments, "-j -n -N -I -a --jobs --colsep -d -P")
+        if not word.text.startswith(":::")
     ]
     return worse(_EXECUTE, frame.command(rest[:1] + rest[1:]) if rest else _ADMIN)
 
@@ -231,7 +207,7 @@ def _reading(*writes: str, runs: Iterable[str] = (), least: Operation = _READ) -
         operation = least
         if any(word.text.partition("=")[0] in running for word in arguments):
             operation = worse(operation, _EXECUTE)
-        for word in _values(arguments, *writes):
+        for word in option_values(arguments, *writes):
             operation = worse(operation, frame.touch(word.text, _WRITE))
         for name in (name for name in writes if len(name) == 2):
             attached = [w.text[2:] for w in arguments if w.text.startswith(name) and len(w.text) > 2]
@@ -239,62 +215,6 @@ def _reading(*writes: str, runs: Iterable[str] = (), least: Operation = _READ) -
         return operation
 
     return handle
-
-
-def _sed(frame: Frame, arguments: list[Word]) -> Operation:
-    operation = _READ
-    if any(word.text.startswith(("-i", "--in-place")) or _is_cluster(word, "i", "nErsuz") for word in arguments):
-        files = [word for word in arguments if not word.is_option][1:]
-        operation = worse(_WRITE, *(frame.touch(word.text, _WRITE) for word in files))
-    scripts = _values(arguments, "-e", "--expression") or [word for word in arguments if not word.is_option][:1]
-    if any(word.text in ("-f", "--file") or word.text.startswith("--file=") for word in arguments):
-        return worse(operation, _EXECUTE)
-    for script in scripts:
-        operation = worse(operation, _sed_script(script.text))
-    return operation
-
-
-def _is_cluster(word: Word, letter: str, others: str) -> bool:
-    text = word.text
-    return text.startswith("-") and not text.startswith("--") and letter in text[1:] and text[1] in others
-
-
-_ADDRESS: Final = r"(?:^|[;{}\n])\s*(?:[0-9$,!~+ ]|/[^/]*/I?)*\s*"
-_SED_RUNS: Final = re.compile(_ADDRESS + r"e(?:\s|$|[;}])|[/|#,:@!%_][gpiImM0-9]*e[gpiImMw0-9]*\s*(?:$|[;}\n])")
-_SED_WRITES: Final = re.compile(_ADDRESS + r"[wW]\s|[/|#,:@!%_][gpiImM0-9]*w\s")
-
-
-def _sed_script(text: str) -> Operation:
-    """`e` runs commands, `w` writes files: as commands, and as flags of s."""
-    if _SED_RUNS.search(text):
-        return _EXECUTE
-    return _WRITE if _SED_WRITES.search(text) else _READ
-
-
-def _awk(frame: Frame, arguments: list[Word]) -> Operation:
-    if any(word.text in ("-f", "--file", "-i", "--include", "-l", "--load", "-E") for word in arguments):
-        return _EXECUTE
-    rest = _rest(arguments, "-F -v --field-separator --assign")
-    if not rest or not rest[0].is_static:
-        return _EXECUTE
-    program = _without_strings(rest[0].text)
-    if "system" in program or "|" in program.replace("||", "") or "@" in program:
-        return _EXECUTE
-    return _WRITE if ">" in program and "print" in program.partition(">")[0] else _READ
-
-
-def _without_strings(program: str) -> str:
-    out, quoted, at = [], False, 0
-    while at < len(program):
-        if program[at] == "\\" and quoted:
-            at += 2
-            continue
-        if program[at] == '"':
-            quoted = not quoted
-        elif not quoted:
-            out.append(program[at])
-        at += 1
-    return "".join(out)
 
 
 def _tar(frame: Frame, arguments: list[Word]) -> Operation:
@@ -306,9 +226,10 @@ def _tar(frame: Frame, arguments: list[Word]) -> Operation:
     first = arguments[0].text.lstrip("-") if arguments else ""
     modes = first if not first.startswith("-") else ""
     texts = {word.text for word in arguments}
+    targets = option_values(arguments, "-C", "--directory")
     if texts & {"-t", "--list"} or ("t" in modes and not set("cxru") & set(modes)):
         return _READ
-    return _WRITE
+    return worse(_WRITE, *(frame.touch(target.text + "/", _WRITE) for target in targets))
 
 
 def _date(frame: Frame, arguments: list[Word]) -> Operation:
@@ -357,6 +278,15 @@ def _gpg(frame: Frame, arguments: list[Word]) -> Operation:
 
 def _history(frame: Frame, arguments: list[Word]) -> Operation:
     return _DELETE if any(word.text.startswith(("-c", "-d", "-w")) for word in arguments) else _READ
+
+
+def _reads_with(*reads: str, otherwise: Operation = _ADMIN) -> Handler:
+    """A tool that reads when its first argument is one of these."""
+
+    def handle(frame: Frame, arguments: list[Word]) -> Operation:
+        return _READ if arguments and arguments[0].text in reads else otherwise
+
+    return handle
 
 
 def _versions(frame: Frame, arguments: list[Word]) -> Operation:
@@ -427,12 +357,12 @@ HANDLERS: Final[dict[str, Handler]] = {
     "openssl": _reading("-out", "-keyout", runs=("s_client", "s_server", "-engine", "engine", "s_time")),
     "zip": _reading(runs=("-TT", "--unzip-command"), least=_WRITE),
     "dmesg": _reading(runs=("-C", "--clear", "-c")),
-    "sed": _sed,
-    "gsed": _sed,
-    "awk": _awk,
-    "gawk": _awk,
-    "mawk": _awk,
-    "nawk": _awk,
+    "sed": run_sed,
+    "gsed": run_sed,
+    "awk": run_awk,
+    "gawk": run_awk,
+    "mawk": run_awk,
+    "nawk": run_awk,
     "tar": _tar,
     "bsdtar": _tar,
     "date": _date,
@@ -455,6 +385,20 @@ HANDLERS: Final[dict[str, Handler]] = {
     "passwd": _states("-S", "--status"),
     "at": _states("-l", otherwise=_EXECUTE),
     **dict.fromkeys("declare export readonly typeset local".split(), _declare),
+    "dpkg": _reads_with("-l", "-L", "-s", "-S", "--list", "--status"),
+    "rpm": _reads_with("-q", "-qa", "-qi", "-ql", "-qf", "-V"),
+    "ufw": _reads_with("status", "show"),
+    "nft": _reads_with("list"),
+    "fdisk": _reads_with("-l"),
+    "zpool": _reads_with("status", "list", "iostat", "history"),
+    "zfs": _reads_with("list", "get"),
+    "mdadm": _reads_with("--detail", "-D", "--examine", "-E"),
+    "ethtool": _reads_with("-i", "-S", "-k"),
+    "loginctl": _reads_with("list-sessions", "list-users", "show-session", "show-user", "session-status"),
+    "ssh-add": _reads_with("-l", "-L", otherwise=_WRITE),
+    "ruby": _reads_with("-v", "--version", otherwise=_EXECUTE),
+    "php": _reads_with("-v", "--version", otherwise=_EXECUTE),
+    "perl": _reads_with("-v", "--version", otherwise=_EXECUTE),
     "history": _history,
     "node": _versions,
     "unzip": _unzip,

@@ -152,6 +152,21 @@ def _psql_text(text: str) -> Operation:
     return classify_postgres(text).operation
 
 
+def _sqlite(frame: Frame, arguments: list[Word]) -> Operation:
+    """sqlite3 FILE SQL: its functions that reach files are in no list, its dot commands run things."""
+    words, options = split_options(arguments, "-separator -cmd -init -nullvalue -newline -vfs")
+    if len(words) < 2 or has_option(options, "-cmd", "-init"):
+        return _READ if has_option(options, "-version", "--version") else _EXECUTE
+    text = words[1]
+    if not text.is_static or len(words) > 2:
+        return _ADMIN
+    if text.text.lstrip().startswith("."):
+        return (
+            _READ if re.fullmatch(r"\s*\.(?:tables|schema|databases|indexes|indices)\b[\w\s]*", text.text) else _EXECUTE
+        )
+    return classify_postgres(text.text).operation
+
+
 def _redis_cli(frame: Frame, arguments: list[Word]) -> Operation:
     values = "-h -p -s -a -u --user --pass -r -i -n -d -D --cert --key --cacert --sni -t".split()
     at = 0
@@ -187,6 +202,7 @@ CLIENTS: Final[dict[str, Handler]] = {
     "psql": _sql(_psql_text, "-c --command", "-f --file -o --output -L --log-file"),
     "mysql": _sql(lambda text: classify_mysql(text).operation, "-e --execute", "--tee --pager"),
     "mariadb": _sql(lambda text: classify_mysql(text).operation, "-e --execute", "--tee --pager"),
+    "sqlite3": _sqlite,
     "redis-cli": _redis_cli,
     "valkey-cli": _redis_cli,
 }

@@ -17,11 +17,11 @@ _BY_OPERATION: Final[dict[Operation, str]] = {
         " sha512sum b2sum md5 shasum base64 base32 basenc zcat bzcat xzcat zless stat file du df tree readlink realpath"
         " basename dirname pathchk locate mlocate lsof fuser ps pstree pgrep pidof top htop atop free vmstat iostat"
         " mpstat uptime w who whoami users last lastlog id groups uname arch nproc lscpu lsblk blkid lspci lsusb lsmod"
-        " findmnt getent getfacl getcap lsattr locale tty printenv date cal sleep seq yes expr bc factor numfmt tput"
-        " clear ping ping6 traceroute tracepath mtr dig host nslookup whois netstat ss arp ipcs lslocks lsns nm objdump"
-        " readelf ldd size jq xq tsort shuf man info cloc tokei exa eza bat batcat diffstat uuidgen mcookie getconf"
-        " sync iconv xmllint csvlook csvcut csvstat csvgrep pdftotext identify hostid logname who mesg zdump dpkg-query"
-        " apt-cache rpmquery compgen complete caller"
+        " findmnt getent quota fc lvs pvs vgs lvdisplay ssh-keyscan getfacl getcap lsattr locale tty printenv date cal"
+        " sleep seq yes expr bc factor numfmt tput clear ping ping6 traceroute tracepath mtr dig host nslookup whois"
+        " netstat ss arp ipcs lslocks lsns nm objdump readelf ldd size jq xq tsort shuf man info cloc tokei exa eza bat"
+        " batcat diffstat uuidgen mcookie getconf sync iconv xmllint csvlook csvcut csvstat csvgrep pdftotext identify"
+        " hostid logname who mesg zdump dpkg-query apt-cache rpmquery compgen complete caller"
     ),
     _WRITE: (
         "touch mkdir cp install ln link mkfifo mktemp gzip bzip2 xz zstd lz4 compress gunzip bunzip2 unxz unzstd split"
@@ -61,7 +61,7 @@ STANDARD_DIRECTORIES: Final = frozenset(
     "/bin /sbin /usr/bin /usr/sbin /usr/local/bin /usr/local/sbin /opt/homebrew/bin".split()
 )
 CODE_VARIABLES: Final = frozenset(
-    "PATH LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT BASH_ENV ENV PROMPT_COMMAND PS0 PS1 PS2 PS4 SHELLOPTS BASHOPTS IFS PAGER"
+    "PATH LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT BASH_ENV ENV PROMPT_COMMAND PS0 PS1 PS2 PS4 SHELLOPTS BASHOPTS PAGER"
     " MANPAGER EDITOR VISUAL LESSOPEN LESSCLOSE PYTHONPATH PYTHONSTARTUP PYTHONHOME PERL5LIB PERL5OPT RUBYOPT RUBYLIB"
     " NODE_OPTIONS NODE_PATH JAVA_TOOL_OPTIONS _JAVA_OPTIONS TAR_OPTIONS RSYNC_RSH MAKEFLAGS BROWSER KUBECONFIG"
     " GIT_SSH GIT_SSH_COMMAND GIT_PAGER GIT_EDITOR GIT_EXTERNAL_DIFF GIT_ASKPASS GIT_EXEC_PATH GIT_TEMPLATE_DIR"
@@ -77,8 +77,12 @@ _TARGETS: Final = tuple(
     (re.compile(pattern), operation)
     for pattern, operation in (
         (r"^/dev/(?:tcp|udp)/", _EXECUTE),
-        (_ROOT + r"/(?:dev(?!/shm/|/tcp/|/udp/)|proc|sys|boot|etc|root|lib|lib64|bin|sbin)/", _ADMIN),
-        (_ROOT + r"/(?:var/spool/cron|usr/(?:s?bin|lib|local/s?bin))/", _ADMIN),
+        (
+            _ROOT
+            + r"/(?:dev(?!/shm/|/tcp/|/udp/|/null|/tty|/std|/fd/)|proc|sys|boot|etc|root|lib|lib64|bin|sbin)(?:/|$)",
+            _ADMIN,
+        ),
+        (_ROOT + r"/(?:var/spool/cron|usr/(?:s?bin|lib|local/s?bin))(?:/|$)", _ADMIN),
         (r"/\.?ssh/|authorized_keys|\.k5login", _ADMIN),
         (r"\.git/hooks|\.(?:bash|zsh|k)?rc$|\.(?:bash_|z)?(?:profile|login|aliases)$|/autostart/", _EXECUTE),
         (r"\.(?:gitconfig|npmrc|pypirc|netrc)$|kube/config$|docker\.sock$", _EXECUTE),

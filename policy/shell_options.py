@@ -49,3 +49,29 @@ def split_options(arguments: Sequence[Word], with_value: str) -> tuple[list[Word
 def has_option(options: Sequence[Word], *names: str) -> bool:
     """Whether one of these options is given, with a value after `=` or without."""
     return any(word.text.partition("=")[0] in names for word in options)
+
+
+def skip_options(arguments: Sequence[Word], with_value: str = "") -> list[Word]:
+    """What follows a wrapper's own options. `with_value`: the options that take a value of their own word."""
+    taking = set(with_value.split())
+    at = 0
+    while at < len(arguments):
+        word = arguments[at]
+        if word.text == "--":
+            return list(arguments[at + 1 :])
+        if not word.is_option or not word.is_static:
+            break
+        at += 2 if word.text in taking else 1
+    return list(arguments[at:])
+
+
+def option_values(arguments: Sequence[Word], *names: str) -> list[Word]:
+    """The values of an option: of the next word, or after `=`."""
+    found = []
+    for at, word in enumerate(arguments):
+        if word.text in names and at + 1 < len(arguments):
+            found.append(arguments[at + 1])
+        for name in names:
+            if name.startswith("--") and word.text.startswith(name + "="):
+                found.append(Word(word.text[len(name) + 1 :], word.is_static))
+    return found

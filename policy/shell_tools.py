@@ -170,8 +170,8 @@ _PACKAGES: Final = make_table(
 _PACKAGE_DELETES: Final = make_table({_ADMIN: "remove purge autoremove uninstall rm clean autoclean cleanup prune"})
 _TERRAFORM: Final = make_table(
     {
-        _READ: "plan show output validate version providers graph get fmt console help",
-        _ADMIN: "apply destroy import taint untaint state workspace force-unlock refresh init login",
+        _READ: "plan show output validate version providers graph get fmt help list",
+        _ADMIN: "apply destroy import taint untaint force-unlock refresh init login",
     }
 )
 _HELM: Final = make_table(
@@ -218,8 +218,8 @@ TOOLS: Final[dict[str, Handler]] = {
     "az": _cloud,
     "gsutil": _cloud,
     "doctl": _cloud,
-    "terraform": _verbs(_TERRAFORM, otherwise=_ADMIN),
-    "tofu": _verbs(_TERRAFORM, otherwise=_ADMIN),
+    "terraform": _verbs(_TERRAFORM, otherwise=_ADMIN, depth=2),
+    "tofu": _verbs(_TERRAFORM, otherwise=_ADMIN, depth=2),
     "helm": _verbs(_HELM, values="-n --namespace --kube-context"),
     "systemctl": _verbs(_SYSTEMCTL, otherwise=_ADMIN, values="-n -t --type -p"),
     "gh": _verbs(_GH, depth=2),
@@ -240,7 +240,6 @@ TOOLS: Final[dict[str, Handler]] = {
     "conda": _verbs(_PACKAGES),
     "go": _verbs(make_table({_READ: "version env list doc help"})),
     "cargo": _verbs(make_table({_READ: "tree search version metadata help"})),
-    "dpkg": _verbs({}, otherwise=_ADMIN),
     "pgbench": _verbs({}),
     "dropdb": _verbs({}, otherwise=_DDL),
     "createdb": _verbs({}, otherwise=_DDL),

@@ -244,7 +244,10 @@ class Settings(Model):
     transparency: Transparency = Field(default_factory=Transparency, description="transparency log")
     siem: Siem = Field(default_factory=Siem, description="alert forwarding")
     schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry, description="Avro registry")
-    policy_file: str = Field("", description="YAML rules applied when control holds none; empty: the shipped ones")
+    policy_file: str = Field(
+        "", description="Cedar file or folder applied when control holds no policy; `starter`: the shipped one"
+    )
+    policy_default: Literal["deny", "allow"] = Field("deny", description="when no policy speaks of an action")
 
     def bootstrap(self) -> str:
         """Kafka's address: configured or embedded."""

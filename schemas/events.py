@@ -28,6 +28,7 @@ class EventKind(StrEnum):
     AUDIT_GAP = "audit.gap"
     SESSION_CLOSED = "session.closed"
     KEY_ROTATED = "key.rotated"
+    POLICY_CHANGED = "policy.changed"
 
 
 class Verdict(StrEnum):

@@ -87,14 +87,24 @@ class Key(Model):
     kinds: list[str] = Field(default_factory=list, description="writer keys: the control kinds it may write")
 
 
+class Policy(Model):
+    """Cedar policies under one name. All that control holds are in force together."""
+
+    name: Name
+    cedar: str = Field(..., min_length=1, max_length=1 << 20, description="policies in Cedar")
+
+
 class Document(Model):
     """A file for `custody apply -f`."""
 
     resources: list[Resource] = Field(default_factory=list)
+    policies: list[Policy] = Field(default_factory=list, description="Cedar policies, by name")
 
     @model_validator(mode="after")
     def _names_and_ports_are_unique(self) -> "Document":
         names = [resource.name for resource in self.resources]
+        if len({policy.name for policy in self.policies}) < len(self.policies):
+            raise ValueError("two policies have one name")
         ports = [resource.listen for resource in self.resources if resource.listen]
         if len(set(names)) < len(names):
             raise ValueError("two resources have one name")

@@ -8,10 +8,13 @@ import click
 from console import control, registry
 from console.output import print_json
 from schemas.errors import ConfigError
+from schemas.events import ControlKind
 
 
 @click.command()
-@click.option("-f", "--file", "name", required=True, help="YAML file with `resources:`; - reads standard input.")
+@click.option(
+    "-f", "--file", "name", required=True, help="YAML file with `resources:` and `policies:`; - reads standard input."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Changes as JSON.")
 def apply(name: str, dry_run: bool, as_json: bool) -> None:
@@ -21,7 +24,9 @@ def apply(name: str, dry_run: bool, as_json: bool) -> None:
     with control.open_view(place) as view:
         wanted = {resource.name: resource for resource in document.resources}
         registry.check_ports(control.resources_of(view) | wanted)
-        changes = control.plan(registry.resource_entries(document.resources), view)
+        entries = registry.resource_entries(document.resources) | registry.policy_entries(document.policies)
+        registry.check_policies(view.all(ControlKind.POLICY), entries, place.settings.policy_default)
+        changes = control.plan(entries, view)
         if not dry_run:
             control.write_changes(place, changes, view)
     report(changes, as_json)

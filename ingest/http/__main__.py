@@ -10,7 +10,6 @@ from ingest.http.service import HttpService
 from ingest.masks import Masks
 from ingest.process import run_process
 from ingest.proxy import Proxy
-from policy.decide import load_engine
 from schemas.config import Settings
 from schemas.runtime import Home, announce_ready
 
@@ -23,9 +22,10 @@ async def serve(settings: Settings, home: Home, stopped: asyncio.Event) -> None:
     # mitmproxy's own messages may quote what it relays.
     logging.getLogger("mitmproxy").setLevel(logging.CRITICAL)
     proxy = Proxy(NAME, settings, home)
-    engine, masks = load_engine(settings.policy_file), Masks(home, settings.masking.token_key)
-    await asyncio.gather(proxy.start(), masks.prepare(engine))
-    service = HttpService(proxy, Gate(engine, "http", masks), masks.follow_keys)
+    masks = Masks(home, settings.masking.token_key)
+    await proxy.start()
+    await masks.prepare(proxy.engine)
+    service = HttpService(proxy, Gate(proxy.engine, "http", masks), masks.follow)
     epoch = proxy.recorder.publisher.epoch
     try:
         await service.start()

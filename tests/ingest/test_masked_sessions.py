@@ -21,15 +21,16 @@ from tests.support.proxies import Login, Proxy, Trail, issue_credential, run_pro
 EMAIL = "bob.smith@example.com"
 CARD = "4111111111111111"
 POLICY = """
-rules:
-  - {id: all, mask: {labels: {mask: all}, objects: [people, "notice_people()"]}}
-  - id: zeros
-    mask: {labels: {mask: zeros}, values: {columns: [salary, born, nick, "my_*"], typed: stand_in}}
-  - {id: relay, mask: {labels: {mask: relay}, values: {columns: [salary], unreadable: relay}}}
-  - {id: tunnel, mask: {protocols: [tcp]}}
+@id("rest") permit (principal, action, resource) unless { context.protocol == "tcp" };
+@id("all") @mask permit (principal, action, resource in Label::"mask=all")
+when { context.unknown || context.objects.contains("people") || context.functions.contains("notice_people") };
+@id("zeros") @mask("columns=salary, hired, nick, my_*; typed=stand_in")
+permit (principal, action, resource in Label::"mask=zeros");
+@id("relay") @mask("columns=salary; unreadable=relay") permit (principal, action, resource in Label::"mask=relay");
+@id("tunnel") @mask permit (principal, action, resource) when { context.protocol == "tcp" };
 """
 TABLE = f"""
-CREATE TABLE people(id int, email text, card bigint, salary numeric, born date, note json, tags text[], raw bytea,
+CREATE TABLE people(id int, email text, card bigint, salary numeric, hired date, note json, tags text[], raw bytea,
     doc jsonb, vip bool, nick varchar(20));
 INSERT INTO people SELECT i, 'bob.smith@example.com', {CARD}, 1200.50, '1980-02-03',
     '{{"mail": "{EMAIL}", "n": 1}}', ARRAY['x', '{EMAIL}', NULL], convert_to('mail {EMAIL}', 'UTF8'),
@@ -43,7 +44,7 @@ CREATE FUNCTION notice_people() RETURNS text LANGUAGE plpgsql AS
 def proxy(secrets_home: Home, tmp_path_factory: pytest.TempPathFactory, kafka: Kafka) -> Iterator[Proxy]:
     home = Home(tmp_path_factory.mktemp("masked") / "home")
     shutil.copytree(secrets_home.root, home.root)
-    policy = home.root / "policy.yaml"
+    policy = home.root / "policy.cedar"
     policy.write_text(POLICY)
     connect_home(home, kafka, policy_file=str(policy))
     with run_proxy(home) as running:
@@ -96,14 +97,14 @@ def test_rows_are_masked_in_their_types(
             rows = cursor.execute("SELECT * FROM people ORDER BY id").fetchall()
             assert cursor.execute("SELECT 41 + 1").fetchone() == (42,)
     assert [row[0] for row in rows] == [1, 2, 3]
-    for _, email, card, salary, born, note, tags, raw, doc, vip, tiny in rows:
+    for _, email, card, salary, hired, note, tags, raw, doc, vip, tiny in rows:
         assert email == f"‹email:{token}›" and card is None
-        assert (float(salary), str(born), vip, tiny) == (1200.5, "1980-02-03", True, "tiny")
+        assert (float(salary), str(hired), vip, tiny) == (1200.5, "1980-02-03", True, "tiny")
         assert note == {"mail": f"‹email:{token}›", "n": 1} and doc == {"list": [None, 2]}
         assert tags == ["x", f"‹email:{token}›", None] and raw == f"mail ‹email:{token}›".encode()
     (trail,) = wait_for_trails(proxy.home, name, 1)
     outcome = next(e for e in trail.of("action.completed") if e.rows == 3)
-    assert outcome.verdict == "mask" and outcome.attributes["policy.ids"] == "all"
+    assert outcome.verdict == "mask" and outcome.attributes["policy.ids"] == "all,rest"
     assert {(m.label, m.count, m.place) for m in outcome.masked} >= {
         ("email", 3, "email"),
         ("payment_card", 3, "card"),
@@ -125,7 +126,7 @@ def test_named_columns_become_zeros_of_their_types(
 ) -> None:
     port = open_port(proxy, postgres_server, database, f"zeros-{binary}".lower(), "zeros")
     with psycopg.connect(url(port, login), autocommit=True) as connection, connection.cursor(binary=binary) as cursor:
-        row = cursor.execute("SELECT salary, born, nick, card, id AS my_id FROM people").fetchone()
+        row = cursor.execute("SELECT salary, hired, nick, card, id AS my_id FROM people").fetchone()
         assert row is not None
         assert (float(row[0]), str(row[1]), row[3], row[4]) == (0.0, "2000-01-01", 0, 0)
         assert row[2].startswith("‹column:")

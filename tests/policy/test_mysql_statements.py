@@ -17,7 +17,7 @@ from policy.mysql_statements import QUERIES, statement_operation
         ("SET SESSION autocommit = 1", "read"),
         ("SET @a = 'GLOBAL'", "read"),
         ("START GROUP_REPLICATION", "admin"),
-        ("EXPLAIN ANALYZE DELETE", "delete"),
+        ("EXPLAIN ANALYZE DELETE FROM t", "delete"),
         ("NOSUCH THING", None),
         ("WITH x AS (SELECT 1)", None),
     ],

@@ -38,9 +38,16 @@ def test_objects(statement: str, objects: set[str]) -> None:
     assert {str(each) for each in classify_shell(statement).objects} == objects
 
 
-def test_several_commands() -> None:
-    assert classify_shell("ls; pwd").is_multi
-    assert not classify_shell("ls").is_multi
+@pytest.mark.parametrize(
+    ("statement", "is_multi"),
+    [
+        ("ls", False), ("ls; pwd", True), ("ls && pwd", True), ("ls || pwd", True), ("ls & pwd", True),
+        ("ls\npwd", True),
+        ("ls | wc -l", False), ("echo $(ls)", False), ("ls # pwd", False), ("ls;", False),
+    ],
+)  # fmt: skip
+def test_several_commands(statement: str, is_multi: bool) -> None:
+    assert classify_shell(statement).is_multi is is_multi
 
 
 def test_arguments_share_a_shape() -> None:

@@ -22,16 +22,25 @@ RULED = {"policy": "ruled"}
 """Labels of a resource that the rules of the tests' policy file are for."""
 
 POLICY = """
-rules:
-  - {id: no-delete, deny: {operations: [delete], labels: {policy: ruled}}, reason: "orders are cancelled, not deleted"}
-  - {id: no-redirect, deny: {objects: ["*/redirect"], labels: {policy: ruled}}}
-  - {id: no-post, hold: {operations: [write], objects: ["*/echo"], labels: {policy: ruled}}, reason: big orders}
-  - id: no-get
-    mask: {operations: [read], objects: ["*/echo"], labels: {policy: ruled}, values: {labels: [nonsense]}}
-  - {id: mask-all, mask: {labels: {policy: masked}}, reason: personal data}
-  - id: mask-columns
-    mask: {labels: {policy: columns}, values: {labels: [email], columns: [salary, x-level], typed: stand_in}}
-  - {id: mask-relay, mask: {labels: {policy: relayed}, values: {unreadable: relay}}}
+@id("others") permit (principal, action, resource)
+unless { context.target like "*/echo" && resource in Label::"policy=ruled" }
+unless { resource in [Label::"policy=masked", Label::"policy=columns", Label::"policy=relayed"] };
+@id("no-delete") @reason("orders are cancelled, not deleted")
+forbid (principal, action == Action::"delete", resource in Label::"policy=ruled");
+@id("no-redirect")
+forbid (principal, action, resource in Label::"policy=ruled") when { context.target like "*/redirect" };
+@id("no-post") @approval("big orders")
+permit (principal, action == Action::"write", resource in Label::"policy=ruled")
+when { context.target like "*/echo" };
+@id("no-get") @mask("nonsense")
+permit (principal, action == Action::"read", resource in Label::"policy=ruled")
+when { context.target like "*/echo" };
+@id("mask-all") @mask @reason("personal data")
+permit (principal, action, resource in Label::"policy=masked");
+@id("mask-columns") @mask("email; columns=salary, x-level; typed=stand_in")
+permit (principal, action, resource in Label::"policy=columns");
+@id("mask-relay") @mask("unreadable=relay")
+permit (principal, action, resource in Label::"policy=relayed");
 """
 
 
@@ -98,7 +107,7 @@ def captured(
 ) -> Iterator[Captured]:
     home = Home(tmp_path_factory.mktemp("http") / "home")
     shutil.copytree(secrets_home.root, home.root)
-    policy = home.root / "policy.yaml"
+    policy = home.root / "policy.cedar"
     policy.write_text(POLICY)
     connect_home(home, kafka, ports={"http_proxy": 0}, capture={"audit_timeout_s": 3}, policy_file=str(policy))
     write_private(home.secrets / "upstream/api.token", http_server.token.encode())
