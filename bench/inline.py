@@ -46,7 +46,7 @@ ROWS: Final = [
 SECRETS: Final = {
     2: ("name", "ada@example.com"),
     5: ("city", "4111111111111111"),
-    8: ("name", "AKIA" + "Q3EXAMPLE7PLAN2B"),
+    8: ("name", "AKIA" + "Q3VWXNPLE7PLAN2B"),
 }
 
 
