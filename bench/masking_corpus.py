@@ -1,13 +1,12 @@
 """The labelled set: database, HTTP, shell and file payloads with what must be masked marked, made from a seed.
 
 Each item says which spans (code points) hold a secret or personal data and of which kind; items without spans are hard
-negatives. `python -m bench.masking_corpus` writes it as JSON lines, for any tool to be judged on.
+negatives. `python -m bench.masking corpus` writes it as JSON lines, for any tool to be judged on.
 """
 
 import base64
 import json
 import random
-import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -369,7 +368,3 @@ def as_lines(items: list[Item]) -> Iterator[str]:
     for item in items:
         spans = [{"start": s, "end": e, "label": label} for s, e, label in item.spans]
         yield json.dumps({"id": item.id, "kind": item.kind, "group": item.group, "text": item.text, "spans": spans})
-
-
-if __name__ == "__main__":
-    sys.stdout.writelines(f"{line}\n" for line in as_lines(make_corpus()))

@@ -13,7 +13,7 @@ from masking.jsontable import find_json_tables
 from masking.model import Found, Hit
 from masking.names import NamedLabel, label_of
 from masking.spans import is_in_token
-from masking.tables import find_table
+from masking.tables import Table
 
 MAX_NAME_BYTES: Final = 64
 MAX_VALUE_BYTES: Final = 16 << 10
@@ -87,6 +87,7 @@ class _Tables:
     def __init__(self, flat: bytes, data: bytes) -> None:
         self._flat, self._data = flat, data
         self._seen: set[int] = set()
+        self._read_to = 0  # what was read as rows is no header
 
     def around(self, end: int, named: NamedLabel) -> Iterator[Hit]:
         flat = self._flat
@@ -97,9 +98,11 @@ class _Tables:
         if flat[end - 1 : end] == b"|" and flat.rfind(b"-[ RECORD ", max(0, start - _RECORD_BYTES), start) >= 0:
             line_end = flat.find(b"\n", end)
             yield from _shaped(flat, end, line_end if line_end >= 0 else len(flat), named)
-        elif start not in self._seen:
+        elif start >= self._read_to and start not in self._seen:
             self._seen.add(start)
-            yield from find_table(flat, start)
+            table = Table(flat, start)
+            yield from table.hits()
+            self._read_to = table.end
 
 
 def _after_sign(flat: bytes, data: bytes, end: int, named: NamedLabel) -> Iterator[Hit]:
@@ -116,8 +119,13 @@ def _after_sign(flat: bytes, data: bytes, end: int, named: NamedLabel) -> Iterat
         yield from value_at(flat, data, sign.end(), named, sign[0].strip())
     elif mark in b">":
         yield from _element(flat, end, named)
-    elif mark in b"\r\n;" and (part := _PART.match(flat, end - 1)):
+    elif mark in b"\r\n;" and _is_part(flat, end) and (part := _PART.match(flat, end - 1, end + MAX_VALUE_BYTES)):
         yield from _shaped(flat, *part.span(1), named)
+
+
+def _is_part(flat: bytes, end: int) -> bool:
+    """Content-Disposition: form-data; name="password": the value stands below."""
+    return b"form-data" in flat[max(0, end - 200) : end].lower()
 
 
 def _is_first_argument(flat: bytes, end: int) -> bool:

@@ -23,6 +23,7 @@ _ERRORS: Final = "surrogatepass"
 _MAX_ROUNDS: Final = 3
 _LAYER_PRIORITY: Final = 1
 _NAME_PRIORITY: Final = 2
+_SURE_PRIORITY: Final = 7
 _JOIN_PRIORITY: Final = {"continued": 2, "broken": 7}  # how sure a span across such a break must be
 
 
@@ -164,9 +165,11 @@ class Masker:
             if gate < self._first_view:
                 spans.extend(self._looks[gate](flat, data, where))
             elif gate <= self._wrapped and depth < layers.MAX_DEPTH:
-                look = self._look_through_wrapped if gate == self._wrapped else self._look_through_view
-                spans.extend(look(data, gate, depth))
-                has_view = True
+                if gate == self._wrapped:
+                    spans.extend(self._look_through_wrapped(data, spans, depth))
+                else:
+                    spans.extend(self._look_through_view(data, gate, depth))
+                    has_view = True
         return _without_overruns(spans) if has_view else spans
 
     def _look_through_view(self, data: bytes, gate: int, depth: int) -> Iterator[Span]:
@@ -193,8 +196,13 @@ class Masker:
                 tuple(_wrapped_in(layer.name, masked) for masked in span.inner),
             )
 
-    def _look_through_wrapped(self, data: bytes, _gate: int, depth: int) -> Iterator[Span]:
-        runs = list(layers.find_wrapped(flatten(data)))
+    def _look_through_wrapped(self, data: bytes, known: Sequence[Span], depth: int) -> list[Span]:
+        """What is encoded, outside of what is known to be a secret as a whole (a JSON web token, a key)."""
+        sure = [(span.start, span.end) for span in known if span.priority >= _SURE_PRIORITY]
+        runs = list(layers.find_wrapped(flatten(data), sure))
+        return list(self._spans_of_runs(data, runs, depth))
+
+    def _spans_of_runs(self, data: bytes, runs: Sequence[layers.Wrapped], depth: int) -> Iterator[Span]:
         contents = [run.data for run in runs]
         if not contents or self._prefilter.locate(EDGE + EDGE.join(contents) + EDGE) == []:
             return

@@ -9,7 +9,7 @@ import re
 import zlib
 from base64 import b64encode
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -163,10 +163,12 @@ class Wrapped:
     data: bytes
 
 
-def find_wrapped(data: bytes) -> Iterator[Wrapped]:
-    """Runs that decode to text (or to gzip of text)."""
+def find_wrapped(data: bytes, known: Sequence[tuple[int, int]] = ()) -> Iterator[Wrapped]:
+    """Runs that decode to text (or to gzip of text), but for those inside the `known` stretches."""
     for match in _RUN.finditer(data):
         start, end = match.span()
+        if any(low <= start and end <= high for low, high in known):
+            continue
         yield from _unwrap(data, start, end, is_part=False)
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from masking import names
 from masking.engine import Masker
+from masking.jsontable import find_json_tables
 from masking.model import Finding, MaskedBytes, MaskedText
 from masking.validators import cookie_values
 
@@ -94,7 +95,13 @@ def mask_json(masker: Masker, data: bytes, place: str = "$", depth: int = 0) -> 
     pieces: list[bytes] = []
     findings: list[Finding] = []
     position = 0
+    tabled = {start: label for start, _, label in find_json_tables(data)} if b"[" in data else {}
     for slot, outcome in zip(slots, _mask_slots(masker, slots, depth), strict=True):
+        label = tabled.get(slot.start if slot.is_number else slot.start + 1)
+        if label:  # {"columns": ["password"], "rows": [["…"]]}
+            outcome = masker.mask_parts(
+                slot.text, [(0, len(slot.text.encode("utf-8", "surrogatepass")))], label, slot.place
+            )
         if outcome is None or not outcome.findings:
             continue
         text = json.dumps(outcome.text, ensure_ascii=False).encode("utf-8", "surrogatepass")

@@ -29,8 +29,25 @@ _MARKS: Final = ("│".encode(), b"|", b"\t", b",", b";")
 Cells = list[tuple[int, int]]  # offsets of a line's cells
 
 
-def find_table(flat: bytes, line_start: int) -> Iterator[Hit]:
-    """What to mask below the header line that begins at an offset, if it is one."""
+class Table:
+    """The table whose header line begins at an offset, if it is one. After `hits` is exhausted, `end` is where its
+    last row ends: no line before it is a header."""
+
+    def __init__(self, flat: bytes, line_start: int) -> None:
+        self.end = line_start
+        self._flat, self._start = flat, line_start
+
+    def hits(self) -> Iterator[Hit]:
+        """What to mask below the header."""
+        for part in _rows_below(self._flat, self._start):
+            if isinstance(part, int):
+                self.end = part
+            else:
+                yield part
+
+
+def _rows_below(flat: bytes, line_start: int) -> Iterator[Hit | int]:
+    """Hits, and between them the offsets up to which rows were read."""
     line_end = _line_end(flat, line_start)
     if line_end - line_start > MAX_ROW_BYTES:
         return
@@ -54,7 +71,7 @@ def _line_end(flat: bytes, start: int) -> int:
     return end if end >= 0 else min(len(flat), start + MAX_ROW_BYTES)
 
 
-def _delimited(flat: bytes, start: int, end: int, mark: bytes, *, has_rule: bool) -> Iterator[Hit]:
+def _delimited(flat: bytes, start: int, end: int, mark: bytes, *, has_rule: bool) -> Iterator[Hit | int]:
     head = split_line(flat, start, end, mark)
     names = [flat[low:high] for low, high in head]
     is_ruled = mark in _MARKS[:2]
@@ -80,6 +97,7 @@ def _delimited(flat: bytes, start: int, end: int, mark: bytes, *, has_rule: bool
             for index, named in labels.items():
                 yield from _cell(flat, *cells[index], named)
         position = end + 1
+        yield position
 
 
 def split_line(flat: bytes, start: int, end: int, mark: bytes) -> Cells:
@@ -111,7 +129,7 @@ def _labels(names: Sequence[bytes]) -> dict[int, NamedLabel]:
     return {index: named for index, named in found.items() if named}
 
 
-def _aligned(flat: bytes, start: int, end: int, columns: list[int], position: int) -> Iterator[Hit]:
+def _aligned(flat: bytes, start: int, end: int, columns: list[int], position: int) -> Iterator[Hit | int]:
     """Columns at fixed offsets: by the rule below the header, or by where its words begin."""
     edges = [*columns, MAX_ROW_BYTES]
     edges[0] = 0
@@ -127,6 +145,7 @@ def _aligned(flat: bytes, start: int, end: int, columns: list[int], position: in
             low, high = min(end, position + edges[index]), min(end, position + edges[index + 1])
             yield from _cell(flat, low, high, named)
         position = end + 1
+        yield position
 
 
 def _pairs(edges: list[int]) -> Iterator[tuple[int, int]]:

@@ -35,6 +35,14 @@ def test_headers():
     assert [f.place for f in findings] == ["authorization", "cookie", "cookie", "set-cookie", "x-api-key", "referer"]
 
 
+def test_json_tables() -> None:
+    document = b'{"columns": ["id", "password"], "rows": [[1, "hunter2"], [2, 12345678]], "note": "x"}'
+    masked = mask_json(masker(), document)
+    rows = json.loads(masked.data)["rows"]
+    assert [row[0] for row in rows] == [1, 2] and all(row[1].startswith("‹password:") for row in rows)
+    assert [f.place for f in masked.findings] == ["$.rows[0][1]", "$.rows[1][1]"]
+
+
 def test_json_without_a_hit_is_the_same_object():
     data = b'{"a": [1.0, 2e5, "x"]}'
     assert mask_json(masker(), data).data is data
