@@ -89,6 +89,8 @@ def _card_at(data: bytes, groups: list[tuple[int, int]], index: int) -> int:
         sizes = tuple(end - start for start, end in taken)
         if count > 1 and (sizes not in _GROUPINGS or not _is_evenly_separated(data, taken)):
             continue
+        if count == 2 and data[taken[0][1] : taken[1][0]] == b".":
+            continue  # a number with decimals
         if 13 <= sum(sizes) <= 19:
             digits = b"".join(data[start:end] for start, end in taken).decode()
             if is_card_number(digits) and not _is_part_of_decimal(data, taken[0][0], taken[-1][1]):
@@ -97,8 +99,10 @@ def _card_at(data: bytes, groups: list[tuple[int, int]], index: int) -> int:
 
 
 def _is_part_of_decimal(data: bytes, start: int, end: int) -> bool:
+    """Digits behind or before a decimal point, or behind a minus sign (`blk_-4980…`, `x=-4111…`)."""
     before, after = data[max(0, start - 2) : start], data[end : end + 2]
-    return (before[1:] == b"." and before[:1].isdigit()) or (after[:1] == b"." and after[1:].isdigit())
+    is_negative = before[-1:] == b"-" and not before[:-1].isalnum()
+    return is_negative or (before[1:] == b"." and before[:1].isdigit()) or (after[:1] == b"." and after[1:].isdigit())
 
 
 def _is_evenly_separated(data: bytes, groups: list[tuple[int, int]]) -> bool:

@@ -48,7 +48,8 @@ _SENTENCE: Final = re.compile(
 )
 _UUID: Final = re.compile(rb"(?i)\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?")
 _REFERENCE: Final = re.compile(
-    rb"(?:https?|wss?|file|s3|gs|git|ssh|urn)[:.][^@]*|\.{0,2}/(?:[A-Za-z0-9_.@-]+/)*[A-Za-z0-9_.-]{0,40}|[A-Za-z]:\\.*|~/.*"
+    rb"[a-z]{2,12}(?:\.[A-Za-z][A-Za-z0-9_$]{1,40}){2,}(?:[@/:][A-Za-z0-9_.]{1,16})?"  # com.example.Thing@1f2e
+    rb"|(?:https?|wss?|file|s3|gs|git|ssh|urn)[:.][^@]*|\.{0,2}/(?:[A-Za-z0-9_.@-]+/)*[A-Za-z0-9_.-]{0,40}|[A-Za-z]:\\.*|~/.*"
     rb"|[\w./-]+\.(?:pem|key|crt|json|ya?ml|txt|env|conf|cfg|ini|toml|pub|p12|pfx|jks|kdbx?|py|js|ts|go|rb|java|sh|md|html?|css|svg|png)"
 )
 _WORDS: Final = re.compile(rb"(?i)[a-z]+(?:[-_. /:][a-z]+)*")
@@ -162,7 +163,7 @@ def _hash(value: bytes) -> tuple[int, int] | None:
 
 
 def _random(value: bytes) -> tuple[int, int] | None:
-    span = _opaque(value)
+    span = _opaque(value) if b"://" not in value else None
     return span if span and is_random(value[slice(*span)]) else None
 
 

@@ -29,6 +29,13 @@ def test_a_masked_card_still_looks_like_one_and_is_none(text: str, cards: str) -
     assert mine.mask_bytes(text.encode()).data.decode() == shown
 
 
+@pytest.mark.parametrize(
+    "text", ["blk_-4980916519894289629", "x=-4111111111111111", "4800.935999999999", "5.4111111111111111"]
+)
+def test_numbers_that_are_no_cards(text: str) -> None:
+    assert masker().mask_text(text).findings == ()
+
+
 def test_the_form_is_one_of_three() -> None:
     with pytest.raises(ValueError, match="cards"):
         Masker(tokens=KEY, cards="all")
