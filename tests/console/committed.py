@@ -13,7 +13,6 @@ from schemas.runtime import Home
 from schemas.wire import framing
 from sinks.clickhouse.client import StoreClient
 from sinks.clickhouse.progress import ProgressLedger
-from sinks.clickhouse.rows import event_rows
 from sinks.clickhouse.writer import EventWriter
 from sinks.columns import decode_batch
 from sinks.origins import Position
@@ -26,6 +25,7 @@ from sinks.transparency.place import embedded_witness, find_origin, log_director
 from sinks.transparency.storage import DirectoryStorage
 from sinks.transparency.tiles import frame_entry
 from sinks.transparency.walk import derive_leaves
+from tests.sinks.row_values import row_values
 
 
 class Committed:
@@ -91,8 +91,8 @@ class Committed:
             client.close()
 
     def rows(self, batches: Sequence[EventBatch]) -> dict[str, list[Any]]:
-        """What the sink would insert."""
-        return event_rows([self._as_batch(batch) for batch in batches])
+        """What the sink would insert, as values."""
+        return row_values(batches)
 
     def close(self) -> None:
         self.writer.close()

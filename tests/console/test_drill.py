@@ -8,11 +8,9 @@ import pytest
 from console.drill import LOG_ATTACKS, ROW_ATTACKS, Copy, make_copy, run_drill
 from schemas.errors import ConfigError, ProofError
 from schemas.wire import framing
-from sinks.clickhouse.rows import event_rows
-from sinks.columns import decode_batch
-from sinks.reader import Batch
 from sinks.transparency.walk import derive_leaves
 from tests.sinks.batches import START_US, make_batch
+from tests.sinks.row_values import row_values
 
 BATCHES = [make_batch(partition, offset, 5) for offset in range(8) for partition in range(2)]
 
@@ -21,10 +19,9 @@ def copy_of(directory: Path, batches: list[Any] = BATCHES) -> Copy:
     entries: list[bytes] = []
     rows: dict[Any, Any] = {}
     for batch in batches:
-        data = framing.encode(batch)
         origin = batch.origin
-        entries += [item[2:] for item in derive_leaves(data).framed]
-        made = event_rows([Batch(origin.log_id, origin.partition, origin.offset, 0, len(data), decode_batch(data))])
+        entries += [item[2:] for item in derive_leaves(framing.encode(batch)).framed]
+        made = row_values([batch])
         for place in range(len(batch.events)):
             row = {name: column[place] for name, column in made.items()}
             rows[origin.log_id, origin.partition, origin.offset, place] = row

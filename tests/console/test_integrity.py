@@ -12,10 +12,13 @@ from console.store import open_store
 from console.verification import Outcome
 from schemas.events import EventBatch, RetentionAction, RetentionVerb
 from schemas.runtime import now_us
+from sinks.clickhouse.event_rows import EventEncoder, EventRows
 from sinks.transparency.audit import day_of
 from tests.console.committed import Committed
 from tests.console.conftest import Record
 from tests.sinks.batches import DAY_US, START_US, make_batch
+from tests.sinks.clickhouse.stored import as_batch
+from tests.sinks.row_values import row_values
 
 BATCHES = [make_batch(partition, offset, 6) for offset in range(3) for partition in range(2)]
 
@@ -165,13 +168,9 @@ def test_what_is_on_its_way_is_not_missing_yet(committed: Committed, reader: Rea
 
 
 def test_every_column_that_is_committed_is_compared() -> None:
-    from schemas.wire import framing
-    from sinks.clickhouse.rows import event_rows
-    from sinks.columns import decode_batch
-    from sinks.reader import Batch
-
-    data = framing.encode(make_batch(0, 0, 2))
-    rows = event_rows([Batch("l", 0, 0, 0, len(data), decode_batch(data))])
+    batch = make_batch(0, 0, 2)
+    rows = row_values([batch])
+    assert set(rows) == set(EventEncoder().encode(EventRows([as_batch(batch)])).names)
     row = {name: column[1] for name, column in rows.items()}
     assert find_difference(row) == ""
     uncommitted = {"log_id", "partition", "offset", "position", "proxy_id", "proxy_epoch", "batch_seq", "rule_version"}

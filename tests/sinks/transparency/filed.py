@@ -49,11 +49,11 @@ def make_files(
     for batch in batches:
         data = framing.encode(batch)
         entries += [item[2:] for item in derive_leaves(data).framed]
-        columns = decode_batch(data)
+        columns = decode_batch(data).columns
         assert batch.origin is not None
-        for position, canonical in enumerate(columns.columns.canonical):
+        for position, canonical in enumerate(columns.canonical):
             key = (batch.origin.log_id, batch.origin.partition, batch.origin.offset, position)
-            bodies[key] = (columns.columns["opening"][position], canonical)
+            bodies[key] = (columns.openings[position], canonical)
     for number, action in enumerate(actions):
         body = framing.encode(action)
         entries.append(encode_retention(Coordinates("retention", 0, number), body[2:10], body[10:]))

@@ -60,7 +60,7 @@ def test_three_derivations_agree(batch: EventBatch) -> None:
         batch.batch_seq,
         len(batch.events),  # type: ignore[union-attr]
     )
-    columns = decode_batch(data)
+    columns = decode_batch(data).columns
     for position, item in enumerate(batch.events):
         leaf = parse_leaf(derived.framed[position + 1][2:])
         assert isinstance(leaf, EventLeaf)
@@ -68,7 +68,7 @@ def test_three_derivations_agree(batch: EventBatch) -> None:
         context = batch.sessions[item.session]
         assert (leaf.session_id, leaf.retention_class) == (context.session_id, context.retention_class)
         assert (leaf.seq, leaf.at, leaf.event_kind) == (item.event.seq, item.event.at, item.event.kind)
-        assert leaf.commitment == commit(item.event.opening, columns.columns.canonical[position])
+        assert leaf.commitment == commit(item.event.opening, columns.canonical[position])
         assert leaf.commitment == commit(item.event.opening, encode_stored(batch, item))
 
 
