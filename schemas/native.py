@@ -28,9 +28,14 @@ def native_dir() -> Path:
     return Path(sys.prefix) / "custody-native"
 
 
+def source_of(module: str) -> Path:
+    """Where a module's source lies, whether or not its compiled form is what runs."""
+    return ROOT / (module.replace(".", "/") + ".py")
+
+
 def hash_source(module: str) -> str:
     """SHA-256 of a module's source, hex. Raises OSError."""
-    return hashlib.sha256((ROOT / (module.replace(".", "/") + ".py")).read_bytes()).hexdigest()
+    return hashlib.sha256(source_of(module).read_bytes()).hexdigest()
 
 
 def read_manifest() -> tuple[dict[str, str], dict[str, Path]]:

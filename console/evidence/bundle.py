@@ -1,9 +1,9 @@
 """Puts the modules that verify evidence into one file that needs Python and `cryptography`, and nothing of Custody."""
 
 import ast
-from importlib import import_module
-from pathlib import Path
 from typing import Final
+
+from schemas.native import source_of
 
 MODULES: Final = ("merkle", "note", "leaf", "quorum", "avro", "audit", "proof", "evidence")
 """Of sinks.transparency, in the order of their imports."""
@@ -58,8 +58,7 @@ def make_verifier() -> str:
     parts: list[str] = []
     owners: dict[str, str] = {}
     for name in MODULES:
-        module = import_module(f"sinks.transparency.{name}")
-        source = Path(str(module.__file__)).read_text("utf-8")
+        source = source_of(f"sinks.transparency.{name}").read_text("utf-8")
         tree = ast.parse(source)
         for defined in _defined_names(tree):
             if owners.setdefault(defined, name) != name:

@@ -95,7 +95,7 @@ def test_control_holds_the_keys_and_the_demo_resources(running: Home) -> None:
     view = ControlView(settings, running, "proxy")
     view.start()
     try:
-        assert set(view.all(ControlKind.PROXY_KEY)) == {"proxy-tcp", "proxy-http", "api"}
+        assert set(view.all(ControlKind.PROXY_KEY)) == {"proxy-tcp", "proxy-http", "api", "keyholder"}
         assert view.all(ControlKind.WRITER_KEY)["detect"]["kinds"] == ["quarantine"]
         resources = view.all(ControlKind.RESOURCE)
         assert resources["demo-postgres"]["upstream"]["port"] == settings.ports.demo_postgres
