@@ -46,7 +46,6 @@ MODULES: Final = (
     "schemas.wire.avro",
     "schemas.wire.batching",
     "schemas.wire.partition",
-    "schemas.wire.publisher",
     "schemas.wire.skips",
     "schemas.wire.tallies",
     "sinks.clickhouse.native",
