@@ -1,8 +1,8 @@
 """pgbench -S directly, through pgbouncer (session mode), and through Custody ungated and gated, in one run.
 
 Entries: postgres.{direct,pgbouncer,ungated,gated}.{simple,prepared}.{1,4,16}, transactions per second, the median of
-several rounds; the ratio is against pgbouncer. Every leg runs once
-unmeasured before. All legs share two cores with the server, the broker and the load.
+several rounds; the ratio is against pgbouncer. Every leg runs once unmeasured before. All legs share two cores with
+the server, the broker and the load.
 """
 
 import re

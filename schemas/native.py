@@ -67,7 +67,7 @@ class NativeFinder(MetaPathFinder):
 
 def install() -> bool:
     """Use the compiled forms from now on, if they are whole and current. Whether they are used."""
-    if any(isinstance(finder, NativeFinder) for finder in sys.meta_path):
+    if is_native():
         return True
     if os.environ.get(ENV_NATIVE) == "0":
         return False

@@ -10,9 +10,7 @@ from typing import Final
 from librt.strings import read_i32_be
 
 HEADER: Final = Struct("!BI")  # type, length (which counts itself, not the type)
-INT16: Final = Struct("!H")
 INT32: Final = Struct("!I")
-SIGNED32: Final = Struct("!i")
 
 PROTOCOL_3_0: Final = 0x0003_0000
 PROTOCOL_3_2: Final = 0x0003_0002
