@@ -7,6 +7,7 @@ later ones go through, and a hole in the output stays.
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from schemas.config import Settings
 from schemas.runtime import Home
 from schemas.topics import MAX_RECORD_BYTES
 from schemas.wire import kafka
+
+log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S: Final = 40.0
 SEND_TIMEOUT_S: Final = 120.0
@@ -81,12 +84,27 @@ class PacedThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         rest_after_failures(consumer._client)
         return consumer
 
+    def rejoin(self) -> None:
+        """Join the group once more, so that it assigns anew. Callable from any thread."""
+        if self._consumer is not None:
+            self.thread_loop.call_soon_threadsafe(self._consumer._coordinator.request_rejoin)
+
 
 class SeekingConsumer(driver.Consumer):  # type: ignore[misc]
     """Seeks to what the stage's own output says."""
 
     def _new_consumer_thread(self) -> PacedThread:
         return PacedThread(self, loop=self.loop, beacon=self.beacon)
+
+    def rejoin_when_unassigned(self) -> None:
+        """Do not stay with an assignment of nothing.
+
+        A static member that comes back gets the assignment of before, unasked. When that was made by a leader that
+        did not find the topic at the moment (the broker had just started) and died, nobody else would correct it.
+        """
+        if self.app.unassigned:
+            log.warning("%s was assigned nothing; joining again", self.app.conf.id)
+            self._thread.rejoin()
 
     async def perform_seek(self) -> None:
         """Position every assigned partition; runs after each assignment, before records flow."""

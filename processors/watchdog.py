@@ -1,6 +1,7 @@
 """Ends a worker whose input waits while its progress stands still, the broker being up: stalls of the client are known.
 
 Also ends it when the input topic became another one (deleted and made again): its positions would mean other records.
+And has it ask again while it was assigned nothing.
 """
 
 import asyncio
@@ -60,11 +61,14 @@ class Watchdog:
 
     async def run(self) -> None:
         """Until cancelled, or until the process ends."""
-        await self._stage.is_ready.wait()
+        while not self._stage.is_ready.is_set():
+            await asyncio.sleep(CHECK_S)
+            self._stage.app.consumer.rejoin_when_unassigned()
         consumer = Consumer(self._stage.reader_config)
         try:
             while True:
                 await asyncio.sleep(CHECK_S)
+                self._stage.app.consumer.rejoin_when_unassigned()
                 try:
                     ends, source_id = await asyncio.to_thread(self._look, consumer)
                 except CustodyError as error:

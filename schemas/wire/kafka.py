@@ -1,6 +1,7 @@
 """Kafka clients of the components: addresses, logins, topic ids, tails. One place, so a setting has one meaning."""
 
 import ssl
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -20,6 +21,9 @@ from schemas.errors import Unreachable
 from schemas.runtime import Home
 
 TIMEOUT_S: Final = 10.0
+SETTLING_S: Final = 5.0
+"""How long a partition may be unknown: a broker that comes back tells of topics before it leads partitions."""
+ASK_AGAIN_S: Final = 0.25
 END_WAIT_MS: Final = 20
 """How long a reader that looks for the end of a partition lets an empty fetch wait: its end is told after that."""
 
@@ -102,11 +106,16 @@ def partition_count(consumer: Consumer, topic: str) -> int:
 
 def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
     """First offset kept and the next one to be written. Raises Unreachable."""
-    try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
-    except KafkaException as error:
-        raise Unreachable(f"{topic}[{partition}]: {error.args[0].str()}") from None
-    return low, high
+    until = time.monotonic() + SETTLING_S
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError._UNKNOWN_PARTITION and time.monotonic() < until:
+                time.sleep(ASK_AGAIN_S)
+                continue
+            raise Unreachable(f"{topic}[{partition}]: {error.args[0].str()}") from None
+        return low, high
 
 
 def read_range(config: dict[str, Any], topic: str, partition: int, start: int, end: int) -> Iterator[Message]:

@@ -39,3 +39,10 @@ def test_an_absent_topic_is_unreachable(home: Home) -> None:
     settings = find_settings(home)
     with pytest.raises(Unreachable):
         kafka.topic_id(kafka.client_config(settings, home, "mask"), "custody.absent.v1")
+
+
+def test_a_partition_that_stays_unknown_is_unreachable(home: Home) -> None:
+    consumer = Consumer(kafka.reader_config(find_settings(home), home, "mask"))
+    with pytest.raises(Unreachable, match=r"\[99\]: .*[Uu]nknown partition"):
+        kafka.watermarks(consumer, topics.SESSIONS, 99)
+    consumer.close()
