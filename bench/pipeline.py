@@ -104,8 +104,8 @@ def measure_backlog(pipeline: Pipeline, feed: Feed, rows: Rows, events: int) -> 
 
 def measure_live(pipeline: Pipeline, feed: Feed, rows: Rows, events: int) -> Figures:
     """Feeds with a bounded lag; sealing was done before, so that it costs nothing meanwhile."""
-    batches = list(feed.load.batches(events))
-    feed.put_all(feed.load.batches(WARM_UP_EVENTS))
+    warm_up, batches = list(feed.load.batches(WARM_UP_EVENTS)), list(feed.load.batches(events))
+    feed.put_all(iter(warm_up))
     rows.wait(feed.published)
     before, first, started = pipeline.cpu_seconds(), feed.published, time.monotonic()
     for batch in batches:

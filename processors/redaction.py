@@ -70,6 +70,10 @@ class Redactor:
         """Which of the texts may have to change by what they hold, rising. A name beside them may tell more."""
         return self._masker.find_candidates(contents)
 
+    def find_secrets(self, texts: Sequence[str]) -> list[int]:
+        """Which of the texts have to change by what they hold, rising."""
+        return [index for index, found in enumerate(self._masker.mask_batch(texts)) if found is not None]
+
     def find_tables(self, contents: Sequence[bytes]) -> list[int]:
         """Which of the `rows` payloads may have to change, rising: their values are looked at one by one."""
         kept: set[int] = set()
@@ -83,9 +87,7 @@ class Redactor:
             values = [value for row in _as_cells(table[1]) for value in row if value]
             texts += values
             owners += [index] * len(values)
-        kept.update(
-            owner for owner, found in zip(owners, self._masker.mask_batch(texts), strict=True) if found is not None
-        )
+        kept.update(owners[index] for index in self.find_secrets(texts))
         return sorted(kept)
 
     def _hits(self, texts: set[str]) -> Hits:

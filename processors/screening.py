@@ -56,24 +56,32 @@ def _has_secret_context(pieces: Pieces, redactor: Redactor, lexicon: Lexicon) ->
 
 
 def _find_suspects(walked: Walked, redactor: Redactor, lexicon: Lexicon) -> set[int]:
-    suspects = set(walked.odd)
+    tainted: set[int] = set()  # by what stands in a region
     texts, owners = [*walked.statements], [*walked.statement_owners]
-    for owner, contents in _regions_of(walked, suspects):
+    for owner, contents in _regions_of(walked, tainted):
         texts += contents
         owners += [owner] * len(contents)
     if not _is_utf8(texts) or not _is_utf8(walked.others):
         raise RecordError("not an EventBatch: a string of it is not UTF-8")
+    suspects = set(walked.odd)
     payloads = walked.payloads
     if not _is_utf8(payloads):
         suspects.update(walked.payload_owners[i] for i, content in enumerate(payloads) if not _is_utf8([content]))
-    doubtful: list[int] = []
+    in_regions: list[int] = []
+    in_payloads: list[int] = []
     for place in redactor.find_candidates([*texts, *payloads]):
-        if place < len(texts):
+        if place < len(walked.statements):
             suspects.add(owners[place])
+        elif place < len(texts):
+            in_regions.append(place)
         else:
-            doubtful.append(place - len(texts))
-    _remember(walked, lexicon, suspects)
-    suspects.update(walked.payload_owners[place] for place in _still_doubtful(walked, doubtful, redactor))
+            in_payloads.append(place - len(texts))
+    # A region is short and comes again and again: one look at it decides, so that it is remembered.
+    found = redactor.find_secrets([texts[place].decode() for place in in_regions])
+    tainted.update(owners[in_regions[index]] for index in found)
+    _remember(walked, lexicon, tainted)
+    suspects |= tainted
+    suspects.update(walked.payload_owners[place] for place in _still_doubtful(walked, in_payloads, redactor))
     return suspects
 
 
@@ -84,8 +92,8 @@ def _still_doubtful(walked: Walked, doubtful: Sequence[int], redactor: Redactor)
     return set(doubtful) - set(tables) | {tables[index] for index in kept}
 
 
-def _regions_of(walked: Walked, suspects: set[int]) -> Iterator[tuple[int, list[bytes]]]:
-    """Owner and contents of each region. One with a name that tells what its value is makes its owner a suspect."""
+def _regions_of(walked: Walked, tainted: set[int]) -> Iterator[tuple[int, list[bytes]]]:
+    """Owner and contents of each region. One with a name that tells what its value is taints its owner."""
     for owner, region in zip(walked.shape_owners, walked.shapes, strict=True):
         yield owner, _read_shape(region)
     for owner, region in zip(walked.outcome_owners, walked.outcomes, strict=True):
@@ -93,7 +101,7 @@ def _regions_of(walked: Walked, suspects: set[int]) -> Iterator[tuple[int, list[
     for owner, region in zip(walked.map_owners, walked.maps, strict=True):
         contents = _read_items(region, 0, 2)[0]
         if any(is_telling(key.decode("utf-8", "replace")) for key in contents[::2]):
-            suspects.add(owner)
+            tainted.add(owner)
         yield owner, contents
 
 
@@ -124,7 +132,7 @@ def _read_texts(region: bytes, p: int, count: int) -> tuple[list[bytes], int]:
     return contents, p
 
 
-def _remember(walked: Walked, lexicon: Lexicon, suspects: set[int]) -> None:
+def _remember(walked: Walked, lexicon: Lexicon, tainted: set[int]) -> None:
     known = lexicon.vocabulary
     for owners, regions, memory in (
         (walked.shape_owners, walked.shapes, known.shapes),
@@ -132,7 +140,7 @@ def _remember(walked: Walked, lexicon: Lexicon, suspects: set[int]) -> None:
         (walked.map_owners, walked.maps, known.maps),
     ):
         for owner, region in zip(owners, regions, strict=True):
-            if owner not in suspects and len(region) <= MAX_KNOWN_BYTES:
+            if owner not in tainted and len(region) <= MAX_KNOWN_BYTES:
                 if len(memory) >= MAX_KNOWN:
                     memory.clear()
                 memory.add(region)
