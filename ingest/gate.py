@@ -182,7 +182,8 @@ class Gate:
                 protocol=context.protocol,
                 labels=session.resource.labels,
                 classified=classified,
-                groups=tuple(filter(None, context.attributes.get("groups", "").split(","))),
+                groups=_split(context.attributes.get("groups", "")),
+                sensitivity=frozenset(_split(session.resource.labels.get("sensitivity", ""))),
                 source=context.source_ip,
                 history=history,
             )
@@ -262,6 +263,10 @@ class SessionGate:
 def _history_of(past: _Past) -> History:
     now = datetime.now(UTC)
     return History(now.hour, now.isoweekday(), past.actions, past.denials, past.rows_read, len(past.objects))
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
 def _attributes(decision: Decision) -> dict[str, str]:

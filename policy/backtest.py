@@ -126,6 +126,7 @@ def classify_past(action: PastAction) -> tuple[Classified, bool]:
 def _facts(
     action: PastAction, classified: Classified, history: History, labels: Mapping[str, Mapping[str, str]]
 ) -> ActionFacts:
+    sensitive = labels.get(action.resource, {}).get("sensitivity", "")
     return ActionFacts(
         agent=action.agent,
         principal=action.principal,
@@ -133,6 +134,7 @@ def _facts(
         protocol=action.protocol,
         classified=classified,
         labels=labels.get(action.resource, {}),
+        sensitivity=frozenset(part.strip() for part in sensitive.split(",") if part.strip()),
         groups=action.groups,
         source=action.source,
         history=history,

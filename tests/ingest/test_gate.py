@@ -161,6 +161,14 @@ def test_the_source_counts_when_a_policy_asks_for_it() -> None:
     assert [gate.rule(each, "SELECT 1").is_refused for each in (near, far, near)] == [False, True, False]
 
 
+def test_what_a_resource_is_labelled_as_sensitive_counts() -> None:
+    gate = gate_of('forbid (principal, action, resource) when { context.sensitivity.contains("pii") };'
+                   "permit (principal, action, resource);")  # fmt: skip
+    labelled = RESOURCE.model_copy(update={"labels": {"sensitivity": "health, pii"}})
+    assert gate.rule(session(resource=labelled), "SELECT 1").is_refused
+    assert not gate.rule(session(), "SELECT 1").is_refused
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(load_engine(), "postgres")
     monkeypatch.setattr(Gate, "MAX_REMEMBERED", 50)
