@@ -4,7 +4,7 @@ Pure functions that ingest (inline), processors (the stream) and `custody mask` 
 
     masker = Masker(tokens=TokenKey(key), rule_version=rule_version())   # masking.engine, .tokens, .catalog
     masker.mask_text(text, place) -> MaskedText(text, findings)
-    masker.mask_batch(texts, places) -> [MaskedText | None]     one scan over all; None: nothing to mask. The fast way.
+    masker.mask_batch(texts, places, named) -> [MaskedText | None]  one scan over all; None: nothing to mask
     masker.mask_bytes(data, place) -> MaskedBytes               offsets of findings are bytes
     masker.mask_named(name, value, place) -> MaskedText         a value whose column, key, header or parameter is known
     masker.mask_parts(text, parts, label, place) -> MaskedText  parts that are known to be secret

@@ -5,7 +5,7 @@ here backtracks. Masking what is masked already changes nothing.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -14,6 +14,7 @@ from masking.cards import CARD_FORMATS
 from masking.catalog import load_detectors
 from masking.detection import flatten, look_of
 from masking.model import Detector, Finding, MaskedBytes, MaskedText, Tokens
+from masking.names import NamedLabel
 from masking.prefilter import EDGE, Candidates, Gate, build_prefilter
 from masking.spans import Masked, Span, blank, mark, normalize, replacement_of, resolve, splice, touches_word
 
@@ -64,26 +65,62 @@ class Masker:
         data = text.encode(_ENCODING, _ERRORS)
         return self._build(text, data, self.find_spans(data), place) or MaskedText(text)
 
-    def mask_batch(self, texts: Sequence[str], places: Sequence[str] | None = None) -> list[MaskedText | None]:
-        """Mask many texts with one scan over all of them; None stands for a text without a hit."""
+    def mask_batch(
+        self,
+        texts: Sequence[str],
+        places: Sequence[str] | None = None,
+        named: Sequence[NamedLabel | None] | None = None,
+    ) -> list[MaskedText | None]:
+        """Mask many texts with one scan over all of them; None stands for a text without a hit.
+
+        `named`: what the name beside each text says of it, as `mask_named` asks for.
+        """
         result: list[MaskedText | None] = [None] * len(texts)
         joined = f"\0{_UNCHANGED_JOIN.join(texts)}\0".encode(_ENCODING, _ERRORS)
         flat = flatten(joined)
         located = self._prefilter.locate(flat)
+        known = self._known_of(texts, named) if named else {}
         if located is None:
-            return self._mask_each(texts, places)
-        if located:
-            ends = _ends(texts, len(joined))
-            for index, candidates in _by_text(located, ends):
-                low, high = ends[index - 1] + 1 if index else 1, ends[index]
-                data = joined[low:high]
-                spans = self._find(data, data if flat is joined else flat[low:high], candidates, 0)
-                result[index] = self._build(texts[index], data, spans, places[index] if places else "")
+            return self._mask_each(texts, places, known)
+        if not located and not known:
+            return result
+        ends = _ends(texts, len(joined))
+        suspects: dict[int, Candidates] = {index: {} for index in known}
+        suspects.update(_by_text(located, ends))
+        for index, candidates in suspects.items():
+            low, high = ends[index - 1] + 1 if index else 1, ends[index]
+            data = joined[low:high]
+            spans = self._find(data, data if flat is joined else flat[low:high], candidates, 0, known.get(index, ()))
+            result[index] = self._build(texts[index], data, spans, places[index] if places else "")
         return result
 
-    def _mask_each(self, texts: Sequence[str], places: Sequence[str] | None) -> list[MaskedText | None]:
-        each = (self.mask_text(text, places[index] if places else "") for index, text in enumerate(texts))
-        return [masked if masked.findings else None for masked in each]
+    def _mask_each(
+        self, texts: Sequence[str], places: Sequence[str] | None, known: Mapping[int, Sequence[Span]]
+    ) -> list[MaskedText | None]:
+        return [
+            self._mask_known(text, known.get(index, ()), places[index] if places else "")
+            for index, text in enumerate(texts)
+        ]
+
+    def _mask_known(self, text: str, known: Sequence[Span], place: str) -> MaskedText | None:
+        data = text.encode(_ENCODING, _ERRORS)
+        flat = flatten(data)
+        return self._build(text, data, self._find(data, flat, self._prefilter.candidates(flat), 0, known), place)
+
+    def _known_of(self, texts: Sequence[str], named: Sequence[NamedLabel | None]) -> dict[int, list[Span]]:
+        """The spans that names make secret, by index."""
+        found: dict[int, list[Span]] = {}
+        for index, (text, name) in enumerate(zip(texts, named, strict=True)):
+            if name is not None:
+                data = text.encode(_ENCODING, _ERRORS)
+                part = names.secret_span(name, data)
+                if part is not None:
+                    found[index] = self._named_spans(data, [part], name.label)
+        return found
+
+    def _named_spans(self, data: bytes, parts: Sequence[tuple[int, int]], label: str) -> list[Span]:
+        how = self._normalize.get(label, "none")
+        return [Span(start, end, label, _NAME_PRIORITY, normalize(data[start:end], how), start) for start, end in parts]
 
     def mask_bytes(self, data: bytes, place: str = "") -> MaskedBytes:
         """Mask UTF-8 (or any ASCII-based) bytes. Findings' offsets are bytes here."""
@@ -106,14 +143,8 @@ class Masker:
 
     def mask_parts(self, text: str, parts: Sequence[tuple[int, int]], label: str, place: str = "") -> MaskedText:
         """Mask the given parts (offsets in UTF-8 bytes) as `label`, and whatever detectors find besides."""
-        data = text.encode(_ENCODING, _ERRORS)
-        how = self._normalize.get(label, "none")
-        known = [
-            Span(start, end, label, _NAME_PRIORITY, normalize(data[start:end], how), start) for start, end in parts
-        ]
-        flat = flatten(data)
-        spans = self._find(data, flat, self._prefilter.candidates(flat), 0, known)
-        return self._build(text, data, spans, place) or MaskedText(text)
+        known = self._named_spans(text.encode(_ENCODING, _ERRORS), parts, label)
+        return self._mask_known(text, known, place) or MaskedText(text)
 
     def has_candidates(self, data: bytes) -> bool:
         """False: nothing in these bytes can be masked, be it by content, by a JSON key or by a column name."""

@@ -33,12 +33,11 @@ def mask_rows(
     """Mask result rows; each finding's place is its column. Columns beyond `columns` have no name."""
     masked = [list(row) for row in rows]
     findings: list[Finding] = []
-    named = {index for index, column in enumerate(columns) if names.label_of(column)}
+    labels = [names.label_of(column) for column in columns]
     cells = [(r, c, value) for r, row in enumerate(rows) for c, value in enumerate(row) if value]
-    plain = [cell for cell in cells if cell[1] not in named]
-    outcomes = list(zip(plain, masker.mask_batch([value for _, _, value in plain]), strict=True))
-    outcomes += [(cell, masker.mask_named(columns[cell[1]], cell[2])) for cell in cells if cell[1] in named]
-    for (row, column, _), outcome in outcomes:
+    named = [labels[column] if column < len(labels) else None for _, column, _ in cells]
+    outcomes = masker.mask_batch([value for _, _, value in cells], None, named)
+    for (row, column, _), outcome in zip(cells, outcomes, strict=True):
         if outcome and outcome.findings:
             masked[row][column] = outcome.text
             place = columns[column] if column < len(columns) else f"column {column + 1}"

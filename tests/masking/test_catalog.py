@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from stdnum import numdb
 
 from masking.catalog import CatalogError, load_detectors, parse_family, rule_version
+from masking.prefilter import compile_bytes
 from tests.masking.helpers import masker
 
 ROOT = Path(__file__).parents[2]
@@ -99,3 +101,14 @@ def test_the_rule_version_is_the_same_in_every_process() -> None:
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=ROOT)
         assert done.stdout.strip() == rule_version()
+
+
+def test_the_gate_of_bank_accounts_knows_each_country_that_has_them() -> None:
+    (detector,) = (each for each in load_detectors() if each.label == "iban" and each.name == "iban")
+    (gate,) = map(compile_bytes, detector.gates)
+    countries = [prefix for _, prefix, *_ in numdb.get("iban").prefixes]
+    assert len(countries) > 80
+    for country in countries:
+        assert gate.search(f" {country}12 ABCD 1234 567".encode()), country
+        assert gate.search(f" {country.lower()}12abcd1234567".encode()), country
+    assert not gate.search(b" ab12abcd1234567")

@@ -15,9 +15,9 @@ def test_rows_by_column_name_and_by_content():
     masked, findings = mask_rows(masker(), ["id", "password", "note", "what"], rows)
     assert masked[0][0] == "1" and masked[0][2] is None and masked[1][1] == "" and masked[1][3] == "x"
     assert [(f.label, f.place) for f in findings] == [
+        ("password", "password"),
         ("email", "what"),
         ("payment_card", "note"),
-        ("password", "password"),
     ]
     assert rows[0][1] == "hunter2"
     assert mask_rows(masker(), [], [["a@b.cd"]])[1][0].place == "column 1"
