@@ -2,6 +2,8 @@
 PYTHON := .venv/bin/python
 CUSTODY := .venv/bin/custody
 PYTEST := $(PYTHON) -m pytest
+# Whole files go to two processes, each with servers of its own.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo up down clean check test test-servers test-full soak bench
 
@@ -31,13 +33,13 @@ check: setup ## lint, types, import contract
 	@$(PYTEST) tests/test_layout.py
 
 test: setup ## every test that needs no server built from source
-	@$(PYTEST) -m "not soak and not servers"
+	@$(PYTEST) $(SIDE_BY_SIDE) -m "not soak and not servers"
 
 test-servers: setup ## build the servers that no registry offers into the cache
 	@$(PYTHON) -m tests.servers.build
 
 test-full: test-servers ## every test but the long ones
-	@$(PYTEST) -m "not soak"
+	@$(PYTEST) $(SIDE_BY_SIDE) -m "not soak"
 
 soak: setup ## the long chaos and fuzz runs
 	@$(PYTEST) -m soak
