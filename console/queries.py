@@ -46,13 +46,29 @@ ORDER BY""",
 
 ACTIVITY: Final = """
 SELECT session_id, countIf(kind = 'action.requested') AS actions,
-       countIf(kind = 'action.requested' AND verdict IN ('deny', 'hold', 'mask')) AS refused,
+       uniqExactIf(action_id, kind = 'action.decided' OR kind = 'action.requested' AND verdict = 'deny') AS refused,
        sumIf(rows, kind = 'action.completed') AS row_count, sum(length(masked)) AS masked_values, count() AS stored
 FROM custody.events
 WHERE session_id IN {sessions:Array(String)}
 GROUP BY session_id
 """
 """What happened in some sessions."""
+
+AGENT_DAY: Final = """
+SELECT countIf(kind = 'action.requested') AS actions, countIf(kind = 'action.decided') AS refused,
+       countIf(kind = 'approval.decided' AND status = 'approved') AS approved
+FROM custody.events
+WHERE agent = {agent:String} AND principal = {principal:String} AND at >= fromUnixTimestamp64Micro({since:Int64})
+"""
+"""What an agent did for somebody since a time."""
+
+LAST_ACTIONS: Final = """
+SELECT statement FROM custody.events
+WHERE session_id = {session:String} AND kind = 'action.requested' AND action_id != {action:String}
+ORDER BY seq DESC
+LIMIT {limit:UInt32}
+"""
+"""What a session did last."""
 
 SESSION: Final = """
 SELECT session_id, state, agent, principal, delegation, resource, protocol, run_id, credential_id, client, tls,

@@ -9,7 +9,7 @@ from masking.inline.values import ValueMasker
 from policy.classify import Classified, classify
 from policy.decide import ActionFacts, Decision, PolicyEngine
 from policy.mask_text import write_mask
-from policy.model import History
+from policy.model import ApprovalObligation, History
 from schemas.events import SessionContext, Verdict
 from schemas.resources import Resource
 
@@ -17,12 +17,17 @@ UNKNOWN: Final = "unknown"
 
 REFUSED: Final = {
     Verdict.DENY: "",
-    Verdict.HOLD: "held actions need an approval, and approvals are not available yet",
+    Verdict.HOLD: "held actions need an approval, and nothing can wait for one in this protocol",
     Verdict.MASK: "the answer would have to be masked",
 }
-"""The verdicts that refuse an action, and what is told besides the policy's own reason. Mask does so only where answers
-cannot be masked; then it is told why."""
+"""The verdicts that refuse an action, and what is told besides the policy's own reason. Mask and hold do so only where
+answers cannot be masked, or actions not wait; then it is told why."""
 
+DENY: Final = Verdict.DENY.value
+HOLD: Final = Verdict.HOLD.value
+MASK: Final = Verdict.MASK.value
+
+CANNOT: Final = f"{REFUSED[Verdict.MASK]}, but "
 LIMITED: Final = "the answer would have to be limited, and limits are not available yet"
 UNREADY: Final = "the proxy is only getting ready for it: try again in some seconds"
 
@@ -50,8 +55,9 @@ class Ruling:
         *,
         is_write: bool,
         mask: ValueMasker | None = None,
-        is_limited: bool = False,
+        is_hindered: bool = False,
         is_passing: bool = False,
+        approval: ApprovalObligation | None = None,
     ) -> None:
         self.verdict = verdict
         self.operation = operation
@@ -62,14 +68,17 @@ class Ruling:
         # Whatever is not surely a read waits for its record before it is forwarded.
         self.is_write = is_write
         self.mask = mask  # what masks the answer on its way to the agent
-        # Held actions are refused too until approvals exist, masked ones where answers cannot be masked, and those
-        # whose answer would have to be limited.
-        self.is_refused = is_limited or (verdict in REFUSED and mask is None)
+        self.approval = approval  # a held action that may wait: what it waits for
+        # Who does not look at `approval` refuses: a held action is an allowed one only once it is approved.
+        self.is_refused = is_hindered or verdict == DENY or verdict == HOLD or (verdict == MASK and mask is None)
         self.is_passing = is_passing  # another may follow soon: nobody remembers it
 
     def without_mask(self, fault: str) -> "Ruling":
         """The ruling when it turns out that its answer cannot be masked: a refusal, with the reason."""
-        told = f"{REFUSED[Verdict.MASK]}, but {fault}"
+        return self.refused_for(f"{CANNOT}{fault}")
+
+    def refused_for(self, told: str) -> "Ruling":
+        """The ruling when it turns out that it cannot be carried out: a refusal, with the reason."""
         return Ruling(
             self.verdict,
             self.operation,
@@ -78,6 +87,7 @@ class Ruling:
             ": ".join(part for part in (self.reason, told) if part),
             self.attributes,
             is_write=self.is_write,
+            is_hindered=True,
         )
 
 
@@ -94,16 +104,20 @@ class _Past:
 class Gate:
     """Classification and decision for one dialect. Rulings are remembered by (statement shape, resource, who acts).
 
-    Without `masks` no answer can be masked: what is said in that protocol is not understood.
+    Without `masks` no answer can be masked: what is said in that protocol is not understood. `can_hold`: its actions
+    may wait for an approval.
     """
 
     MAX_REMEMBERED: ClassVar[int] = 4096
     MAX_SESSIONS: ClassVar[int] = 65_536
     MAX_OBJECTS: ClassVar[int] = 10_000
 
-    def __init__(self, engine: PolicyEngine, dialect: str, masks: Masks | None = None) -> None:
+    def __init__(
+        self, engine: PolicyEngine, dialect: str, masks: Masks | None = None, *, can_hold: bool = True
+    ) -> None:
         self.engine = engine
         self._masks = masks
+        self._can_hold = can_hold
         self._dialect = dialect
         # What a key has by its id is kept with the ruling, so the id stays its own.
         self._remembered: dict[tuple[Any, ...], tuple[Classified, Resource, Ruling]] = {}
@@ -148,9 +162,14 @@ class Gate:
         key = (id(classified), id(session.resource), *who, *seen)
         known = self._remembered.get(key)
         ruling = known[2] if known is not None else self._make(key, session, classified, history)
-        if ruling.is_refused:
+        if ruling.is_refused and ruling.approval is None:
             past.denials += 1
         return ruling
+
+    def refused(self, session: Acting) -> None:
+        """A held action was not approved, for policies that look at the session's past."""
+        if self.engine.volatile:
+            self._past_of(session).denials += 1
 
     def _past_of(self, session: Acting) -> _Past:
         """The past of a session; the one that was idle longest makes room."""
@@ -188,8 +207,7 @@ class Gate:
                 history=history,
             )
         )
-        is_limited = decision.obligations.limit_rows > 0 and decision.verdict in (Verdict.ALLOW, Verdict.MASK)
-        mask, hindrance = (None, LIMITED) if is_limited else self._carry_out(decision)
+        mask, hindrance = self._carry_out(decision)
         return Ruling(
             decision.verdict.value,
             UNKNOWN if classified.is_unknown else classified.operation.value,
@@ -199,26 +217,30 @@ class Gate:
             _attributes(decision),
             is_write=not classified.is_read,
             mask=mask,
-            is_limited=is_limited,
+            is_hindered=bool(hindrance),
             is_passing=hindrance.endswith(UNREADY),
+            approval=None if hindrance else decision.obligations.approval,
         )
 
     def _carry_out(self, decision: Decision) -> tuple[ValueMasker | None, str]:
         """What masks the answer, and what is told of a verdict that cannot be carried out."""
-        if decision.verdict is not Verdict.MASK:
-            return None, REFUSED.get(decision.verdict, "")
-        if decision.obligations.mask is None:
-            unmasked = "policy does not say what of it"
-        elif self._masks is None:
-            unmasked = "what is said in this protocol is not understood"
-        else:
-            try:
-                return self._masks.masker_for(decision.obligations.mask), ""
-            except MasksUnready:
-                unmasked = UNREADY
-            except ValueError as error:
-                unmasked = str(error)
-        return None, f"{REFUSED[Verdict.MASK]}, but {unmasked}"
+        demanded = decision.obligations
+        if decision.verdict is Verdict.DENY:
+            return None, ""
+        if decision.verdict is Verdict.HOLD and not self._can_hold:
+            return None, REFUSED[Verdict.HOLD]
+        if demanded.limit_rows > 0:
+            return None, LIMITED
+        if demanded.mask is None:
+            return None, f"{CANNOT}policy does not say what of it" if decision.verdict is Verdict.MASK else ""
+        if self._masks is None:
+            return None, f"{CANNOT}what is said in this protocol is not understood"
+        try:
+            return self._masks.masker_for(demanded.mask), ""
+        except MasksUnready:
+            return None, CANNOT + UNREADY
+        except ValueError as error:
+            return None, CANNOT + str(error)
 
 
 class SessionGate:
@@ -258,6 +280,10 @@ class SessionGate:
     def completed(self, rows: int) -> None:
         """As Gate.completed."""
         self._gate.completed(self._session, rows)
+
+    def refused(self) -> None:
+        """As Gate.refused."""
+        self._gate.refused(self._session)
 
 
 def _history_of(past: _Past) -> History:

@@ -24,8 +24,8 @@ PROTOCOLS: Final[Mapping[str, tuple[Serve, str, bool]]] = {
     "postgres": (serve_postgres, "postgres", True),
     "tcp": (serve_opaque, "tcp", False),
 }
-"""Protocol -> who serves a connection, the dialect of its statements, and whether its answers can be masked. One more
-protocol = one line."""
+"""Protocol -> who serves a connection, the dialect of its statements, and whether it is understood: then its answers
+can be masked, and its actions wait for an approval. One more protocol = one line."""
 
 SWEEP_S: Final = 1.0
 
@@ -86,8 +86,8 @@ class Listeners:
                 await self._listen(resource)
 
     async def _listen(self, resource: Resource) -> None:
-        serve, dialect, can_mask = PROTOCOLS[resource.protocol]
-        gate = Gate(self._engine, dialect, self._masks if can_mask else None)
+        serve, dialect, is_understood = PROTOCOLS[resource.protocol]
+        gate = Gate(self._engine, dialect, self._masks if is_understood else None, can_hold=is_understood)
         service = Service(self._proxy, resource, gate, self._tls, self._is_exposed, set())
 
         def accept(leg: Leg) -> None:
@@ -114,7 +114,8 @@ class Listeners:
             self._draining = [service for service in self._draining if service.relays]
             for service in self._services():
                 for relay in list(service.relays):
-                    if loop.time() - relay.last_activity > service.resource.limits.idle_timeout_s:
+                    is_idle = loop.time() - relay.last_activity > service.resource.limits.idle_timeout_s
+                    if is_idle and not relay.is_waiting:
                         relay.stop("idle_timeout", "57P05", "Custody: idle for too long")
                     elif not self._proxy.identities.is_session_allowed(relay.session.context.credential_id):
                         relay.stop("credential_over", "57P01", "Custody: the credential has expired or was revoked")

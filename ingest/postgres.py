@@ -106,7 +106,7 @@ async def _serve_session(service: Service, session: Session, agent: Leg, login: 
         parameters=ready.parameters,
         status=ready.status,
     )
-    relay = Relay(session, service.gate, codec, agent, upstream, fatal)
+    relay = Relay(session, service.gate, codec, agent, upstream, fatal, service.proxy.approvals)
     if ready.agent_key is not None and ready.key is not None:
         CANCELS[ready.agent_key] = _Target(ready.key, service, relay)
     try:
@@ -196,7 +196,7 @@ CANCELS: dict[CancelKey, _Target] = {}
 
 async def _cancel(key: CancelKey) -> None:
     target = CANCELS.get(key)
-    if target is None:
+    if target is None or target.relay.cancel():
         return
     with contextlib.suppress(AuditUnavailable):
         target.relay.session.record(EventKind.DATA_SENT, attributes={"what": "cancel_request"})

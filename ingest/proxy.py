@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
+from ingest.approvals import Approvals
 from ingest.identity import Identities
 from ingest.session import Recorder, Session
 from ingest.spool import DiskSpool
 from masking.tokens import DigestKey
 from policy.decide import load_engine
 from policy.live import LiveEngine
+from schemas.approvals import Decision
 from schemas.config import Settings
 from schemas.errors import AuditUnavailable
 from schemas.events import ControlKind, EventKind, SessionContext
@@ -42,6 +44,7 @@ class Proxy:
         self.on_resource: Callable[[str], None] = lambda name: None
         self.on_revocation: Callable[[str], None] = lambda credential_id: None
         self.engine: LiveEngine
+        self.approvals: Approvals
         self._loop = asyncio.get_running_loop()
         self._own: Session
         self._spool: DiskSpool
@@ -62,9 +65,9 @@ class Proxy:
             kafka.producer_config(self.settings, self.home, COMPONENT), sealer, self.settings.capture, self._spool
         )
         await publisher.start()
-        self.recorder = Recorder(
-            publisher, DigestKey(self.home.read_key("digest.key")), self.settings.capture.max_unrecorded_bytes
-        )
+        digest_key = DigestKey(self.home.read_key("digest.key"))
+        self.recorder = Recorder(publisher, digest_key, self.settings.capture.max_unrecorded_bytes)
+        self.approvals = Approvals(self.settings.approvals, digest_key, lambda: self.engine.version)
         self._own = self._open_own_session()
 
     async def stop(self, timeout_s: float = 10.0) -> None:
@@ -106,6 +109,16 @@ class Proxy:
         except AuditUnavailable:
             log.error("the change of policy to version %s could not be recorded", self.engine.version)
 
+    def _decide(self, id: str) -> None:
+        """Hand on a decision on a held action. Control keeps each under a key of its own, so none hides another."""
+        payload = self.view.get(ControlKind.APPROVAL, id)
+        if payload is None or not hasattr(self, "approvals"):
+            return  # of before this start: nothing of then waits any more
+        try:
+            self.approvals.decide(Decision.model_validate(payload))
+        except ValidationError:
+            log.error("decision %s in control is malformed", id)
+
     def _open_own_session(self) -> Session:
         publisher = self.recorder.publisher
         previous_epoch = self._swap_epoch(publisher.epoch)
@@ -142,5 +155,7 @@ class Proxy:
             self._loop.call_soon_threadsafe(lambda: self.on_resource(id))
         elif kind is ControlKind.POLICY:
             self._loop.call_soon_threadsafe(self._apply_policies)
+        elif kind is ControlKind.APPROVAL:
+            self._loop.call_soon_threadsafe(self._decide, id)
         elif kind in (ControlKind.REVOCATION, ControlKind.CREDENTIAL):
             self._loop.call_soon_threadsafe(lambda: self.on_revocation(id))

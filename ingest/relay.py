@@ -11,6 +11,7 @@ from typing import Final
 
 import orjson
 
+from ingest.approvals import Approvals, Held, Outcome, Question
 from ingest.codecs.base import (
     AGENT,
     HOLD_OUTCOME,
@@ -29,7 +30,7 @@ from ingest.codecs.base import (
     Side,
     Step,
 )
-from ingest.gate import Gate, Ruling, SessionGate
+from ingest.gate import CANNOT, Gate, Ruling, SessionGate
 from ingest.leg import Leg
 from ingest.outbox import HIGH_BYTES, LOW_BYTES, Outbox
 from ingest.session import MAX_TEXT, Session
@@ -51,8 +52,12 @@ ACTION_COMPLETED: Final = EventKind.ACTION_COMPLETED.value
 DATA_SENT: Final = EventKind.DATA_SENT.value
 DATA_RECEIVED: Final = EventKind.DATA_RECEIVED.value
 
+CANCELED: Final = "57014"
+TOO_LONG: Final = "it is too long for a person to see all of it"
+
 NO_VERDICT: Final = Verdict.NONE.value
 MASKED: Final = Verdict.MASK.value
+DENIED_VERDICT: Final = Verdict.DENY.value
 
 TUNNEL: Final = "tunnel"
 OTHER: Final = {AGENT: UPSTREAM, UPSTREAM: AGENT}
@@ -72,10 +77,18 @@ class _Live:
 
 
 class Relay:
-    """One conversation. `fatal(code, message)` makes the protocol's own last words to the agent."""
+    """One conversation. `fatal(code, message)` makes the protocol's own last words to the agent. Without `approvals`
+    no action can wait for one."""
 
     def __init__(
-        self, session: Session, gate: Gate, codec: Codec, agent: Leg, upstream: Leg, fatal: Callable[[str, str], bytes]
+        self,
+        session: Session,
+        gate: Gate,
+        codec: Codec,
+        agent: Leg,
+        upstream: Leg,
+        fatal: Callable[[str, str], bytes],
+        approvals: Approvals | None = None,
     ) -> None:
         self.session = session
         self._gate = SessionGate(gate, session)
@@ -95,6 +108,9 @@ class Relay:
         self._write_outcome = 0  # ticket of the last write's outcome
         self._reason = ""
         self._has_masks = False
+        self._approvals = approvals
+        self._waiting: tuple[Held, Action, _Live, Ruling] | None = None
+        self._source: Side | None = None  # UPSTREAM while an action of the agent waits for a person
         self._loop = asyncio.get_running_loop()
         self.last_activity = self._loop.time()
         self.closed = asyncio.Event()
@@ -111,6 +127,18 @@ class Relay:
             self._to_agent.discard()
             self._agent.write(self._fatal(code, message))
             self._finish(reason)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an action waits for a person."""
+        return self._waiting is not None
+
+    def cancel(self) -> bool:
+        """The agent cancels what it asked for. Whether that waited for a person; else the upstream has it."""
+        if self._waiting is None:
+            return False
+        self._withdraw("canceled by the agent", CANCELED)
+        return True
 
     # -- legs
 
@@ -136,6 +164,10 @@ class Relay:
         if self._reason or side in self._ended:
             return
         self._ended.add(side)
+        if side is AGENT and self._waiting is not None:
+            self._withdraw("the agent broke off", DENIED)
+            if self._reason:
+                return
         self._codec.receive_eof(side)
         self._act()
         self._propagate_eof()
@@ -193,7 +225,7 @@ class Relay:
         """Do all that follows from the bytes so far; what may leave then leaves in one write for each side."""
         is_request = False
         try:
-            while steps := self._codec.take_steps():
+            while steps := self._codec.take_steps(self._source):
                 for step in steps:
                     is_request = isinstance(step, Requested)
                     self._take(step)
@@ -237,10 +269,88 @@ class Relay:
         live = self._record_request(action, ruling)
         action.token = live
         if ruling.is_refused:
-            self._record_refusal(live, ruling)
-            self._codec.refuse(action, DENIED, f"Custody: refused by policy: {ruling.reason or ruling.verdict}")
+            if ruling.approval is not None and self._approvals is not None:
+                self._hold(self._approvals, action, live, ruling)
+            else:
+                self._record_refusal(live, ruling)
+                self._codec.refuse(action, DENIED, f"Custody: refused by policy: {ruling.reason or ruling.verdict}")
         elif not action.is_bounded:
             self._open_streams(action, live)
+
+    # -- actions that wait for a person
+
+    def _hold(self, approvals: Approvals, action: Action, live: _Live, ruling: Ruling) -> None:
+        """Have people asked; until they have decided, only what the upstream says goes on."""
+        if ruling.approval is None:
+            return
+        if action.is_truncated or len(action.statement) > self._limit.max_statement_bytes:
+            self._release(action, live, ruling, Outcome(False, "refused", TOO_LONG))
+            return
+        question = Question(
+            live.id,
+            action.statement,
+            ruling.fingerprint,
+            ruling.approval,
+            action.kind,
+            action.parameters,
+            ruling.operation,
+            ruling.objects,
+            attributes={**action.attributes, **ruling.attributes},
+        )
+        held = approvals.ask(self.session, question, lambda outcome: self._decided(action, live, ruling, outcome))
+        if isinstance(held, Outcome):
+            self._release(action, live, ruling, held)
+            return
+        self._waiting = held, action, live, ruling
+        self._source = UPSTREAM
+        notice = self._codec.notice(held.notice)
+        if notice:
+            self._to_agent.push(notice, held.ticket)
+
+    def _decided(self, action: Action, live: _Live, ruling: Ruling, outcome: Outcome, code: str = DENIED) -> None:
+        """The wait is over: the agent's bytes are read on."""
+        self._waiting = self._source = None
+        self.last_activity = self._loop.time()
+        try:
+            self._release(action, live, ruling, outcome, code)
+        except AuditUnavailable:
+            self.stop("audit_unavailable", AUDIT_LOST, "Custody: the audit log takes no more events; not executed")
+            return
+        self._act()
+        if self._is_throttled and not self._reason:
+            self._throttle()
+
+    def _withdraw(self, why: str, code: str) -> None:
+        if self._waiting is not None and self._approvals is not None:
+            held, action, live, ruling = self._waiting
+            self._decided(action, live, ruling, self._approvals.withdraw(held, why), code)
+
+    def _release(self, action: Action, live: _Live, ruling: Ruling, outcome: Outcome, code: str = DENIED) -> None:
+        """Let a held action go, or refuse it."""
+        fault = outcome.told
+        if outcome.is_allowed:
+            fault = self._mask_late(action)
+        if fault:
+            self._gate.refused()
+            self._record_refusal(live, ruling)
+            self._codec.refuse(action, code, f"Custody: not approved: {fault}")
+            return
+        # Whatever it is, it goes upstream once the approval is on record.
+        live.request = outcome.ticket
+        live.is_write = True
+        self._open_writes += 1
+        if not action.is_bounded:
+            self._open_streams(action, live)
+
+    def _mask_late(self, action: Action) -> str:
+        """Have the answer of an approved action masked, if that is demanded; why it cannot be."""
+        if not self._has_masks:
+            return ""
+        try:
+            self._codec.mask(action)
+        except Unreadable as fault:
+            return f"{CANNOT}{fault}"
+        return ""
 
     def _mask(self, action: Action, ruling: Ruling) -> Ruling:
         """Have the answer masked; what cannot be is refused instead."""
@@ -255,8 +365,9 @@ class Relay:
         return ruling
 
     def _record_request(self, action: Action, ruling: Ruling) -> _Live:
-        live = _Live(self.session.next_action_id(), now_us(), ruling.is_write)
-        self._open_writes += ruling.is_write
+        # A held action is not under way before it is approved.
+        live = _Live(self.session.next_action_id(), now_us(), ruling.is_write and ruling.approval is None)
+        self._open_writes += live.is_write
         attributes = {"kind": action.kind, **action.attributes, **ruling.attributes}
         if action.mask is not None:
             live.why = ruling.attributes  # the outcome says it again, beside what was masked
@@ -283,7 +394,8 @@ class Relay:
             ACTION_DECIDED,
             action_id=live.id,
             operation=ruling.operation,
-            verdict=ruling.verdict,
+            # A held action that comes to be refused was not approved.
+            verdict=ruling.verdict if ruling.approval is None else DENIED_VERDICT,
             attributes=ruling.attributes,
         )
 
@@ -436,6 +548,9 @@ class Relay:
         if self._reason:
             return
         self._reason = reason
+        if self._approvals is not None:
+            self._approvals.end_session(self.session.context.session_id, f"the session ended: {reason}")
+            self._waiting = None
         self._settle()
 
     def _settle(self) -> None:

@@ -1,7 +1,7 @@
 """A set of Cedar policies, parsed once: what the engine decides by. Faults are all told, each with its line."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final
@@ -9,9 +9,10 @@ from typing import Any, Final
 import cedarpy
 import orjson
 
+from policy.approval_text import parse_approval
 from policy.cedar_text import MAX_CHARS, Piece, split_policies
 from policy.mask_text import parse_mask
-from policy.model import MaskObligation
+from policy.model import ApprovalObligation, MaskObligation
 from schemas.errors import ConfigError
 
 SCHEMA: Final = (files("policy") / "cedar" / "custody.cedarschema").read_text("utf-8")
@@ -21,6 +22,7 @@ RECORDS: Final = ("complete", "request", "best_effort")
 # Attributes of the context that the statement's shape and who acts do not settle.
 VOLATILE: Final = frozenset("source hour weekday actions denials rows_read distinct_objects".split())
 WHOLE: Final = "*"
+_PARSERS: Final[dict[str, Callable[[str], object]]] = {"mask": parse_mask, "approval": parse_approval}
 MAX_POLICIES: Final = 10_000
 
 
@@ -52,8 +54,8 @@ class Fault:
 @dataclass(slots=True, frozen=True)
 class PolicySet:
     """Policies ready to decide. `version` is a digest of all texts and the default; `attributes`: what of the context
-    they look at, WHOLE for all; `volatile`: those of them that change within a session; `masks`: what the policies with
-    `@mask` demand, by their ids."""
+    they look at, WHOLE for all; `volatile`: those of them that change within a session; `masks`, `approvals`: what the
+    policies with `@mask` and with `@approval` demand, by their ids."""
 
     policies: Mapping[str, Policy]
     version: str
@@ -61,6 +63,7 @@ class PolicySet:
     attributes: frozenset[str]
     volatile: frozenset[str]
     masks: Mapping[str, MaskObligation]
+    approvals: Mapping[str, ApprovalObligation]
     handle: Any = field(repr=False)
 
 
@@ -114,16 +117,16 @@ def _annotation_fault(name: str, value: str, effect: str) -> str:
         return f"@{name} on a forbid: what is denied has no obligation"
     if name == "limit_rows" and not (value.isascii() and value.isdigit() and len(value) < 10 and int(value)):
         return f"@limit_rows needs a number of rows, not {value!r}"
-    if name == "mask":
-        return _mask_fault(value)
+    if name in _PARSERS:
+        return _fault_of(_PARSERS[name], value)
     if name == "record" and value not in RECORDS:
         return f"@record is one of {', '.join(RECORDS)}, not {value!r}"
     return ""
 
 
-def _mask_fault(text: str) -> str:
+def _fault_of(parse: Callable[[str], object], text: str) -> str:
     try:
-        parse_mask(text)
+        parse(text)
     except ValueError as error:
         return str(error)
     return ""
@@ -160,6 +163,11 @@ def load_policies(texts: Mapping[str, str], default: str = "deny") -> PolicySet:
         attributes,
         VOLATILE if WHOLE in attributes else attributes & VOLATILE,
         {each.id: parse_mask(each.annotations["mask"] or "") for each in policies if "mask" in each.annotations},
+        {
+            each.id: parse_approval(each.annotations["approval"] or "")
+            for each in policies
+            if "approval" in each.annotations
+        },
         cedarpy.PolicySet.from_json_str(orjson.dumps(document).decode()),
     )
 

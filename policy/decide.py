@@ -9,6 +9,7 @@ from typing import Any, Final
 import cedarpy
 import orjson
 
+from policy.approval_text import join_approvals
 from policy.cedar_policies import WHOLE, PolicySet, load_policies
 from policy.mask_text import join_masks
 from policy.model import ActionFacts, Classified, Decision, Obligations, Operation, PolicyEngine
@@ -92,28 +93,28 @@ def _permitted(policies: PolicySet, ids: list[str], *, is_by_default: bool) -> D
     if is_by_default:
         return Decision(Verdict.ALLOW, (), "", version=policies.version)
     limits = [int(value) for value in _all(policies, ids, "limit_rows")]
-    approvals = _all(policies, ids, "approval", is_list=False)
     records = _all(policies, ids, "record")
     obligations = Obligations(
         mask=join_masks(policies.masks[id] for id in ids if id in policies.masks),
-        approval=approvals[0] or "an approval is needed" if approvals else "",
+        approval=join_approvals(policies.approvals[id] for id in ids if id in policies.approvals),
         record=min(records, key=("complete", "request", "best_effort").index, default=""),
         limit_rows=min(limits, default=0),
         notify=_all(policies, ids, "notify"),
     )
-    verdict = Verdict.HOLD if approvals else Verdict.MASK if obligations.mask is not None else Verdict.ALLOW
-    reason = (obligations.approval if approvals else "") or _first(policies, ids, "reason")
-    return Decision(verdict, tuple(ids), reason, obligations, policies.version)
+    if obligations.approval is not None:
+        return Decision(Verdict.HOLD, tuple(ids), obligations.approval.reason, obligations, policies.version)
+    verdict = Verdict.MASK if obligations.mask is not None else Verdict.ALLOW
+    return Decision(verdict, tuple(ids), _first(policies, ids, "reason"), obligations, policies.version)
 
 
-def _all(policies: PolicySet, ids: Iterable[str], name: str, *, is_list: bool = True) -> tuple[str, ...]:
-    """The values of an annotation on these policies, each once; lists are written with commas, and `*` is all."""
+def _all(policies: PolicySet, ids: Iterable[str], name: str) -> tuple[str, ...]:
+    """The values of an annotation on these policies, each once; they are written with commas, and `*` is all."""
     found: dict[str, None] = {}
     for id in ids:
         annotations = policies.policies[id].annotations
         if name in annotations:
             value = annotations[name] or ""
-            parts = [part.strip() for part in value.split(",") if part.strip()] or ["*"] if is_list else [value]
+            parts = [part.strip() for part in value.split(",") if part.strip()] or ["*"]
             found.update(dict.fromkeys(parts))
     return tuple(found)
 

@@ -134,12 +134,21 @@ class MaskObligation:
 
 
 @dataclass(slots=True, frozen=True)
+class ApprovalObligation:
+    """What a hold demands: why, how many different people, and for how long the action waits (0: as is set)."""
+
+    reason: str
+    approvers: int = 1
+    within_s: int = 0
+
+
+@dataclass(slots=True, frozen=True)
 class Obligations:
-    """What a verdict demands besides. `mask`: of the answer; `notify`: receivers; `approval`: why, "" for none;
+    """What a verdict demands besides. `mask`: of the answer; `notify`: receivers; `approval`: of people;
     `record`: what must be durable first, "" for the resource's own; `limit_rows`: 0 for no limit."""
 
     mask: MaskObligation | None = None
-    approval: str = ""
+    approval: ApprovalObligation | None = None
     record: str = ""
     limit_rows: int = 0
     notify: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Masking of one batch: every text that came from outside, wherever it stands, by one scan over all of them.
 
 Works on a batch's decoded Avro fields, in place. Who acted (principal, agent, delegation, resource) is identity given
-by Custody's own credentials and stays; so do ids and numbers. Pure.
+by Custody's own credentials and stays; so do who approved, ids and numbers. Pure.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +24,8 @@ EVENT_MAPS: Final = ("attributes", "links")
 EVENT_LISTS: Final = ("parameters", "objects")
 _EDGE: Final = b"\0"  # what the prefilter takes for the end of a text
 _TEXT_KINDS: Final = {str, type(None)}
+_APPROVALS: Final = frozenset({"approval.requested", "approval.decided"})
+_APPROVAL_FACTS: Final = ("approval.id", "approval.digest", "approval.approver")
 _COOKIES: Final = frozenset({"cookie", "set-cookie"})
 
 MAX_NAMES: Final = 4096
@@ -144,7 +146,10 @@ class Redactor:
                 event[name] = [_swap(value, hits, f"{name}[{i}]", findings) for i, value in enumerate(values)]
         for name in EVENT_MAPS:
             if event[name]:
-                event[name] = self._mask_map(event[name], hits, named, name, findings)
+                own = _own_facts(event) if name == "attributes" else {}
+                told = {key: value for key, value in event[name].items() if key not in own} if own else event[name]
+                masked = self._mask_map(told, hits, named, name, findings)
+                event[name] = masked | own if own else masked
         return findings
 
     def _mask_map(
@@ -221,6 +226,14 @@ class Redactor:
             for place, found in zip(shown, by_place.values(), strict=True)
             for label, count, token in summarize(found)
         ]
+
+
+def _own_facts(event: dict[str, Any]) -> dict[str, str]:
+    """What an event about an approval says in Custody's own words: which one it is, and who decided."""
+    if event["kind"] not in _APPROVALS:
+        return {}
+    attributes: dict[str, str] = event["attributes"]
+    return {key: attributes[key] for key in _APPROVAL_FACTS if key in attributes}
 
 
 def _is_utf8(content: bytes) -> bool:

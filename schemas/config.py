@@ -209,6 +209,16 @@ class Siem(Model):
     syslog: Syslog = Field(default_factory=Syslog, description="syslog over TLS")
 
 
+class Approvals(Model):
+    """Actions that wait for a person."""
+
+    timeout_s: float = Field(
+        120.0, gt=0, le=3600, description="how long an action waits when its policy does not say; then it is refused"
+    )
+    max_pending: int = Field(1000, ge=1, description="actions of one proxy that wait at a time; more are refused")
+    max_pending_per_agent: int = Field(20, ge=1, description="the same for one agent of one principal")
+
+
 class SchemaRegistry(Model):
     """Confluent framing instead of single-object encoding."""
 
@@ -244,6 +254,7 @@ class Settings(Model):
     transparency: Transparency = Field(default_factory=Transparency, description="transparency log")
     siem: Siem = Field(default_factory=Siem, description="alert forwarding")
     schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry, description="Avro registry")
+    approvals: Approvals = Field(default_factory=Approvals, description="actions that wait for a person")
     policy_file: str = Field(
         "", description="Cedar file or folder applied when control holds no policy; `starter`: the shipped one"
     )

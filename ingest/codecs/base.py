@@ -156,11 +156,15 @@ class Codec(Protocol):
     def receive_eof(self, source: Side) -> None:
         """The side closed its half."""
 
-    def take_steps(self) -> list[Step]:
+    def take_steps(self, source: Side | None = None) -> list[Step]:
         """What follows next from the bytes fed so far, a decision that is due coming last; asking for more allows it.
 
-        Empty when more bytes are needed.
+        `source` UPSTREAM: only what follows from the upstream's bytes, while a decision waits for a person. Empty when
+        more bytes are needed.
         """
+
+    def notice(self, message: str) -> bytes:
+        """An aside to the agent, between what it is sent otherwise; empty where the protocol has none, or not now."""
 
     def backlog(self, source: Side) -> int:
         """Bytes of this side received and not handed on yet: stop reading from it while this is large."""

@@ -37,8 +37,11 @@ class OpaqueCodec:
             self._is_over = True
             self._steps.append(Completed(self._action))
 
-    def take_steps(self) -> list[Step]:
-        """What follows from the bytes fed so far; the request alone, so that it can be refused before its bytes."""
+    def take_steps(self, source: Side | None = None) -> list[Step]:
+        """What follows from the bytes fed so far; the request alone, so that it can be refused before its bytes.
+
+        Nothing waits for a person here: whether a tunnel may be is decided at once.
+        """
         due = 1 if self._steps and isinstance(self._steps[0], Requested) else len(self._steps)
         steps, self._steps = self._steps[:due], self._steps[due:]
         return steps
@@ -46,6 +49,10 @@ class OpaqueCodec:
     def backlog(self, source: Side) -> int:
         """Nothing waits here: a chunk leaves with the step it caused."""
         return 0
+
+    def notice(self, message: str) -> bytes:
+        """There are no asides in an unknown protocol."""
+        return b""
 
     def mask(self, action: Action) -> None:
         """Nothing is understood here."""

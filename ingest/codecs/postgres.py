@@ -41,7 +41,13 @@ from ingest.codecs.postgres_answers import Answers
 from ingest.codecs.postgres_masking import SessionMasking
 from ingest.codecs.postgres_requests import Requests
 from ingest.codecs.postgres_state import LOST, Conversation, DigestFactory, Limits
-from ingest.codecs.postgres_wire import ENCODINGS, MalformedError, WithheldError, error_response
+from ingest.codecs.postgres_wire import (
+    ENCODINGS,
+    MalformedError,
+    WithheldError,
+    error_response,
+    notice_response,
+)
 
 DENIED: Final = "42501"
 UNREADABLE: Final = ("08P01", "the session could not be read on")
@@ -104,6 +110,12 @@ class PostgresCodec:
             self._agent_eof = True
         else:
             self._upstream_eof = True
+
+    def notice(self, message: str) -> bytes:
+        """A NoticeResponse; empty while the agent is in the middle of a long message, or of what is no protocol."""
+        if self._is_raw or self._is_closed or self._answers.is_within_message:
+            return b""
+        return notice_response("00000", message)
 
     def mask(self, action: Action) -> None:
         """Only between an action's Requested and the next step. Raises Unreadable."""

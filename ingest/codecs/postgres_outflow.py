@@ -76,6 +76,11 @@ class Outflow:
             return 0
         return self._end - self._run + self._part_bytes
 
+    @property
+    def is_within_message(self) -> bool:
+        """Whether the agent has the beginning of a long message, and waits for its rest."""
+        return self._stream_left > 0
+
     def take(self) -> list[Step]:
         """The steps so far, which are no longer in `out`."""
         out, self.out = self.out, []

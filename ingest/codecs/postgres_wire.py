@@ -80,11 +80,19 @@ def message(kind: bytes, body: bytes) -> bytes:
 
 def error_response(severity: str, sqlstate: str, text: str, *, hint: str = "") -> bytes:
     """An ErrorResponse. `severity` is ERROR (the session goes on) or FATAL (close it after this)."""
+    return message(b"E", _told(severity, sqlstate, text, hint))
+
+
+def notice_response(sqlstate: str, text: str) -> bytes:
+    """A NoticeResponse: may come between any two messages."""
+    return message(b"N", _told("NOTICE", sqlstate, text))
+
+
+def _told(severity: str, sqlstate: str, text: str, hint: str = "") -> bytes:
     fields = [("S", severity), ("V", severity), ("C", sqlstate), ("M", text)]
     if hint:
         fields.append(("H", hint))
-    body = b"".join(f"{code}{value}".replace("\0", "?").encode() + b"\0" for code, value in fields)
-    return message(b"E", body + b"\0")
+    return b"".join(f"{code}{value}".replace("\0", "?").encode() + b"\0" for code, value in fields) + b"\0"
 
 
 def ready_for_query(status: int) -> bytes:

@@ -31,9 +31,9 @@ from ingest.http.engine import (
     SendHttp,
 )
 from ingest.http.exchange import PROGRESS_BYTES, Tally
+from ingest.http.holding import HoldingStream
 from ingest.http.http2 import ConsumedData
 from ingest.http.masked import fit_fields
-from ingest.http.masking import MaskingStream
 from ingest.http.websocket import CapturedWebsocket
 from masking.inline.model import Unreadable
 from schemas.errors import AuditUnavailable
@@ -48,7 +48,7 @@ FLUSH_S: Final = 0.25
 _REQUEST_EVENTS: Final = (RequestHeaders, RequestData, RequestTrailers, RequestEndOfMessage)
 
 
-class AnswerStream(MaskingStream):
+class AnswerStream(HoldingStream):
     """What CapturedStream does once the request is on its way."""
 
     def __init__(self, context: Context, stream_id: int, agent: AgentConnection) -> None:

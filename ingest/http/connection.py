@@ -160,6 +160,8 @@ class AgentConnection:
                 log.error("the end of an action could not be recorded")
         self.exchanges.clear()
         for session in (*self._retired, *(live.session for live in self._lives.values())):
+            approvals = self.shared.proxy.approvals
+            approvals.end_session(session.context.session_id, f"the session ended: {self.close_reason}")
             try:
                 session.close(self.close_reason)
             except AuditUnavailable:
@@ -248,7 +250,7 @@ class AgentHandler(server.LiveConnectionHandler):
     def is_idle(self) -> bool:
         """Whether nothing moved for longer than allowed."""
         watch = self.timeout_watchdog
-        return time.time() - watch.last_activity > watch.timeout
+        return not watch.blocker and time.time() - watch.last_activity > watch.timeout
 
     async def on_timeout(self) -> None:
         """Nothing moved for too long."""

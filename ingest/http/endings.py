@@ -1,7 +1,8 @@
 """How a request ends when its end is not the upstream's: Custody's own answers, and broken connections."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from mitmproxy import http
@@ -129,7 +130,14 @@ class EndingStream(HttpStream):
         yield from self.answer_locally(403, "answer_withheld", message)
 
     def answer_locally(
-        self, status: int, code: str, message: str, extra: Sequence[heads.Field] = (), *, is_last: bool = False
+        self,
+        status: int,
+        code: str,
+        message: str,
+        extra: Sequence[heads.Field] = (),
+        *,
+        is_last: bool = False,
+        facts: Mapping[str, str] = MappingProxyType({}),
     ) -> Any:
         """Custody's own answer, as JSON. Whatever the agent still sends of this request is dropped."""
         exchange = self.known_exchange
@@ -140,7 +148,7 @@ class EndingStream(HttpStream):
                 exchange.is_done = True
         if exchange is not None:
             self.agent.exchanges.discard(exchange)
-        body = json.dumps({"error": message, "code": code}).encode() + b"\n"
+        body = json.dumps({"error": message, "code": code, **facts}).encode() + b"\n"
         fields = [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body)), *extra]
         if is_last or not self.is_request_over:
             fields.append((b"Connection", b"close"))

@@ -169,6 +169,12 @@ class Exchange:
         self.is_requested = True
         return self.request_ticket
 
+    def show(self, body: bytes, fields: heads.Fields) -> tuple[bytes, str, dict[str, str]]:
+        """A held body as it reads, its type, and the head as attributes: what `requested` records of them."""
+        attributes = heads.as_attributes(fields)
+        payload, kind = self._payload(body, fields, attributes)
+        return payload, kind, attributes
+
     def decided(self, ruling: Ruling) -> int:
         """What policy said, when it is not plainly allowed."""
         return self.session.record(

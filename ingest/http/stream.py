@@ -10,6 +10,7 @@ from mitmproxy import http
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 
+from ingest.approvals import Question
 from ingest.gate import Ruling
 from ingest.http import forwarding, heads
 from ingest.http.answer import HELD_BYTES, AnswerStream
@@ -27,6 +28,7 @@ from ingest.http.engine import (
     validate_request,
 )
 from ingest.http.exchange import MASKED_CREDENTIAL, Exchange, Tally
+from ingest.http.holding import TOO_LONG
 from ingest.identity import LoginRefused
 from schemas.errors import AuditUnavailable, ConfigError
 from schemas.events import EventKind, Verdict
@@ -201,11 +203,14 @@ class CapturedStream(AnswerStream):
             yield from self._refuse_judged(refusal, body.replace(self.live.secret, b""), 400)
             return
         ruling = self._rule()
-        if ruling.is_refused:
-            yield from self._refuse_judged(ruling, body)
+        question = self._question(ruling, body)
+        if ruling.is_refused and question is None:
+            yield from self._refuse_judged(_as_unseen(ruling), body)
             return
         self.note_mask(ruling)
         if not (yield from self._record_request(ruling, body)):
+            return
+        if question is not None and not (yield from self.await_approval(ruling, question)):
             return
         if not (yield from self._reach_upstream()):
             return
@@ -216,6 +221,29 @@ class CapturedStream(AnswerStream):
             yield SendHttp(RequestData(self.stream_id, body), self.context.server)
             self.exchange.session.ledger.to_upstream += len(body)
         yield from self._end_request()
+
+    def _question(self, ruling: Ruling, body: bytes) -> Question | None:
+        """What people are asked about a request with this body; None when they could not see all of it."""
+        if ruling.approval is None:
+            return None
+        exchange, statement = self.exchange, self._statement()
+        limits = exchange.session.resource.limits
+        payload, kind, attributes = exchange.show(body, self._recorded_fields())
+        is_cut = len(body) > limits.max_payload_bytes or (len(payload) >= limits.max_payload_bytes and payload != body)
+        if is_cut or len(statement) > limits.max_statement_bytes:
+            return None
+        return Question(
+            exchange.action_id,
+            statement,
+            ruling.fingerprint,
+            ruling.approval,
+            "request",
+            operation=ruling.operation,
+            objects=ruling.objects,
+            payload=payload,
+            payload_type=kind,
+            attributes=attributes | ruling.attributes,
+        )
 
     def _rule(self) -> Ruling:
         request = self.flow.request
@@ -277,7 +305,7 @@ class CapturedStream(AnswerStream):
         """Head on record, then forwarded; the body follows as it comes."""
         ruling = self._rule()
         if ruling.is_refused:
-            yield from self._refuse_judged(ruling, b"")
+            yield from self._refuse_judged(_as_unseen(ruling), b"")
             return
         self.note_mask(ruling)
         self.upload = Tally(self.exchange.session)
@@ -395,6 +423,11 @@ class CapturedStream(AnswerStream):
             yield from self.lose_agent(event)
         else:
             yield from self.lose_upstream(event)
+
+
+def _as_unseen(ruling: Ruling) -> Ruling:
+    """A refusal as it is; one that people could have allowed, with why they are not asked."""
+    return ruling if ruling.approval is None else ruling.refused_for(TOO_LONG)
 
 
 def _denial(reason: str, operation: str = "", *objects: str) -> Ruling:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from ingest.gate import LIMITED, Gate, SessionGate
+from ingest.gate import LIMITED, REFUSED, Gate, SessionGate
 from ingest.masks import Masks
 from masking.inline.model import MaskOrder
 from policy.cedar_policies import load_policies
 from policy.decide import CedarEngine, load_engine
 from policy.live import LiveEngine
-from policy.model import ActionFacts, Decision
+from policy.model import ActionFacts, ApprovalObligation, Decision
 from schemas.events import SessionContext, Verdict
 from schemas.resources import Resource
 from schemas.runtime import Home
@@ -188,7 +188,8 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         ('@reason("fine") permit', "allow", "fine"),
         ('@reason("no") forbid', "deny", "no"),
         ("forbid", "deny", ""),
-        ('@approval("ask") permit', "hold", "ask: held actions need an approval, and approvals are not available yet"),
+        ('@approval("ask") @limit_rows("5") permit', "hold", f"ask: {LIMITED}"),
+        ('@approval("ask") @mask permit', "hold", f"ask: {UNMASKED}"),
         ('@mask("email") @reason("pii") permit', "mask", f"pii: {UNMASKED}"),
         ("@mask permit", "mask", UNMASKED),
         ('@mask @limit_rows("5") permit', "mask", LIMITED),
@@ -199,6 +200,32 @@ def test_what_cannot_be_carried_out_is_refused_and_says_why(cedar: str, verdict:
     ruling = gate_of(f"{cedar} (principal, action, resource);").rule(session(), "SELECT 1")
     assert (ruling.verdict, ruling.reason) == (verdict, told)
     assert ruling.is_refused == (told not in ("fine",))
+
+
+def test_a_held_action_is_refused_until_it_is_approved(masks: Masks) -> None:
+    gate = mask_gate('@approval("ask; approvers=2; within=5") @mask("columns=pay")', masks)
+    ruling = gate.rule(session(), "GET /pay")
+    assert (ruling.verdict, ruling.is_refused, ruling.approval) == ("hold", True, ApprovalObligation("ask", 2, 5))
+    assert ruling.mask is not None and ruling.reason == "ask"
+    refused = ruling.refused_for("nobody can see it")
+    assert (refused.is_refused, refused.approval, refused.reason) == (True, None, "ask: nobody can see it")
+
+
+def test_where_nothing_can_wait_a_hold_is_a_refusal() -> None:
+    engine = engine_of('@approval("ask") permit (principal, action, resource);')
+    ruling = Gate(engine, "tcp", can_hold=False).rule(session(), "TUNNEL h:1")
+    assert (ruling.is_refused, ruling.approval) == (True, None)
+    assert ruling.reason == f"ask: {REFUSED[Verdict.HOLD]}"
+
+
+def test_a_hold_is_a_denial_only_when_it_was_not_approved() -> None:
+    gate = gate_of("""@approval permit (principal, action == Action::"delete", resource);
+        permit (principal, action == Action::"read", resource) when { context.denials < 1 };""")
+    one = SessionGate(gate, session())
+    assert one.rule("DELETE FROM t WHERE a = 1", True).approval is not None
+    assert not one.rule("SELECT 1", True).is_refused
+    one.refused()
+    assert one.rule("SELECT 1", True).is_refused
 
 
 def test_a_mask_is_carried_out_where_answers_can_be_masked(masks: Masks) -> None:

@@ -124,3 +124,19 @@ def test_one_suspect_among_many_payloads_is_found() -> None:
     assert REDACTOR.redact(fields)
     assert [bool(item["event"]["masked"]) for item in fields["events"]] == [number == 4 for number in range(9)]
     assert CARD not in str(fields)
+
+
+def test_who_approved_what_stays_and_all_else_about_an_approval_is_masked() -> None:
+    facts = {
+        "approval.id": "4111111111111111",
+        "approval.approver": "bob@example.com",
+        "approval.comment": f"see {CARD}",
+    }
+    changed, _, event = redact(kind="approval.decided", attributes=facts, links={"approval.approver": CARD})
+    assert changed
+    told = event["attributes"]
+    assert (told["approval.id"], told["approval.approver"]) == (facts["approval.id"], facts["approval.approver"])
+    assert CARD not in told["approval.comment"] and CARD not in event["links"]["approval.approver"]
+    assert {item["place"] for item in event["masked"]} == {"attributes.approval.comment", "links.approval.approver"}
+    changed, _, event = redact(attributes={"approval.approver": "bob@example.com"})  # of another kind: an agent's words
+    assert changed and "bob" not in event["attributes"]["approval.approver"]

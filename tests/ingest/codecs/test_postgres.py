@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.codecs.base import Closed, Hold, Opaque, Piece, Side
+from ingest.codecs.base import Closed, Hold, Opaque, Piece, Requested, Side
 from ingest.codecs.postgres import Limits, PostgresCodec
 from tests.ingest.codecs.postgres_messages import TERMINATE, complete, message, query, ready, row
 from tests.ingest.codecs.postgres_replay import CAPTURES, Played, facts, load, play, run, split
@@ -61,6 +61,41 @@ def test_a_conversation_truncated_anywhere_ends_in_order(name: str) -> None:
             assert all(action.status or action.error for action in played.completed)
             sent = sum(len(data) for data in played.sent.values()) + sum(o.size for o in played.opaque)
             assert sent == sum(len(d) for _, d in reads[:count]) + len(data[:place])
+
+
+# a decision that waits for a person
+
+
+def test_while_a_decision_waits_only_the_upstream_is_heard() -> None:
+    codec = PostgresCodec()
+    codec.receive(AGENT, query("SELECT 1"))
+    assert [type(step) for step in codec.take_steps()] == [Requested]
+    assert [type(step) for step in codec.take_steps()] == [Piece]
+    codec.receive(AGENT, query("DELETE FROM t") + query("SELECT 2"))
+    (asked,) = codec.take_steps()
+    assert isinstance(asked, Requested) and asked.action.statement == "DELETE FROM t"
+    assert codec.take_steps(UPSTREAM) == []
+    codec.receive(UPSTREAM, complete("SELECT 0") + ready())
+    assert [type(step) for step in codec.take_steps(UPSTREAM)][-1] is Piece
+    assert codec.backlog(AGENT) > 0
+    (piece,) = codec.take_steps()[:1]  # now it is allowed
+    assert isinstance(piece, Piece) and bytes(piece.data) == query("DELETE FROM t")
+
+
+def test_a_notice_never_comes_within_a_message() -> None:
+    codec = PostgresCodec(limits=Limits(max_message_bytes=64))
+    played = play([(AGENT, query("SELECT 1"))], codec)
+    assert codec.notice("waits").startswith(b"N")
+    long = row(b"x" * 500)
+    codec.receive(UPSTREAM, long[:200])
+    run(codec, played)
+    assert bytes(played.sent[AGENT]) == long[:200] and codec.notice("waits") == b""
+    codec.receive(UPSTREAM, long[200:])
+    run(codec, played)
+    assert codec.notice("waits").startswith(b"N")
+    codec.receive_eof(UPSTREAM)
+    run(codec, played)
+    assert codec.notice("waits") == b""
 
 
 # hostile bytes

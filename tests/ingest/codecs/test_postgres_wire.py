@@ -15,6 +15,7 @@ from ingest.codecs.postgres_wire import (
     backend_key_data,
     cancel_request,
     error_response,
+    notice_response,
     read_cstring,
     read_fields,
     ready_for_query,
@@ -37,6 +38,12 @@ def test_an_error_response_reads_back() -> None:
         "hint": "look it up",
     }
     assert int.from_bytes(data[1:5]) == len(data) - 1
+
+
+def test_a_notice_reads_back() -> None:
+    data = notice_response("00000", "waits")
+    assert data[:1] == b"N" and int.from_bytes(data[1:5]) == len(data) - 1
+    assert read_fields(data, 5, len(data))["severity_code"] == "NOTICE"
 
 
 def test_cancel_keys_of_both_protocols() -> None:
