@@ -3,7 +3,9 @@
 from typing import Final
 
 from masking.engine import Masker
-from masking.model import MaskedPayload
+from masking.model import MaskedBytes, MaskedPayload
+from masking.siblings import find_sibling_values
+from masking.spans import resolve
 from masking.structured import mask_json
 
 BINARY: Final = "binary"
@@ -19,10 +21,21 @@ def mask_payload(masker: Masker, data: bytes, place: str = "", content_type: str
     if text is None:
         return MaskedPayload(None, (), BINARY)
     if "json" in content_type.lower() or text.lstrip()[:1] in ("{", "["):
-        masked = mask_json(masker, text.encode("utf-8", "surrogatepass"), place or "$")
+        masked = _mask_document(masker, text.encode("utf-8", "surrogatepass"), place or "$")
         return MaskedPayload(masked.data.decode("utf-8", "surrogatepass"), masked.findings, encoding)
     plain = masker.mask_text(text, place)
     return MaskedPayload(plain.text, plain.findings, encoding)
+
+
+def _mask_document(masker: Masker, data: bytes, place: str) -> MaskedBytes:
+    """JSON: what only its neighbours tell first, then value by value."""
+    told = resolve(data, masker.known_spans(data, find_sibling_values(data)))
+    if not told:
+        return mask_json(masker, data, place)
+    data, findings = masker.splice(data, told)
+    masked = mask_json(masker, data, place)
+    placed = tuple(finding._replace(start=0, end=finding.end - finding.start, place=place) for finding in findings)
+    return MaskedBytes(masked.data, (*placed, *masked.findings))
 
 
 def decode_payload(data: bytes) -> tuple[str | None, str]:
