@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -169,6 +170,18 @@ def is_open_to_others(path: Path) -> bool:
     return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
 
 
+def check_free_text(place: Place) -> Iterator[Finding]:
+    """Names and places in prose need a model, and then it must be there."""
+    settings = place.settings.masking
+    if settings.free_text == "off":
+        yield Finding("free text", Health.FINE, "names and places in prose are not looked for (masking.free_text: off)")
+    elif find_spec("presidio_analyzer") is None:
+        detail = f"masking.free_text is {settings.free_text}, but presidio-analyzer is not installed"
+        yield Finding("free text", Health.BAD, detail, "pip install 'custody[free-text]', and a spaCy model")
+    else:
+        yield Finding("free text", Health.FINE, f"{settings.free_text} with {settings.free_text_model}")
+
+
 CHECKS: Final[tuple[Callable[[Place], Iterator[Finding]], ...]] = (
     check_python,
     check_native,
@@ -178,6 +191,7 @@ CHECKS: Final[tuple[Callable[[Place], Iterator[Finding]], ...]] = (
     check_clock,
     check_home,
     check_ports,
+    check_free_text,
 )
 
 

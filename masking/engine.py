@@ -5,7 +5,7 @@ here backtracks. Masking what is masked already changes nothing.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -13,7 +13,7 @@ from masking import layers, names
 from masking.cards import CARD_FORMATS
 from masking.catalog import load_detectors
 from masking.detection import flatten, look_of
-from masking.model import Detector, Finding, MaskedBytes, MaskedText, Tokens
+from masking.model import Detector, Finding, Hit, MaskedBytes, MaskedText, Tokens
 from masking.names import NamedLabel
 from masking.prefilter import EDGE, Candidates, Gate, build_prefilter
 from masking.spans import Masked, Span, blank, mark, normalize, replacement_of, resolve, splice, touches_word
@@ -115,12 +115,8 @@ class Masker:
                 data = text.encode(_ENCODING, _ERRORS)
                 part = names.secret_span(name, data)
                 if part is not None:
-                    found[index] = self._named_spans(data, [part], name.label)
+                    found[index] = self.known_spans(data, [(*part, name.label)])
         return found
-
-    def _named_spans(self, data: bytes, parts: Sequence[tuple[int, int]], label: str) -> list[Span]:
-        how = self._normalize.get(label, "none")
-        return [Span(start, end, label, _NAME_PRIORITY, normalize(data[start:end], how), start) for start, end in parts]
 
     def mask_bytes(self, data: bytes, place: str = "") -> MaskedBytes:
         """Mask UTF-8 (or any ASCII-based) bytes. Findings' offsets are bytes here."""
@@ -143,8 +139,17 @@ class Masker:
 
     def mask_parts(self, text: str, parts: Sequence[tuple[int, int]], label: str, place: str = "") -> MaskedText:
         """Mask the given parts (offsets in UTF-8 bytes) as `label`, and whatever detectors find besides."""
-        known = self._named_spans(text.encode(_ENCODING, _ERRORS), parts, label)
+        known = self.known_spans(text.encode(_ENCODING, _ERRORS), ((start, end, label) for start, end in parts))
         return self._mask_known(text, known, place) or MaskedText(text)
+
+    def known_spans(self, data: bytes, hits: Iterable[Hit]) -> list[Span]:
+        """Spans for parts (bytes) that are known to be secret, each under the label that it has."""
+        normalizers = self._normalize
+        return [
+            Span(start, end, label, _NAME_PRIORITY, normalize(data[start:end], normalizers.get(label, "none")), start)
+            for start, end, label in hits
+            if label is not None
+        ]
 
     def has_candidates(self, data: bytes) -> bool:
         """False: nothing in these bytes can be masked, be it by content, by a JSON key or by a column name."""

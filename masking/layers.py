@@ -133,6 +133,12 @@ VIEWS: Final = (
         re.compile(_BROKEN),
         _resolve_join,
     ),
+    ViewLayer(  # a text inside an SQL literal or a field of CSV
+        "quoted",
+        Gate((), (rb"[{[(: ,=-]\"\"[\w{$/]|[\w})]\"\"[:,})]|[[(: ,=-]''[\w{$/]|[\w})]''[\]:,;) ]",)),
+        re.compile(rb"\"\"|''"),
+        lambda text: text[:1],
+    ),
 )
 
 # Three groups of base64 that decode to bytes below 0x80, as any secret of ten characters gives at some alignment;

@@ -19,7 +19,7 @@ class Finding(NamedTuple):
     """One masked value. `start` and `end` are code points of the *unmasked* text that was passed in.
 
     `place` says where the text stood (a header, column or JSON path) as far as the caller or the structure
-    told; `layers` names the encodings around the value, outermost first (base64, hex, url, utf-16, escape).
+    told; `layers` names the encodings around the value, outermost first (base64, hex, url, utf-16, escape, quoted).
     """
 
     label: str

@@ -53,7 +53,7 @@ def check_ip(data: bytes, match: Any, group: int) -> list[Hit]:
         return [(start, end, None)] if data[start:end].count(b":") >= 3 else []
     if _VERSION_BEFORE.search(data, max(0, start - 16), start) and not data[max(0, start - 3) : start].endswith(b"//"):
         return []
-    is_network = data[end : end + 1] == b"/" and data[end + 1 : end + 3].isdigit() and data[start:end].endswith(b".0")
+    is_network = data[end : end + 1] == b"/" and data[end + 1 : end + 2].isdigit() and data[start:end].endswith(b".0")
     return [] if is_network else [(start, end, None)]
 
 

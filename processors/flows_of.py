@@ -14,6 +14,7 @@ import fastavro
 from fastavro.schema import parse_schema
 
 from masking.fingerprints import distinctive_values
+from masking.free_text import FREE_TEXT_LABELS
 from masking.tokens import FlowKey
 from processors.pieces import Pieces, read_context
 from processors.screening import Changes
@@ -133,8 +134,12 @@ def _read_chosen(pieces: Pieces, changes: Changes, chosen: Iterable[int]) -> Ite
 
 
 def masked_values(event: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Label and token of each value masked in an event, once."""
-    found = {item["token"]: item["label"] for item in event["masked"] if not item["place"].startswith(_IGNORED_PLACES)}
+    """Label and token of each value masked in an event, once. A name or place is nobody's own, and a model's guess."""
+    found = {
+        item["token"]: item["label"]
+        for item in event["masked"]
+        if item["label"] not in FREE_TEXT_LABELS and not item["place"].startswith(_IGNORED_PLACES)
+    }
     return [{"label": label, "token": token} for token, label in list(found.items())[:MAX_VALUES_PER_EVENT]]
 
 

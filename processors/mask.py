@@ -19,8 +19,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from masking.catalog import rule_version
-from masking.engine import Masker
+from masking.free_text import load_finder, make_masker
 from masking.tokens import FlowKey, TokenRing
 from processors.admission import Refused, decode_sealed, open_sealed, verify_sealed
 from processors.app import StageApp
@@ -47,6 +46,8 @@ log = logging.getLogger(__name__)
 
 TRIM_S: Final = 30.0
 REFRESH_S: Final = 3.0
+FREE_TEXT_PATIENCE: Final = 10.0
+"""A language model takes up to half a minute for a full batch."""
 
 
 @dataclass(slots=True)
@@ -107,7 +108,9 @@ class MaskStage(Stage):
         self._token_keys = RingWatch(home, settings.masking.token_key)
         ring = self._token_keys.read()
         self._tokens = TokenRing(ring.keys)
-        self._redactor = Redactor(make_masker(self._tokens))
+        finder = load_finder(settings.masking)
+        self._redactor = Redactor(make_masker(finder, tokens=self._tokens))
+        self.patience = FREE_TEXT_PATIENCE if finder is not None else 1.0
         self._lexicon = Lexicon()
         self._flows = FlowReader(FlowKey(ring.current))
         self._refreshed: dict[int, int] = {}
@@ -311,8 +314,3 @@ class MaskStage(Stage):
                 future.result()
             except KafkaException as error:
                 log.warning("%s[%d] was not trimmed: %s", topics.RAW, target.partition, error.args[0].str())
-
-
-def make_masker(tokens: TokenRing) -> Masker:
-    """The masker of the stream: every shipped detector."""
-    return Masker(tokens=tokens, rule_version=rule_version())

@@ -97,6 +97,8 @@ class Stage(ABC):
         self.reader_config = kafka.reader_config(settings, home, self.component)
         self.store = ProgressStore(settings, home, self.component)
         self.alarms: dict[str, str] = {}
+        self.patience = 1.0
+        """How many times longer than other stages this one may stand still before it is taken for stuck."""
         self._lock = asyncio.Lock()
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()

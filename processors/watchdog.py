@@ -57,7 +57,7 @@ class Watchdog:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._clock = StallClock()
+        self._clock = StallClock(STALL_S * stage.patience, LONE_STALL_S * stage.patience)
 
     async def run(self) -> None:
         """Until cancelled, or until the process ends."""

@@ -132,6 +132,18 @@ class Masking(Model):
         pattern=r"^(file|env|command):\S",
         description="where the token keys are: file:NAME under secrets/, env:NAME, command:PROGRAM ARGUMENT… of a KMS",
     )
+    free_text: Literal["off", "presidio"] = Field(
+        "off", description="what finds names, places and affiliations in prose; presidio: the extra `free-text`"
+    )
+    free_text_model: str = Field(
+        "en_core_web_lg", min_length=1, description="spaCy model that the operator installs: a package or a directory"
+    )
+    free_text_language: str = Field("en", pattern=r"^[a-z]{2,3}$", description="language of the model")
+
+    @field_validator("free_text", mode="before")
+    @classmethod
+    def _read_off(cls, value: object) -> object:
+        return "off" if value is False else value  # what YAML makes of a bare `off`
 
 
 class Trace(Model):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES: Final = 1 << 20
 BATCH_LINES: Final = 256  # masked by one scan
+NO_FREE_TEXT: Final = "custody: names, places and the like in prose are not looked for (masking.free_text: off)"
 
 Line = tuple[Any, str]  # (id, text)
 
@@ -30,7 +31,7 @@ def mask(with_spans: bool, is_jsonl: bool) -> None:
     throw-away key. Plain text is masked as one stream, so that secrets over several lines are found. With --spans there
     is one JSON line per input line: {"id", "spans": [{"start", "end", "label"}], "masked"}.
     """
-    masker = make_masker()
+    masker = load_masker()
     first = sys.stdin.buffer.readline()
     if not with_spans and not is_jsonl and parse_line(decode_line(first)) is None:
         mask_stream(masker, first)
@@ -67,21 +68,25 @@ def mask_stream(masker: "Masker", first: bytes = b"") -> None:
     sys.stdout.buffer.flush()
 
 
-def make_masker() -> "Masker":
-    """A masker with this home's token key, or with one that is forgotten at the end."""
+def load_masker() -> "Masker":
+    """A masker with this home's token key, or with one that is forgotten at the end. Says what it does not look for."""
     import os
 
-    from masking.engine import Masker
+    from masking.free_text import load_finder, make_masker
     from masking.tokens import KEY_BYTES, TokenKey
     from schemas.config import find_settings
     from schemas.keys import read_ring
     from schemas.runtime import Home, find_home
 
     home = Home(find_home())
-    reference = find_settings(home).masking.token_key
-    kind, _, name = reference.partition(":")
+    settings = find_settings(home).masking
+    kind, _, name = settings.token_key.partition(":")
     has_key = kind != "file" or (home.secrets / name).exists()
-    return Masker(tokens=TokenKey(read_ring(home, reference).current if has_key else os.urandom(KEY_BYTES)))
+    finder = load_finder(settings)
+    if finder is None:
+        click.echo(NO_FREE_TEXT, err=True)
+    key = read_ring(home, settings.token_key).current if has_key else os.urandom(KEY_BYTES)
+    return make_masker(finder, tokens=TokenKey(key))
 
 
 def read_lines(lines: Iterable[bytes], is_jsonl: bool) -> Iterator[Line]:

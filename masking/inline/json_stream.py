@@ -106,6 +106,7 @@ class JsonRewriter:
             if data.startswith(_BOM):
                 out.append(_BOM)
                 data = data[len(_BOM) :]
+        data = self._mask_siblings(data)
         position = self._walk.go(data, is_last=is_last)
         self._splice(data[:position], out)
         rest = data[position:]
@@ -121,6 +122,16 @@ class JsonRewriter:
             return None
         self._fall_back()
         return rest
+
+    def _mask_siblings(self, data: bytes) -> bytes:
+        """What other values in the same piece tell to be secret, replaced before the walk sees it."""
+        masked, findings = self._values.mask_siblings(data)
+        if not findings:
+            return data
+        self._report.add(findings, self._walk.place())
+        return (
+            masked.replace("‹".encode(), b"\\u2039").replace("›".encode(), b"\\u203a") if self._ascii_only else masked
+        )
 
     # -- what is put in the place of values
 

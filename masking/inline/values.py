@@ -17,7 +17,8 @@ from masking.engine import Masker
 from masking.inline.model import MaskOrder, Report, Unreadable
 from masking.model import Finding, MaskedBytes
 from masking.names import NamedLabel
-from masking.spans import Span, normalize
+from masking.siblings import find_sibling_values
+from masking.spans import Span, normalize, resolve
 
 WHOLE_LABEL: Final = "column"
 """The label of a value that is masked whole, when its name says nothing about it."""
@@ -132,6 +133,12 @@ class ValueMasker:
         if len(findings) == 1 and (findings[0].start, findings[0].end) == (0, len(text)):  # offsets: code points
             findings = (findings[0]._replace(end=len(data)),)
         return MaskedBytes(masked.text.encode(_ENCODING, _ERRORS), findings)
+
+    def mask_siblings(self, data: bytes) -> tuple[bytes, tuple[Finding, ...]]:
+        """JSON in which what is told by other values is replaced; the structure stays."""
+        hits = [hit for hit in find_sibling_values(data) if hit[2] is not None and self.wants(hit[2])]
+        spans = resolve(data, self._masker.known_spans(data, hits)) if hits else []
+        return self._masker.splice(data, spans) if spans else (data, ())
 
     def find_spans(self, data: bytes) -> list[Span]:
         """As the engine's, of the order's labels only."""

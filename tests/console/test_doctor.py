@@ -4,8 +4,17 @@ from pathlib import Path
 import pytest
 
 from console.control import Place
-from console.doctor import Health, check_all, check_home, check_java, check_ports, is_taken, java_version
-from schemas.config import Kafka, Ports, Settings
+from console.doctor import (
+    Health,
+    check_all,
+    check_free_text,
+    check_home,
+    check_java,
+    check_ports,
+    is_taken,
+    java_version,
+)
+from schemas.config import Kafka, Masking, Ports, Settings
 from schemas.runtime import Home, announce_ready
 
 FREE = Ports(**dict.fromkeys(Ports.model_fields, 0))
@@ -18,7 +27,7 @@ def place(tmp_path: Path) -> Place:
 
 def test_every_check_says_something(place: Place) -> None:
     checks = {finding.check for finding in check_all(place)}
-    assert checks == {"python", "native", "java", "mvn", "disk", "clock", "home", "ports"}
+    assert checks == {"python", "native", "java", "mvn", "disk", "clock", "home", "ports", "free text"}
 
 
 @pytest.mark.parametrize(
@@ -57,3 +66,10 @@ def test_a_taken_port_is_named_unless_it_is_our_own(place: Place) -> None:
         place.home.run.mkdir(parents=True)
         announce_ready(place.home, "store", {"http": port})
         assert [finding.health for finding in check_ports(taken)] == [Health.FINE]
+
+
+def test_free_text_is_said_to_be_off_and_a_missing_model_is_bad(place: Place) -> None:
+    (off,) = check_free_text(place)
+    assert off.health is Health.FINE and "not looked for" in off.detail
+    (missing,) = check_free_text(Place(place.home, Settings(masking=Masking(free_text="presidio"))))
+    assert missing.health is Health.BAD and "custody[free-text]" in missing.advice

@@ -185,16 +185,19 @@ async def break_protocol(port: int, login: str, make: Make) -> None:
         await send_raw(port, wrong.encode())
 
 
-async def send_raw(port: int, data: bytes) -> bytes:
+async def send_raw(port: int, data: bytes, idle_s: float = 1.5) -> bytes:
     """What came back until the other side closed or was silent for a while."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = b""
     try:
         writer.write(data)
         with contextlib.suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(1.5):
-                while piece := await reader.read(65_536):
-                    answer += piece
+            while True:
+                async with asyncio.timeout(idle_s):
+                    piece = await reader.read(65_536)
+                if not piece:
+                    break
+                answer += piece
     finally:
         writer.close()
     return answer

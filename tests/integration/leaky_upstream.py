@@ -92,6 +92,16 @@ def make_app(canaries: Make) -> web.Application:
                 await socket.send_bytes(canaries("http-answer-websocket").text().encode())
         return socket
 
+    async def mirror(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read(), content_type=request.content_type)
+
+    async def mirror_messages(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(message.data)
+        return socket
+
     app = web.Application(client_max_size=1 << 22)
     answers = {
         "json": as_json, "text": as_text, "html": as_html, "gzip": as_gzip, "archive": as_archive,
@@ -99,6 +109,7 @@ def make_app(canaries: Make) -> web.Application:
         "long": as_long, "500": as_failure, "websocket": as_messages,
     }  # fmt: skip
     app.add_routes([web.get(f"/answer/{name}", answer) for name, answer in answers.items()])
+    app.add_routes([web.post("/mirror", mirror), web.get("/mirror/messages", mirror_messages)])
     app.add_routes([web.route("*", "/{rest:.*}", echo)])
     return app
 

@@ -25,7 +25,7 @@ from schemas.events import EventBatch
 from schemas.runtime import now_us
 from schemas.wire import framing, kafka
 from schemas.wire.sealing import Sealer
-from tests.integration import canary_http, canary_sql
+from tests.integration import canary_detectors, canary_http, canary_sql
 from tests.integration.canaries import KNOWN_BY_FORM, Canaries, make_canaries
 from tests.integration.disk_search import Searcher, search_tree
 from tests.integration.leaky_upstream import make_tls, serve_echo, serve_http
@@ -74,14 +74,18 @@ class Run:
         return self.canaries.setdefault(path, make_canaries(path))
 
     def secrets(self) -> dict[str, str]:
-        return self.logins | {
-            f"{path}/{name}": secret
-            for path, found in self.canaries.items()
-            for name, secret in found.needles().items()
-        }
+        return (
+            canary_detectors.needles()
+            | self.logins
+            | {
+                f"{path}/{name}": secret
+                for path, found in self.canaries.items()
+                for name, secret in found.needles().items()
+            }
+        )
 
     def random_parts(self) -> dict[str, str]:
-        return {
+        return canary_detectors.random_parts() | {
             f"{path}/{name}": part
             for path, found in self.canaries.items()
             for name, part in found.random_parts().items()
@@ -125,6 +129,9 @@ async def send_everything(live: Live, run: Run) -> None:
         authority = live.home.ca / "custody-ca-cert.pem"
         await canary_http.run_intercepted(live.ports.http_proxy, https, login, authority, run.make)
         await canary_http.run_tcp(tcp_port, run.make)
+        await canary_detectors.run_sql(live.postgres_url(issued))
+        await canary_detectors.run_http(http_port, login)
+        await canary_detectors.run_tcp(tcp_port)
     write_wrong_records(live, run)
     ask_with_secrets(live, run)
 
@@ -308,6 +315,12 @@ def test_the_record_shows_label_and_place(run: Run, path: str) -> None:
     )
     tokens = {item["token"] for item in shown if item["label"] == "payment_card"}
     assert any(f"‹payment_card:{token}›" in texts for token in tokens), tokens
+
+
+@pytest.mark.parametrize("path", canary_detectors.PATHS)
+def test_every_detector_is_shown_on_every_path(run: Run, path: str) -> None:
+    masked = [(as_text(event), {text_of(item["label"]) for item in listed(event)}) for event in run.events]
+    assert not canary_detectors.missing_labels(path, masked)
 
 
 def as_text(event: dict[str, Any]) -> str:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,3 +41,18 @@ def test_a_cut_last_character_is_dropped():
 def test_any_bytes_are_text_or_binary(data):
     masked = mask_payload(masker(), data)
     assert (masked.text is None) == (masked.encoding == "binary")
+
+
+def test_events_are_masked_by_the_structure_of_their_data() -> None:
+    stream = (
+        b'event: delta\ndata: {"password": "say \\"friend\\"", "n": 4111111111111111}\n\n'
+        b": ask bob@example.com\ndata: [1, 2]\r\ndata: plain\n\ndata: {cut"
+    )
+    masked = mask_payload(masker(), stream, "payload", "text")
+    assert masked.text is not None
+    lines = masked.text.split("\n")
+    document = json.loads(lines[1].removeprefix("data: "))
+    assert document["password"].startswith("‹password:") and document["n"].startswith("‹payment_card:")
+    assert lines[3].startswith(": ask ‹email:") and lines[4:] == ["data: [1, 2]\r", "data: plain", "", "data: {cut"]
+    assert [finding.label for finding in masked.findings] == ["password", "payment_card", "email"]
+    assert mask_payload(masker(), masked.text.encode(), "payload", "text").text == masked.text

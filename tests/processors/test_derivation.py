@@ -1,8 +1,11 @@
 """The one derived batch of a raw record."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from masking.engine import Masker
+from masking.free_text import Found, make_masker
 from masking.tokens import TokenKey
 from processors import derivation
 from processors.admission import Opened, Refused
@@ -55,6 +58,27 @@ def test_a_masked_event_and_a_note() -> None:
     gap = made.events[2]
     assert made.sessions[gap.session].agent == "custody-mask"
     assert (gap.event.seq, gap.event.at, len(gap.event.opening)) == (1, 77, 16)
+
+
+class Names:
+    """A finder that knows one name."""
+
+    version = "names-1"
+
+    def find(self, text: str) -> Sequence[Found]:
+        start = text.find("Ada Lovelace")
+        return [(start, start + 12, "person")] if start >= 0 else []
+
+
+def test_free_text_is_masked_in_a_batch_and_the_batch_says_by_what() -> None:
+    redactor = Redactor(make_masker(Names(), tokens=TokenKey(b"k" * 32)))
+    source = opened("select 1", "-- for Ada Lovelace", f"-- {CARD} of Ada Lovelace")
+    made = framing.decode(derive(source, ORIGIN, redactor, Lexicon(), [], 77).value)
+    assert isinstance(made, EventBatch) and made.rule_version.endswith(";free_text=names-1")
+    assert [[item.label for item in each.event.masked] for each in made.events] == [
+        [], ["person"], ["payment_card", "person"],
+    ]  # fmt: skip
+    assert "Ada" not in "".join(each.event.statement for each in made.events)
 
 
 def test_what_does_not_fit_a_record_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

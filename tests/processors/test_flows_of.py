@@ -13,6 +13,7 @@ from processors.flows_of import (
     Sightings,
     chain_of,
     encode_sightings,
+    masked_values,
 )  # fmt: skip
 from processors.pieces import Lexicon, Pieces, take_apart
 from processors.redaction import Redactor
@@ -103,6 +104,11 @@ def test_what_is_no_flow_is_left_out() -> None:
 def test_without_a_key_only_masked_values_are_followed() -> None:
     (seen,) = sightings_of(make_event(1, "action.completed", payload=ROWS, payload_type="rows"), reader=FlowReader())
     assert tokens(seen) == {("payment_card", TOKEN)}
+
+
+def test_names_that_a_model_found_in_prose_are_not_followed() -> None:
+    masked = [{"label": label, "token": label, "place": "payload"} for label in ("person", "email", "location")]
+    assert masked_values({"masked": masked}) == [{"label": "email", "token": "email"}]
 
 
 def test_a_token_is_always_in_one_bucket() -> None:

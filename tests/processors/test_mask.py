@@ -1,6 +1,6 @@
 """The masking stage against a real broker, as a process."""
 
-from masking.catalog import rule_version
+from masking.free_text import stream_version
 from schemas.events import EventKind
 from tests.processors.pipeline import CARD, Log, Proxy, gap_reasons, make_event, stop
 
@@ -17,7 +17,8 @@ def test_each_raw_record_gives_its_masked_batch_in_order(log: Log) -> None:
         assert [item.event.seq for batch in batches for item in batch.events] == list(range(1, 2 * len(batches) + 1))
         assert {batch.origin.partition for batch in batches} == {partition}
         for batch in batches:
-            assert batch.rule_version == rule_version()  # as this process computes it
+            assert batch.rule_version == stream_version(None)  # as this process computes it
+            assert batch.rule_version.endswith(";free_text=off")  # what was not looked for is said
             plain, masked = (item.event for item in batch.events)
             assert plain.statement.startswith("select ") and not plain.masked
             assert CARD not in masked.statement and masked.masked[0].place == "statement"

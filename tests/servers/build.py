@@ -1,4 +1,4 @@
-"""`python -m tests.servers.build`: other people's checkers, built from source into the cache, by version.
+"""`python -m tests.servers.build`: other people's checkers, built from source into the cache, by version; and Presidio.
 
 Go fetches the modules through its proxy and verifies them against its checksum database and the go.sum here. What is
 built stays in the cache outside the checkout; a second call does nothing.
@@ -18,6 +18,7 @@ from deploy.embedded.jars import get_cache_dir
 CHECKER: Final = Path(__file__).parent / "checker"
 FSCK: Final = "github.com/transparency-dev/tessera/cmd/fsck"
 FSCK_VERSION: Final = "v1.0.4"
+PRESIDIO: Final = ("presidio-analyzer==2.2.366", "spacy==3.8.18")
 BUILD_TIMEOUT_S: Final = 1200
 
 
@@ -40,6 +41,12 @@ def checker() -> Tool:
     return Tool("checker", get_cache_dir() / f"checker-{sha256(sources).hexdigest()[:16]}" / "checker")
 
 
+def presidio() -> Tool:
+    """A Python of its own with Presidio and spaCy, without a model: an extra that Custody's own environment lacks."""
+    wanted = sha256("\n".join((sys.version, *PRESIDIO)).encode()).hexdigest()[:16]
+    return Tool("presidio", get_cache_dir() / f"presidio-{wanted}" / "bin" / "python")
+
+
 def build() -> None:
     """Build what is missing. Raises SystemExit without Go, or when a module cannot be had."""
     if shutil.which("go") is None:
@@ -50,6 +57,19 @@ def build() -> None:
     if not checker().path.exists():
         print("custody: building the checker of proofs", file=sys.stderr)
         run(["go", "build", "-mod=readonly", "-o", str(checker().path), "."], CHECKER)
+    if not presidio().path.exists():
+        print("custody: installing Presidio", file=sys.stderr)
+        install_presidio(presidio().path.parents[1])
+
+
+def install_presidio(target: Path) -> None:
+    """Whole or not at all: pip's work is done beside the target."""
+    scratch = target.with_name(target.name + ".partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    run([sys.executable, "-m", "venv", str(scratch)], target.parent)
+    pip = [str(scratch / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    run([*pip, "--only-binary", ":all:", *PRESIDIO], target.parent)
+    scratch.rename(target)
 
 
 def run(argv: list[str], directory: Path, **environment: str) -> None:

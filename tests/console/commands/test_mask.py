@@ -60,3 +60,19 @@ def test_a_home_gives_one_token_each_time(custody: Run, given, bare_home, monkey
         given(CARD.encode())
         answers.add(custody("mask").out)
     assert len(answers) == 1
+
+
+def test_it_says_that_prose_is_not_looked_into(custody: Run, given) -> None:  # type: ignore[no-untyped-def]
+    given(b"Ada Lovelace\n")
+    answer = custody("mask")
+    assert answer.out == "Ada Lovelace\n"
+    assert "not looked for (masking.free_text: off)" in answer.err
+
+
+def test_without_its_model_it_says_what_to_install(custody: Run, given, bare_home, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("CUSTODY_HOME", str(bare_home.root))
+    (bare_home.root / "custody.yaml").write_text("masking: {free_text: presidio}\n")
+    given(b"Ada Lovelace\n")
+    answer = custody("mask")
+    assert (answer.code, answer.out) == (2, "")
+    assert "pip install 'custody[free-text]'" in answer.err

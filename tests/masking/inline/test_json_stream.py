@@ -133,3 +133,21 @@ def test_a_text_that_is_cut_off_shows_no_secret(cut):
 def test_only_whole_numbers_go():
     shown, report = rewrite(b'{"a": 0.4111111111111111, "b": 12345}')
     assert shown == b'{"a": 0.4111111111111111, "b": 12345}' and not report.total
+
+
+def test_what_only_neighbours_tell_goes_too():
+    secret = "aHVudGVyMg=="
+    documents = [
+        {"kind": "Secret", "data": {"a": secret}},
+        {"env": [{"name": "DB_PASSWORD", "value": secret}]},
+        {"note": json.dumps({"name": "DB_PASSWORD", "value": secret})},
+    ]
+    for document in documents:
+        data = json.dumps(document).encode()
+        shown, report = rewrite(data)
+        assert secret.encode() not in shown and report.total == 1, document
+        json.loads(shown)
+        values = order()
+        ascii_only = run(JsonRewriter(values, values.new_report(), ascii_only=True), data, 1 << 30)
+        assert ascii_only.isascii() and json.loads(ascii_only) == json.loads(shown)
+        assert rewrite(data, labels=("email",))[0] == data

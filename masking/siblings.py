@@ -1,0 +1,63 @@
+"""Values in JSON that another value beside them tells: {"name": "DB_PASSWORD", "value": "…"}, the data of a Secret
+object of Kubernetes, the private parts of a JSON web key.
+
+Looked for in the bytes of a whole document, JSON inside JSON strings included: value by value nothing tells them.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from masking.kubernetes import find_kubernetes
+from masking.model import Hit
+from masking.names import label_of, secret_span
+from masking.validators import check_random
+
+MAX_VALUE_BYTES: Final = 65_536
+_QUOTE: Final = rb'\\{0,7}"'
+_BLANK: Final = rb"(?:\s|\\{1,7}[nrt]){0,80}+"  # also as escapes
+_COLON: Final = _QUOTE + _BLANK + b":" + _BLANK + _QUOTE
+_COMMA: Final = _BLANK + b"," + _BLANK
+_NAME: Final = _QUOTE + rb"[A-Za-z_-]{1,40}" + _COLON + rb"([A-Za-z_/$.][\w.\-/ ]{0,127})" + _QUOTE
+_VALUE: Final = _QUOTE + rb"(?:parameter_?)?(?:value|val|content|default)(?:string)?" + _COLON + rb'([^"\\]++)'
+_SCALAR: Final = rb"(?:[\w.+-]{1,40}|" + _QUOTE + rb'[^"\\]{0,200}' + _QUOTE + b")"
+_BETWEEN: Final = (
+    _COMMA + b"(?:" + _QUOTE + rb"[\w-]{1,40}" + _QUOTE + _BLANK + b":" + _BLANK + _SCALAR + _COMMA + b"){0,3}?"
+)
+_PAIR: Final = re.compile(b"(?i)" + _NAME + _BETWEEN + _VALUE)
+_RIAP: Final = re.compile(b"(?i)" + _VALUE + _QUOTE + _BETWEEN + _NAME)
+_SECRET: Final = re.compile(rb'kind\\{0,7}"\s{0,40}:\s{0,40}\\{0,7}"Secret(?:List)?\\{0,7}"')
+_KEY: Final = re.compile(_QUOTE + rb"(?:d|p|q|dp|dq|qi|k)" + _COLON + rb"([A-Za-z0-9_-]{20,})" + _QUOTE)
+_KUBERNETES: Final = "kubernetes_secret"
+_PRIVATE_KEY: Final = "private_key"
+
+
+def find_sibling_values(data: bytes) -> list[Hit]:
+    """Disjoint, rising. Each is all or a part of the content of one string, and holds no escape."""
+    found: list[Hit] = []
+    if b"alue" in data or b"ontent" in data or b"efault" in data or b"VALUE" in data:
+        found += _named(data)
+    if b"Secret" in data:
+        where = [match.end() for match in _SECRET.finditer(data)]
+        found += [(start, end, _KUBERNETES) for start, end, _, _ in find_kubernetes(data, data, where)]
+    if b'"kty' in data:
+        found += [(*hit[:2], _PRIVATE_KEY) for match in _KEY.finditer(data) for hit in check_random(data, match, 1)]
+    return list(_disjoint(sorted(found, key=lambda hit: hit[:2])))
+
+
+def _named(data: bytes) -> Iterator[Hit]:
+    for pattern, name, value in ((_PAIR, 1, 2), (_RIAP, 2, 1)):
+        for match in pattern.finditer(data):
+            start, end = match.span(value)
+            named = label_of(match[name].decode("ascii")) if end - start <= MAX_VALUE_BYTES else None
+            part = secret_span(named, data[start:end]) if named is not None else None
+            if named is not None and part is not None:
+                yield start + part[0], start + part[1], named.label
+
+
+def _disjoint(hits: list[Hit]) -> Iterator[Hit]:
+    last = 0
+    for hit in hits:
+        if hit[0] >= last:
+            yield hit
+            last = hit[1]
