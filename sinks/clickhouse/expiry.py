@@ -1,8 +1,11 @@
-"""Carries out EXPIRE orders: counts, drops the store partitions, answers DONE. Each step may be repeated.
+"""Carries out EXPIRE orders: counts, moves what is held, drops, answers DONE. Each step may be repeated.
 
 An order waits until the sink has stored everything that was on the sessions topic when the order was read: rows of
 that day which were still under way would come back otherwise. What was counted is written down before the drop, so
 that a DONE after a crash still says how many rows went. An order against the rules is answered REFUSED.
+
+Rows under a legal hold are moved to the class `held` first (holding.py); DONE says how many stay and under which holds.
+The holds are read anew for each order and once more before the drop: one that is durable by then is kept to.
 """
 
 import logging
@@ -13,21 +16,17 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from schemas.config import Retention
+from schemas.errors import Unreachable
 from schemas.events import RetentionAction, RetentionVerb
+from schemas.holds import HELD
 from schemas.runtime import now_us
 from sinks.clickhouse.client import StoreClient
-
-TABLES: Final[Mapping[str, str]] = {
-    "events": "at",
-    "sessions": "opened_at",
-    "detections": "at",
-    "lineage": "at",
-    "deliveries": "at",
-}
-"""Table -> the column whose day is in its partition key. `events` is the one whose rows DONE counts."""
+from sinks.clickhouse.holding import TABLES, Holds, Keeper, ReadHolds
 
 COUNTED: Final = "clickhouse.expire"
 """`progress` rows of this sink: log_id is the order and the table, offset the rows counted before the drop."""
+MAX_ATTEMPTS: Final = 5
+"""So often holds may change while one order is carried out; then it waits for the next turn."""
 
 _CLASS: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _ORDERS: Final = frozenset({RetentionVerb.EXPIRE, RetentionVerb.ERASE})
@@ -46,9 +45,9 @@ class Order:
     at: int
 
     @property
-    def store_partition(self) -> str:
-        """The store's partition, as ALTER takes it; only of values that `find_fault` accepted."""
-        return f"('{self.retention_class}', {self.day.replace('-', '')})"
+    def token(self) -> str:
+        """Names the order as it was given: an id may be given again after an answer that was lost."""
+        return f"{self.order_id}@{self.at}"
 
 
 def find_fault(order: Order, rules: Retention, today: date) -> str:
@@ -57,6 +56,8 @@ def find_fault(order: Order, rules: Retention, today: date) -> str:
         return f"{order.action} is not carried out by this sink"
     if not _CLASS.fullmatch(order.retention_class):
         return "the class is no name"
+    if order.retention_class == HELD:
+        return "what is held goes by the order of its own class"
     try:
         day = date.fromisoformat(order.day)
     except ValueError:
@@ -97,6 +98,7 @@ class Expiry:
         rules: Retention,
         publish: Callable[[RetentionAction], None],
         read_ends: Callable[[], Mapping[int, int]],
+        read_holds: ReadHolds = dict,
     ) -> None:
         self.orders: dict[str, Order] = {}
         self.done = 0
@@ -105,6 +107,7 @@ class Expiry:
         self._rules = rules
         self._publish = publish
         self._read_ends = read_ends
+        self._read_holds = read_holds
         self._barriers: dict[str, Mapping[int, int]] = {}
 
     def load(self) -> None:
@@ -135,25 +138,43 @@ class Expiry:
             _log.warning("retention order %s refused: %s", order.order_id, fault)
             self._send(order, RetentionVerb.REFUSED, fault, {}, 0)
             return
-        counts = {table: self._count(order, table) for table in TABLES}
-        for table in TABLES:
-            # Class and day have passed find_fault.
-            self._retention.command(f"ALTER TABLE custody.{table} DROP PARTITION {order.store_partition}")
-        self._send(order, RetentionVerb.DONE, "", {f"rows.{t}": str(n) for t, n in counts.items()}, counts["events"])
+        keepers = {table.name: Keeper(self._writer, self._retention, table, order.day) for table in TABLES}
+        counts = {name: self._count(order, name, keeper) for name, keeper in keepers.items()}
+        holds = self._let_go(order, keepers)
+        moved = {name: keeper.count_moved(order.retention_class) for name, keeper in keepers.items()}
+        evidence = {f"rows.{name}": str(max(0, count - moved[name])) for name, count in counts.items()}
+        if any(moved.values()):
+            evidence |= {f"held.{name}": str(count) for name, count in moved.items() if count}
+            evidence["holds"] = " ".join(sorted(holds))
+        self._send(order, RetentionVerb.DONE, "", evidence, int(evidence["rows.events"]))
 
-    def _count(self, order: Order, table: str) -> int:
-        """Rows in the store partition, at the first attempt of this order."""
-        key = f"{order.order_id}@{order.at}/{table}"
+    def _let_go(self, order: Order, keepers: Mapping[str, Keeper]) -> Holds:
+        """Move what is held, drop the rest; the holds that were kept to. Raises Unreachable."""
+        for _ in range(MAX_ATTEMPTS):
+            holds = self._read_holds()
+            if holds:
+                for keeper in keepers.values():
+                    keeper.move(order.retention_class, holds, order.token)
+            # A hold that came while rows were copied takes more of them.
+            if self._read_holds() == holds:
+                break
+        else:
+            raise Unreachable(f"holds change faster than {order.order_id} can be carried out")
+        for keeper in keepers.values():
+            keeper.drop(order.retention_class)
+            keeper.release(order.retention_class, holds, order.order_id)
+        return holds
+
+    def _count(self, order: Order, table: str, keeper: Keeper) -> int:
+        """Rows of the class and day, at the first attempt of this order."""
+        key = f"{order.token}/{table}"
         sql = "SELECT count(), max(offset) FROM custody.progress WHERE sink = {sink:String} AND log_id = {key:String}"
         ((noted, rows),) = self._writer.query(sql, sink=COUNTED, key=key)
         if noted:
             return int(rows)
-        sql = f"""SELECT count() FROM custody.{table}
-            WHERE retention_class = {{class:String}} AND toYYYYMMDD({TABLES[table]}) = {{day:UInt32}}"""  # noqa: S608
-        day = int(order.day.replace("-", ""))
-        ((rows,),) = self._writer.query(sql, **{"class": order.retention_class, "day": day})
-        self._writer.insert("progress", {"sink": [COUNTED], "log_id": [key], "partition": [0], "offset": [int(rows)]})
-        return int(rows)
+        rows = keeper.count(order.retention_class)
+        self._writer.insert("progress", {"sink": [COUNTED], "log_id": [key], "partition": [0], "offset": [rows]})
+        return rows
 
     def _send(self, order: Order, verb: str, reason: str, evidence: dict[str, str], rows: int) -> None:
         answer = RetentionAction(

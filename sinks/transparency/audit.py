@@ -5,7 +5,7 @@ for it or without one. The same code judges a live store and a file of evidence.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -53,6 +53,46 @@ class Order:
     at: int
     fault: str
     is_done: bool = False
+    done_index: int = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class HoldSpan:
+    """A legal hold from its leaf to the leaf of its release. `sessions`: those it takes in; None: any."""
+
+    hold_id: str
+    placed: int
+    released: int | None
+    sessions: frozenset[str] | None
+    since: int = 0
+    until: int = 0
+
+    def takes(self, leaf: EventLeaf) -> bool:
+        """Whether an event is under it."""
+        is_session = self.sessions is None or leaf.session_id in self.sessions
+        return is_session and self.since <= leaf.at < (self.until or 1 << 62)
+
+
+class Holds:
+    """Legal holds as the log has them."""
+
+    def __init__(self, spans: Sequence[HoldSpan] = ()) -> None:
+        self._spans = tuple(spans)
+
+    def find_present(self, leaf: EventLeaf) -> HoldSpan | None:
+        """A hold in force that takes an event."""
+        return next((span for span in self._spans if span.released is None and span.takes(leaf)), None)
+
+    def find_barrier(self, leaf: EventLeaf, order: "Order") -> HoldSpan | None:
+        """A hold that was in force from before an order until it was done. One that came between is no barrier:
+
+        control and retention are two logs, whose order among each other only the executor knows.
+        """
+        for span in self._spans:
+            is_over = span.released is not None and span.released < order.done_index
+            if span.placed < order.index and not is_over and span.takes(leaf):
+                return span
+        return None
 
 
 class Orders:
@@ -79,6 +119,7 @@ class Orders:
         elif verb == "done":
             if order_id in self._by_id:
                 self._by_id[order_id].is_done = True
+                self._by_id[order_id].done_index = index
             else:
                 self.done_without_order.append(order_id)
         elif verb == "refused" and order_id in self._by_id:
@@ -86,8 +127,12 @@ class Orders:
 
     def find_expiry(self, leaf: EventLeaf) -> Order | None:
         """The order that lets this record's day go: a good one, if there is any."""
-        orders = self._expiries.get((leaf.retention_class, day_of(leaf.at)), [])
+        orders = self.list_expiries(leaf)
         return next((order for order in orders if not order.fault), orders[-1] if orders else None)
+
+    def list_expiries(self, leaf: EventLeaf) -> Sequence[Order]:
+        """Every order that this record's day goes."""
+        return self._expiries.get((leaf.retention_class, day_of(leaf.at)), ())
 
     def find_erasure(self, leaf: EventLeaf) -> Order | None:
         """The order that erases this record."""
@@ -177,9 +222,11 @@ class Auditor:
         orders: Orders,
         now_us: int,
         is_pending: Callable[[EventLeaf], bool] = lambda leaf: False,
+        holds: Holds | None = None,
     ) -> None:
         self.report = Report()
         self._orders = orders
+        self._holds = holds
         self._now_us = now_us
         self._is_pending = is_pending
         for order_id in orders.done_without_order:
@@ -198,25 +245,37 @@ class Auditor:
         if found.fault:
             self.report.violate(f"ALTERED: {describe(index, leaf)}: {found.fault}")
             return State.ALTERED
-        if found.is_held:
+        if self._is_held(leaf, found):
             return State.HELD
         order = self._orders.find_expiry(leaf)
         if order is not None and order.is_done and not order.fault:
             self.report.overdue += 1
         return State.PRESENT
 
+    def _is_held(self, leaf: EventLeaf, found: Found) -> bool:
+        """Under a hold in force; where the holds are not known, what the store moved for one."""
+        return found.is_held if self._holds is None else self._holds.find_present(leaf) is not None
+
     def _judge_absent(self, index: int, leaf: EventLeaf) -> State:
+        why = ""
         erasure = self._orders.find_erasure(leaf)
         if erasure is not None:
-            return State.ERASING if self._now_us < erasure.at + KAFKA_RETENTION_US else State.ERASED
-        order = self._orders.find_expiry(leaf)
-        if order is not None and not order.fault:
-            return State.EXPIRED
+            if not (fault := self._find_barrier(leaf, erasure)):
+                return State.ERASING if self._now_us < erasure.at + KAFKA_RETENTION_US else State.ERASED
+            why = f"; order {erasure.order_id} does not permit it: {fault}"
+        for order in self._orders.list_expiries(leaf):
+            if not (fault := order.fault or self._find_barrier(leaf, order)):
+                return State.EXPIRED
+            why = f"; order {order.order_id} does not permit it: {fault}"
         if self._is_pending(leaf):
             return State.PENDING
-        why = f"; order {order.order_id} does not permit it: {order.fault}" if order is not None else ""
         self.report.violate(f"MISSING: {describe(index, leaf)}{why}")
         return State.MISSING
+
+    def _find_barrier(self, leaf: EventLeaf, order: Order) -> str:
+        """Which hold an order went against, in words; empty when none."""
+        span = self._holds.find_barrier(leaf, order) if self._holds is not None else None
+        return f"legal hold {span.hold_id} was in force" if span is not None else ""
 
 
 class Ledger:
