@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from console.store import Store
 from schemas.holds import LegalHold
 from sinks.clickhouse.holding import quote
-from sinks.transparency.audit import Holds, HoldSpan
 from sinks.transparency.hold_leaf import opens
 from sinks.transparency.leaf import HoldLeaf
+from sinks.transparency.orders import Holds, HoldSpan
 
 SESSIONS_OF = """
 SELECT DISTINCT session_id FROM (

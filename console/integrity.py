@@ -20,10 +20,11 @@ from schemas.errors import ProofError
 from schemas.holds import HELD, LegalHold
 from schemas.runtime import Home, now_us
 from schemas.wire import framing
-from sinks.transparency.audit import Auditor, Found, Ledger, Orders, State
+from sinks.transparency.audit import Auditor, Found, Ledger, State
 from sinks.transparency.cosigning import fetch_latest
 from sinks.transparency.leaf import BatchLeaf, EventLeaf, HoldLeaf, KeyLeaf, parse_leaf
 from sinks.transparency.log import LogReader
+from sinks.transparency.orders import Orders
 from sinks.transparency.place import LogPlace, find_log, log_directory
 from sinks.transparency.reading import (
     VerifiedHead,

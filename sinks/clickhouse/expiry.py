@@ -1,8 +1,8 @@
-"""Carries out EXPIRE orders: counts, moves what is held, drops, answers DONE. Each step may be repeated.
+"""Carries out orders of retention: counts, moves what is held, drops or erases, answers.
 
-An order waits until the sink has stored everything that was on the sessions topic when the order was read: rows of
-that day which were still under way would come back otherwise. What was counted is written down before the drop, so
-that a DONE after a crash still says how many rows went. An order against the rules is answered REFUSED.
+Each step may be repeated. An order waits until the sink has stored everything that was on the sessions topic when the
+order was read: rows which were still under way would come back otherwise. What was counted is written down before the
+drop, so that a DONE after a crash still says how many rows went. An order against the rules is answered REFUSED.
 
 Rows under a legal hold are moved to the class `held` first (holding.py); DONE says how many stay and under which holds.
 The holds are read anew for each order and once more before the drop: one that is durable by then is kept to.
@@ -10,8 +10,9 @@ The holds are read anew for each order and once more before the drop: one that i
 
 import logging
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -20,11 +21,15 @@ from schemas.errors import Unreachable
 from schemas.events import RetentionAction, RetentionVerb
 from schemas.holds import HELD
 from schemas.runtime import now_us
-from sinks.clickhouse.client import StoreClient
+from sinks.clickhouse.client import StoreClient, Table
+from sinks.clickhouse.erasure import DAYS, Eraser
 from sinks.clickhouse.holding import TABLES, Holds, Keeper, ReadHolds
+from sinks.transparency.audit import KAFKA_RETENTION_US
 
 COUNTED: Final = "clickhouse.expire"
 """`progress` rows of this sink: log_id is the order and the table, offset the rows counted before the drop."""
+LOOK_INTERVAL_S: Final = 1.0
+"""Between two looks whether the store has removed what an erasure left behind."""
 MAX_ATTEMPTS: Final = 5
 """So often holds may change while one order is carried out; then it waits for the next turn."""
 
@@ -43,6 +48,7 @@ class Order:
     retention_class: str
     day: str
     at: int
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def token(self) -> str:
@@ -83,7 +89,9 @@ def open_orders(actions: list[RetentionAction]) -> dict[str, Order]:
 def note_action(orders: dict[str, Order], action: RetentionAction) -> None:
     """Take an order up, or an answered one away."""
     if action.action in _ORDERS:
-        orders[action.order_id] = Order(action.order_id, action.action, action.retention_class, action.day, action.at)
+        orders[action.order_id] = Order(
+            action.order_id, action.action, action.retention_class, action.day, action.at, action.evidence
+        )
     else:
         orders.pop(action.order_id, None)
 
@@ -109,11 +117,14 @@ class Expiry:
         self._read_ends = read_ends
         self._read_holds = read_holds
         self._barriers: dict[str, Mapping[int, int]] = {}
+        self._eraser = Eraser(writer, retention, rules, read_holds)
+        self._look_at: dict[str, float] = {}
 
     def load(self) -> None:
         """Open orders among the stored actions. Raises Unreachable."""
         sql = """SELECT order_id, argMax(action, offset), argMax(retention_class, offset), argMax(day, offset),
-            toUnixTimestamp64Micro(argMax(at, offset)) FROM custody.retention_actions GROUP BY order_id"""
+            toUnixTimestamp64Micro(argMax(at, offset)), argMax(evidence, offset)
+            FROM custody.retention_actions GROUP BY order_id"""
         found = [Order(*row) for row in self._writer.query(sql)]
         self.orders = {order.order_id: order for order in found if order.action in _ORDERS}
         self._barriers = {}
@@ -130,16 +141,49 @@ class Expiry:
             if order.order_id not in self._barriers:
                 self._barriers[order.order_id] = self._read_ends()
             if is_past(self._barriers[order.order_id]):
-                self._answer(order)
+                if order.action == RetentionVerb.ERASE:
+                    self._erase(order)
+                else:
+                    self._answer(order)
+
+    def _refuse(self, order: Order, fault: str) -> None:
+        _log.warning("retention order %s refused: %s", order.order_id, fault)
+        self._send(order, RetentionVerb.REFUSED, fault, {}, 0)
+
+    def _erase(self, order: Order) -> None:
+        """Carry an erasure out as far as it goes now; the store takes some time to remove old parts."""
+        if time.monotonic() < self._look_at.get(order.token, 0.0):
+            return
+        counts = self._noted(order, tuple(DAYS))
+        if not self._eraser.is_running(order.token) and not self._has_begun(order, counts):
+            if fault := self._eraser.find_fault(order.evidence, datetime.now(UTC).date()):
+                self._refuse(order, fault)
+                return
+        if counts is None:
+            counts = self._eraser.count(order.evidence)
+            self._note(order, counts)
+        if not self._eraser.erase(order.order_id, order.token, order.evidence):
+            self._look_at[order.token] = time.monotonic() + LOOK_INTERVAL_S
+            return
+        self._look_at.pop(order.token, None)
+        evidence = {f"rows.{table}": str(count) for table, count in counts.items()}
+        evidence["erasing_until"] = str(order.at + KAFKA_RETENTION_US)
+        self._send(order, RetentionVerb.DONE, "", evidence, counts["events"])
+
+    def _has_begun(self, order: Order, counts: Mapping[str, int] | None) -> bool:
+        """Whether rows are gone already: what is half gone goes wholly, whatever came since."""
+        return counts is not None and self._eraser.count(order.evidence) != counts
 
     def _answer(self, order: Order) -> None:
         fault = find_fault(order, self._rules, datetime.now(UTC).date())
         if fault:
-            _log.warning("retention order %s refused: %s", order.order_id, fault)
-            self._send(order, RetentionVerb.REFUSED, fault, {}, 0)
+            self._refuse(order, fault)
             return
         keepers = {table.name: Keeper(self._writer, self._retention, table, order.day) for table in TABLES}
-        counts = {name: self._count(order, name, keeper) for name, keeper in keepers.items()}
+        counts = self._noted(order, tuple(keepers))
+        if counts is None:
+            counts = {name: keeper.count(order.retention_class) for name, keeper in keepers.items()}
+            self._note(order, counts)
         holds = self._let_go(order, keepers)
         moved = {name: keeper.count_moved(order.retention_class) for name, keeper in keepers.items()}
         evidence = {f"rows.{name}": str(max(0, count - moved[name])) for name, count in counts.items()}
@@ -165,16 +209,24 @@ class Expiry:
             keeper.release(order.retention_class, holds, order.order_id)
         return holds
 
-    def _count(self, order: Order, table: str, keeper: Keeper) -> int:
-        """Rows of the class and day, at the first attempt of this order."""
-        key = f"{order.token}/{table}"
-        sql = "SELECT count(), max(offset) FROM custody.progress WHERE sink = {sink:String} AND log_id = {key:String}"
-        ((noted, rows),) = self._writer.query(sql, sink=COUNTED, key=key)
-        if noted:
-            return int(rows)
-        rows = keeper.count(order.retention_class)
-        self._writer.insert("progress", {"sink": [COUNTED], "log_id": [key], "partition": [0], "offset": [rows]})
-        return rows
+    def _noted(self, order: Order, tables: Sequence[str]) -> dict[str, int] | None:
+        """What the first attempt of this order counted; None when there was none, or it was cut off before."""
+        keys = {f"{order.token}/{table}": table for table in tables}
+        sql = """SELECT log_id, max(offset) FROM custody.progress
+            WHERE sink = {sink:String} AND log_id IN {keys:Array(String)} GROUP BY log_id"""
+        found = {keys[key]: int(rows) for key, rows in self._writer.query(sql, sink=COUNTED, keys=list(keys))}
+        return found if len(found) == len(keys) else None
+
+    def _note(self, order: Order, counts: Mapping[str, int]) -> None:
+        """In one INSERT into one partition: all of it is there, or nothing."""
+        ids, none = [f"{order.token}/{table}" for table in counts], [0] * len(counts)
+        row: Table = {
+            "sink": [COUNTED] * len(counts),
+            "log_id": ids,
+            "partition": none,
+            "offset": list(counts.values()),
+        }
+        self._writer.insert("progress", row)
 
     def _send(self, order: Order, verb: str, reason: str, evidence: dict[str, str], rows: int) -> None:
         answer = RetentionAction(

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from console.control import find_place
 from console.integrity import check_integrity, find_difference
 from console.store import Store as Reader
@@ -10,7 +12,13 @@ from schemas.events import EventBatch, RetentionAction, RetentionVerb
 from schemas.holds import LegalHold, parse_hold
 from schemas.runtime import now_us
 from sinks.clickhouse.event_rows import EventEncoder, EventRows
-from sinks.transparency.audit import day_of
+from sinks.transparency.leaf import EventLeaf, commit, parse_leaf
+from sinks.transparency.log import LogReader
+from sinks.transparency.merkle import check_inclusion, hash_leaf
+from sinks.transparency.note import parse_checkpoint, parse_note
+from sinks.transparency.orders import day_of
+from sinks.transparency.place import log_directory
+from sinks.transparency.storage import DirectoryStorage
 from tests.console.committed import Committed
 from tests.sinks.batches import DAY_US, START_US, make_batch
 from tests.sinks.clickhouse.stored import as_batch
@@ -178,6 +186,46 @@ def test_what_a_hold_keeps_is_held_and_nothing_of_it_may_go(committed: Committed
     found = look(reader, committed, holds={"h-1": over})
     assert found.verdict.outcome is Outcome.HOLDS, found.verdict
     assert found.verdict.facts["past_their_order"] == 7  # no hold, and still there
+
+
+@pytest.mark.parametrize("guesses", [5_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
+def test_what_was_erased_is_gone_with_its_cause_and_cannot_be_guessed(
+    committed: Committed, reader: Reader, guesses: int
+) -> None:
+    now = now_us()
+    batches = [make_batch(partition, 0, 4, at=now - 40 * DAY_US) for partition in range(2)]
+    card = b"4012888888%06d"
+    batches[0].events[1].event.statement = f"SELECT {(card % 881881).decode()}"
+    committed.store(batches)
+    committed.commit(batches)
+    before = committed.publish()
+    storage = DirectoryStorage(log_directory(committed.home))
+    old = LogReader(storage, 10)
+    proof = old.prove_inclusion(2)
+    (entry,) = [entry for entry in old.bundle(0) if isinstance(leaf := parse_leaf(entry), EventLeaf) and leaf.seq == 2
+                and leaf.session_id == "s-0"]  # fmt: skip
+    evidence = {"session_id": "s-0", "by": "ann", "approved_by": "bob"}
+    erase = RetentionAction("e-1", RetentionVerb.ERASE, "standard", "", now, "Art. 17", evidence)
+    row = committed.rows(batches[:1])
+    committed.commit_action(erase)
+    committed.delete("session_id = 's-0'")
+    committed.commit_action(RetentionAction("e-1", RetentionVerb.DONE, "standard", "", now, "", {}, 4))
+    committed.publish()
+    found = look(reader, committed, before)  # the old head is continued
+    assert found.verdict.outcome is Outcome.HOLDS, found.verdict
+    assert found.verdict.facts["erasing"] == 4 and found.verdict.facts["present"] == 4
+    checkpoint = parse_checkpoint(parse_note(before).text)
+    check_inclusion(proof, 2, hash_leaf(entry), checkpoint.size, checkpoint.root)
+
+    # What is left is the leaf. Who knows the record but for six digits of the card cannot tell which they were.
+    leaf = parse_leaf(entry)
+    assert isinstance(leaf, EventLeaf)
+    opening, canonical = row["opening"][1], row["canonical"][1]
+    assert commit(opening, canonical) == leaf.commitment  # with the opening one guess is enough
+    head, tail = canonical.split(card % 881881)
+    start = 881881 - guesses // 2 if guesses < 1_000_000 else 0
+    for digits in range(start, start + guesses):
+        assert commit(b"", head + card % digits + tail) != leaf.commitment
 
 
 def test_what_is_on_its_way_is_not_missing_yet(committed: Committed, reader: Reader) -> None:
