@@ -19,10 +19,11 @@ from typing import Final
 
 from bench.results import record
 from schemas.wire import framing
-from sinks.transparency.audit import Auditor, Found, Ledger, Orders, State
+from sinks.transparency.audit import Auditor, Found, Ledger, State
 from sinks.transparency.leaf import BatchLeaf, EventLeaf, commit, encode_event, parse_leaf
 from sinks.transparency.log import Log, LogReader
 from sinks.transparency.merkle import check_inclusion, hash_leaf
+from sinks.transparency.orders import Orders
 from sinks.transparency.publisher import Published, Publisher
 from sinks.transparency.quorum import format_policy, parse_policy
 from sinks.transparency.reading import iterate_bundles, verify_tree

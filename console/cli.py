@@ -40,6 +40,8 @@ COMMANDS: Final = {
     "mask": Entry("console.commands.mask:mask", "Mask text on standard input."),
     "policy": Entry("console.commands.policy:policy", "Look at statements as policy does."),
     "verify": Entry("console.commands.verify:verify", "Check the record: integrity, completeness, coverage."),
+    "legal-hold": Entry("console.commands.legal_hold:legal_hold", "Place, release and list legal holds."),
+    "erase": Entry("console.commands.erase:erase", "Erase what the store has of somebody (GDPR Art. 17)."),
     "retention": Entry("console.commands.retention:retention", "What is kept how long, what goes when, what went."),
     "evidence": Entry("console.commands.evidence:evidence", "Export evidence that proves itself, and verify it."),
     "drill": Entry("console.commands.drill:drill", "Attack a copy of the record, and say what caught each attack."),

@@ -19,7 +19,7 @@ from schemas.errors import ConfigError, ProofError
 from schemas.events import RetentionAction, RetentionVerb
 from schemas.wire import framing
 from schemas.wire.avro import blob
-from sinks.transparency.audit import DAY_US, Auditor, Found, Ledger, Orders, day_of
+from sinks.transparency.audit import Auditor, Found, Ledger
 from sinks.transparency.cosigning import make_request
 from sinks.transparency.leaf import (
     BatchLeaf,
@@ -34,6 +34,7 @@ from sinks.transparency.leaf import (
 from sinks.transparency.log import Log, LogReader
 from sinks.transparency.merkle import hash_leaf
 from sinks.transparency.note import ED25519, Checkpoint, KeySigner, Note, Verifier, parse_signature, sign_checkpoint
+from sinks.transparency.orders import DAY_US, Orders, day_of
 from sinks.transparency.quorum import Policy, Witness, format_policy, parse_policy
 from sinks.transparency.reading import check_continues, iterate_bundles, read_head, verify_head, verify_tree
 from sinks.transparency.storage import DirectoryStorage

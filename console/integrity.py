@@ -6,22 +6,25 @@ column must be what those bytes decode to. Rows without a leaf are found by coun
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import fastavro
 
+from console.hold_audit import audit_holds
 from console.store import Store
 from console.verification import Outcome, Verdict
 from schemas.config import Settings
 from schemas.errors import ProofError
+from schemas.holds import HELD, LegalHold
 from schemas.runtime import Home, now_us
 from schemas.wire import framing
-from sinks.transparency.audit import Auditor, Found, Ledger, Orders, State
+from sinks.transparency.audit import Auditor, Found, Ledger, State
 from sinks.transparency.cosigning import fetch_latest
-from sinks.transparency.leaf import BatchLeaf, EventLeaf, parse_leaf
+from sinks.transparency.leaf import BatchLeaf, EventLeaf, HoldLeaf, KeyLeaf, parse_leaf
 from sinks.transparency.log import LogReader
+from sinks.transparency.orders import Orders
 from sinks.transparency.place import LogPlace, find_log, log_directory
 from sinks.transparency.reading import (
     VerifiedHead,
@@ -37,7 +40,7 @@ CHUNK_BUNDLES: Final = 32
 GRACE_US: Final = 600_000_000
 """So long a record beyond the store's progress may be on its way; after that it is missing."""
 MAX_UNSIGNED: Final = (1 << 64) - 1
-HELD: Final = "held"
+ReadHolds = Callable[[], Mapping[str, LegalHold] | None]
 
 ROWS: Final = """
 SELECT * EXCEPT (at, opened_at), toUnixTimestamp64Micro(at) AS at, toUnixTimestamp64Micro(opened_at) AS opened_at
@@ -75,8 +78,13 @@ class Integrity:
     head: VerifiedHead | None = None
 
 
-def check_integrity(store: Store, settings: Settings, home: Home, last_seen: bytes = b"") -> Integrity:
-    """Compare the whole record with the log. Raises Unreachable, QueryFailed, ConfigError."""
+def check_integrity(
+    store: Store, settings: Settings, home: Home, last_seen: bytes = b"", read_holds: ReadHolds = lambda: None
+) -> Integrity:
+    """Compare the whole record with the log. Raises Unreachable, QueryFailed, ConfigError.
+
+    `read_holds` gives every legal hold of control, released ones too; None: they cannot be known now.
+    """
     if not log_directory(home).is_dir():
         return Integrity(Verdict("integrity", Outcome.UNPROVABLE, "there is no transparency log yet"))
     place = find_log(settings, home)
@@ -87,7 +95,7 @@ def check_integrity(store: Store, settings: Settings, home: Home, last_seen: byt
         if last_seen:
             check_continues(reader, head, verify_head(last_seen, place.policy))
         unasked = _ask_witnesses(place, head, reader)
-        return _compare(store, settings, place, head, reader, unasked)
+        return _compare(store, settings, place, head, reader, unasked, read_holds)
     except ProofError as error:
         return Integrity(Verdict("integrity", Outcome.VIOLATED, "the transparency log does not verify", (str(error),)))
 
@@ -108,22 +116,39 @@ def _ask_witnesses(place: LogPlace, head: VerifiedHead, reader: LogReader) -> li
 
 
 def _compare(
-    store: Store, settings: Settings, place: LogPlace, head: VerifiedHead, reader: LogReader, unasked: list[str]
+    store: Store,
+    settings: Settings,
+    place: LogPlace,
+    head: VerifiedHead,
+    reader: LogReader,
+    unasked: list[str],
+    read_holds: ReadHolds,
 ) -> Integrity:
     orders = Orders({name: item.min_age_days for name, item in settings.retention.classes.items()})
-    verify_tree(reader, head.checkpoint.root, retention_schemas(), orders, lambda index, leaf: None)
+    hold_leaves: list[tuple[int, HoldLeaf]] = []
+
+    def note(index: int, leaf: HoldLeaf | KeyLeaf) -> None:
+        if isinstance(leaf, HoldLeaf):
+            hold_leaves.append((index, leaf))
+
+    verify_tree(reader, head.checkpoint.root, retention_schemas(), orders, note)
     now = now_us()
+    # Control is asked only when the log has a hold.
+    holds = audit_holds(store, hold_leaves, read_holds() if hold_leaves else {}, now - GRACE_US)
     progress = {(row["log_id"], row["partition"]): row["offset"] for row in store.rows(PROGRESS)}
 
     def is_pending(leaf: EventLeaf) -> bool:
         stored = progress.get((leaf.origin.log_id, leaf.origin.partition), -1)
         return leaf.origin.offset > stored and leaf.at > now - GRACE_US
 
-    auditor, ledger = Auditor(orders, now, is_pending), Ledger()
+    auditor, ledger = Auditor(orders, now, is_pending, holds.holds), Ledger()
+    for fault in holds.faults:
+        auditor.report.violate(f"ALTERED: {fault}")
     matched: Counter[Key] = Counter()
     last: dict[Key, int] = {}
     for chunk in _chunks(reader):
-        rows = _read_rows(store, chunk)
+        rows, copies = _read_rows(store, chunk)
+        matched.update(copies)
         for index, leaf in chunk:
             ledger.add(index, leaf)
             key = (leaf.origin.log_id, leaf.origin.partition)
@@ -134,7 +159,8 @@ def _compare(
                 auditor.judge(index, leaf, found)
     _find_strangers(store, auditor, matched, last, now)
     faults = tuple(ledger.finish())
-    return Integrity(_make_verdict(auditor, place, head, unasked), faults, ledger.summarize(), head)
+    verdict = _make_verdict(auditor, place, head, unasked, holds.unknown)
+    return Integrity(verdict, faults, ledger.summarize(), head)
 
 
 def _chunks(reader: LogReader) -> Iterator[list[tuple[int, EventLeaf | BatchLeaf]]]:
@@ -150,17 +176,31 @@ def _chunks(reader: LogReader) -> Iterator[list[tuple[int, EventLeaf | BatchLeaf
     yield chunk
 
 
-def _read_rows(store: Store, chunk: list[tuple[int, EventLeaf | BatchLeaf]]) -> dict[RowKey, Found]:
-    """What the rows of a chunk's origins come to, by coordinates."""
+def _read_rows(
+    store: Store, chunk: list[tuple[int, EventLeaf | BatchLeaf]]
+) -> tuple[dict[RowKey, Found], Counter[Key]]:
+    """What the rows of a chunk's origins come to, by coordinates; and how many more there are that are lawful copies.
+
+    While a day with held rows expires, these stand twice for a moment: in their day and in the class `held`.
+    """
     found: dict[RowKey, Found] = {}
+    copies: Counter[Key] = Counter()
     for key, row in _fetch_rows(store, chunk):
-        found[key] = replace(found[key], fault="it is stored twice") if key in found else judge_row(row)
-    return found
+        judged = judge_row(row)
+        known = found.setdefault(key, judged)
+        if known is judged:
+            continue
+        if replace(known, is_held=judged.is_held) == judged and known.is_held != judged.is_held:
+            copies[key[:2]] += 1
+            found[key] = replace(judged, is_held=True)
+        else:
+            found[key] = replace(known, fault="it is stored twice")
+    return found, copies
 
 
 def judge_row(row: Mapping[str, Any]) -> Found:
     """What opens a leaf, and whether the other columns say the same."""
-    held = _as_bytes(row.get("storage_class", b"")) == HELD.encode()
+    held = _as_bytes(row["retention_class"]) == HELD.encode()
     return Found(_as_bytes(row["opening"]), _as_bytes(row["canonical"]), find_difference(row), held)
 
 
@@ -222,7 +262,9 @@ def _find_strangers(store: Store, auditor: Auditor, matched: Counter[Key], last:
                 auditor.report.violate(f"{old} old rows of partition {key[1]} of log {key[0]} are not in the log")
 
 
-def _make_verdict(auditor: Auditor, place: LogPlace, head: VerifiedHead, unasked: list[str]) -> Verdict:
+def _make_verdict(
+    auditor: Auditor, place: LogPlace, head: VerifiedHead, unasked: list[str], unknown_holds: int
+) -> Verdict:
     report = auditor.report
     counts = {str(state): report.states[state] for state in State if report.states[state]}
     signed = ", ".join(sorted(head.cosigners)) or "nobody"
@@ -240,11 +282,14 @@ def _make_verdict(auditor: Auditor, place: LogPlace, head: VerifiedHead, unasked
         notes.append("the quorum has not signed this head: a rolled back or forked log would not be noticed")
     if unasked:
         notes.append(f"could not ask what they signed last: {', '.join(unasked)}")
+    if unknown_holds:
+        notes.append(f"control does not answer: {unknown_holds} legal holds could not be looked at")
     if report.overdue:
         notes.append(f"{report.overdue} records are still there although their order was carried out")
     if report.violations:
         return Verdict("integrity", Outcome.VIOLATED, summary, tuple(notes), facts)
-    outcome = Outcome.HOLDS if head.is_witnessed or not place.policy.is_witnessed else Outcome.UNDECIDED
+    is_decided = (head.is_witnessed or not place.policy.is_witnessed) and not unknown_holds
+    outcome = Outcome.HOLDS if is_decided else Outcome.UNDECIDED
     return Verdict("integrity", outcome, summary, tuple(notes), facts)
 
 
@@ -300,6 +345,9 @@ def find_difference(row: Mapping[str, Any]) -> str:
     except ProofError as error:
         return str(error)
     wanted = {**context, "session_attributes": context["attributes"], **event}
+    if _as_bytes(row["retention_class"]) == HELD.encode():
+        # A row that a legal hold moved says beside it of which class it is.
+        row = {**row, "retention_class": row.get("held_from", b"")}
     different = [
         name
         for name, value in wanted.items()

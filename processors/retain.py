@@ -2,6 +2,8 @@
 
 What was ordered is read back from the retention topic itself, whole (an order is a line a day and class), before every
 look for due slices; what was seen is in the snapshots. The sink that carries an order out answers DONE on that topic.
+Legal holds are the sink's to keep to, row by row; an order says which were in force, and one that is released makes the
+days due again of which it kept rows.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ from schemas.errors import CustodyError, RecordError
 from schemas.events import Progress, RetentionAction
 from schemas.runtime import Home, now_us
 from schemas.wire import framing, kafka
+from schemas.wire.holds import HoldReader
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ class RetainStage(Stage):
     def __init__(self, settings: Settings, home: Home, app: StageApp) -> None:
         super().__init__(settings, home, app)
         self._calendar = Calendar()
+        self._holds = HoldReader(settings, home, self.component)
         self._actions_read = 0
         self._looked_at = 0.0
 
@@ -59,16 +63,17 @@ class RetainStage(Stage):
         self._looked_at = now
         try:
             await asyncio.to_thread(self._read_actions)
+            holds = await asyncio.to_thread(self._holds.read)
         except CustodyError as error:
-            log.warning("retention topic: %s", error)
+            log.warning("retention: no orders now: %s", error)
             return
-        await self._order_due()
+        await self._order_due(frozenset(holds))
 
-    async def _order_due(self) -> None:
+    async def _order_due(self, holds: frozenset[str]) -> None:
         async with self._lock:
             positions = {part.number: part.expected - 1 for part in self.partitions.values()}
             classes = self.settings.retention.classes
-            orders = self._calendar.due(classes, now_us(), self.source_id, positions)
+            orders = self._calendar.due(classes, now_us(), self.source_id, positions, holds)
             for order in orders:
                 log.info("expire %s: %s", order.order_id, order.reason)
                 await (await self.send(None, topics.RETENTION, 0, framing.encode(order)))

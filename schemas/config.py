@@ -180,6 +180,8 @@ class Retention(Model):
     def _presets_lengthen(cls, classes: dict[str, RetentionClass]) -> dict[str, RetentionClass]:
         """The longest minimum counts; a maximum below it would have to be broken one way or the other."""
         found = {}
+        if "held" in classes:
+            raise ValueError("held: this name is the store's, for rows under a legal hold")
         for name, item in classes.items():
             try:
                 least = find_minimum(item.presets, item.min_age_days)

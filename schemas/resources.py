@@ -58,6 +58,8 @@ class Resource(Model):
     def _tcp_needs_principal(self) -> "Resource":
         if self.protocol == "tcp" and not self.principal:
             raise ValueError("a tcp resource needs `principal`: the protocol carries no login")
+        if self.retention_class == "held":
+            raise ValueError("retention class held is the store's, for rows under a legal hold")
         return self
 
 

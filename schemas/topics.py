@@ -78,7 +78,7 @@ TOPICS: Final = (
     _topic(
         RETENTION,
         "",
-        "retain sink-clickhouse",
+        "retain sink-clickhouse api",
         "retain sink-clickhouse sink-transparency sink-siem api",
         partitions=1,
         retention_ms=_FOREVER,

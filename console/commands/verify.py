@@ -13,6 +13,7 @@ from console.verification import Chain, Facts, Outcome, SessionChain, Verdict, j
 if TYPE_CHECKING:
     from console.control import Place
     from console.store import Store
+    from schemas.holds import LegalHold
 
 MAX_GAPS: Final = 1000
 SECOND_LOOK_S: Final = 2.0
@@ -66,8 +67,19 @@ def look(store: "Store", place: "Place", last_seen: bytes) -> list[Verdict]:
     """The verdicts on what is there now."""
     from console.integrity import check_integrity
 
-    integrity = check_integrity(store, place.settings, place.home, last_seen)
+    integrity = check_integrity(store, place.settings, place.home, last_seen, lambda: read_holds(place))
     return judge(gather(store), integrity.verdict, integrity.ledger_faults)
+
+
+def read_holds(place: "Place") -> "dict[str, LegalHold] | None":
+    """Every hold that control has; None when it does not answer."""
+    from console.legal_holds import list_holds
+    from schemas.errors import Unreachable
+
+    try:
+        return list_holds(place)
+    except Unreachable:
+        return None
 
 
 def gather(store: "Store") -> Facts:

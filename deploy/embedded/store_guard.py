@@ -59,7 +59,7 @@ DROP_PARTITION: Final = re.compile(r"ALTER TABLE \S+ (?:(?:, )?\(DROP PARTITION 
 CREATE: Final = re.compile(
     rf"CREATE (?:DATABASE|TABLE|VIEW) (?:IF NOT EXISTS )?{DATABASE}(?:\.\w+)?(?: .*)?", re.DOTALL
 )
-DEFINITIONS: Final = frozenset({"ADD_COLUMN", "ADD_INDEX", "COMMENT_COLUMN", "MODIFY_COMMENT"})
+DEFINITIONS: Final = frozenset({"ADD_COLUMN", "ADD_INDEX", "COMMENT_COLUMN", "MODIFY_COMMENT", "MODIFY_SETTING"})
 
 
 @dataclass(frozen=True, slots=True)

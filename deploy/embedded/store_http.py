@@ -1,8 +1,8 @@
 """The front: ClickHouse's HTTP protocol over the engine. Parses requests, asks the guard, answers.
 
 Requests: GET or POST, the query in `query=`, in the body, or both (statement in the URL, data in the body); forms too.
-Settings in the URL are ignored, save those of store_insert.INSERT_SETTINGS and `log_comment`, which names the ERASE
-order of an ALTER … DELETE (`ERASE <order id>`).
+Settings in the URL are ignored, save those of store_insert.INSERT_SETTINGS and `log_comment`, which names the order
+under which an ALTER … DELETE runs (`ERASE <order id>`, or `EXPIRE <order id>` for what a legal hold had kept).
 """
 
 import asyncio
@@ -57,7 +57,7 @@ BINARY_FORMATS: Final = frozenset(
     " BSONEachRow RawBLOB Npy".split()
 )
 FORM_TYPE: Final = "multipart/form-data"  # a plain query in the body often calls itself urlencoded (curl does)
-ERASE_COMMENT: Final = re.compile(r"ERASE ([\w.:-]{1,128})", re.ASCII)
+ORDER_COMMENT: Final = re.compile(r"(?:ERASE|EXPIRE) ([\w.:/-]{1,128})", re.ASCII)
 QUERY_ID: Final = re.compile(r"[\w.:@/-]{1,128}", re.ASCII)
 
 
@@ -165,7 +165,7 @@ class Exchange:
         role = self.role
         assert role is not None  # noqa: S101 - set by run
         bound = {name[6:]: value for name, value in self.params.items() if name.startswith("param_")}
-        order = ERASE_COMMENT.fullmatch(self.params.get("log_comment", ""))
+        order = ORDER_COMMENT.fullmatch(self.params.get("log_comment", ""))
         erase_order = order.group(1) if order else ""
         default = (
             self.params.get("default_format", self.request.headers.get("X-ClickHouse-Format", "")) or "TabSeparated"

@@ -14,7 +14,7 @@ SINK_TABLES: Final = frozenset(
 VIEWS: Final = frozenset({"session_states"})
 MIGRATIONS: Final = "migrations"
 EXPIRING_TABLES: Final = frozenset({"events", "sessions", "detections", "lineage", "deliveries"})
-ERASABLE_TABLES: Final = frozenset({"events", "sessions", "detections", "lineage"})
+ERASABLE_TABLES: Final = EXPIRING_TABLES
 
 SYSTEM_TABLES: Final = frozenset(
     f"system.{name}"

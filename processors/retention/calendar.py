@@ -1,10 +1,11 @@
 """When (retention class, day) partitions are due, and that each is ordered away once. Pure: the time is passed in.
 
 An order says through which offset of each sessions partition its writer had read. What arrives behind that for a day
-already ordered (a spool drained late) makes the partition again, so it is due again, under the next order id.
+already ordered (a spool drained late) makes the partition again, so it is due again, under the next order id. A day of
+which legal holds kept rows is due again when one of these holds is gone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,8 @@ from schemas.events import RetentionAction, RetentionVerb
 DAY_US: Final = 86_400_000_000
 THROUGH: Final = "through."
 LOG: Final = "sessions_log"
+HOLDS: Final = "holds"
+"""Names of holds, with spaces between: those in force, in an order and in its DONE; there only if rows were kept."""
 
 
 class Slice(NamedTuple):
@@ -39,6 +42,8 @@ class _Ordered:
     count: int = 0
     log_id: str = ""
     through: dict[int, int] | None = None
+    is_open: bool = False
+    kept_by: frozenset[str] = frozenset()  # holds that kept rows when the last order was carried out
 
     def covers(self, log_id: str, partition: int, offset: int) -> bool:
         return log_id == self.log_id and offset <= (self.through or {}).get(partition, -1)
@@ -69,11 +74,17 @@ class Calendar:
             seen[item] = offset
 
     def learn(self, action: RetentionAction) -> None:
-        """An action read from the retention topic: only orders to expire count here."""
+        """An action read from the retention topic: orders to expire count here, and which holds kept rows of them."""
+        item = Slice(action.retention_class, action.day)
+        if action.action in (RetentionVerb.DONE, RetentionVerb.REFUSED) and item in self._ordered:
+            is_done = action.action == RetentionVerb.DONE
+            self._ordered[item].is_open = False
+            self._ordered[item].kept_by = frozenset(action.evidence.get(HOLDS, "").split() if is_done else ())
         if action.action != RetentionVerb.EXPIRE:
             return
-        ordered = self._ordered.setdefault(Slice(action.retention_class, action.day), _Ordered())
+        ordered = self._ordered.setdefault(item, _Ordered())
         ordered.count += 1
+        ordered.is_open = True
         ordered.log_id = action.evidence.get(LOG, "")
         ordered.through = {
             int(name.removeprefix(THROUGH)): int(offset)
@@ -82,17 +93,23 @@ class Calendar:
         }
 
     def due(
-        self, classes: Mapping[str, RetentionClass], now_us: int, log_id: str, positions: Mapping[int, int]
+        self,
+        classes: Mapping[str, RetentionClass],
+        now_us: int,
+        log_id: str,
+        positions: Mapping[int, int],
+        holds: Set[str] = frozenset(),
     ) -> list[RetentionAction]:
-        """Orders to give now. `positions`: the highest offset read of each sessions partition."""
-        found = {
+        """Orders to give now. `positions`: the highest offset read of each sessions partition; `holds`: in force."""
+        released = {item for item, ordered in self._ordered.items() if not ordered.is_open and ordered.kept_by - holds}
+        found = released | {
             item
             for partition, seen in self._seen.items()
             for item, offset in seen.items()
             if not self._covers(item, log_id, partition, offset)
         }
         return [
-            self._order(item, classes[item.retention_class], now_us, log_id, positions)
+            self._order(item, classes[item.retention_class], now_us, log_id, positions, holds, item in released)
             for item in sorted(found)
             if item.retention_class in classes and is_due(item.day, classes[item.retention_class], now_us)
         ]
@@ -106,13 +123,23 @@ class Calendar:
         return ordered is not None and ordered.covers(log_id, partition, offset)
 
     def _order(
-        self, item: Slice, rules: RetentionClass, now_us: int, log_id: str, positions: Mapping[int, int]
+        self,
+        item: Slice,
+        rules: RetentionClass,
+        now_us: int,
+        log_id: str,
+        positions: Mapping[int, int],
+        holds: Set[str],
+        is_released: bool,
     ) -> RetentionAction:
         count = self._ordered[item].count if item in self._ordered else 0
         order_id = f"{item.retention_class}/{item.day}" + (f"/{count + 1}" if count else "")
         evidence = {"max_age_days": str(rules.max_age_days), "min_age_days": str(rules.min_age_days), LOG: log_id}
         evidence |= {f"{THROUGH}{partition}": str(offset) for partition, offset in positions.items()}
-        reason = f"older than {age_of(rules)} days" + ("; came after the day had expired" if count else "")
+        if holds:
+            evidence[HOLDS] = " ".join(sorted(holds))
+        again = "a legal hold was released" if is_released else "came after the day had expired"
+        reason = f"older than {age_of(rules)} days" + (f"; {again}" if count else "")
         return RetentionAction(
             order_id, RetentionVerb.EXPIRE.value, item.retention_class, item.day, now_us, reason, evidence
         )

@@ -42,9 +42,19 @@ class StoreClient:
         """Rows of a SELECT with {name:Type} parameters."""
         return self._do(lambda client: [tuple(row) for row in client.query(sql, parameters=params).result_rows])
 
-    def command(self, sql: str) -> None:
-        """A statement without a result."""
-        self._do(lambda client: client.command(sql))
+    def command(self, sql: str, comment: str = "") -> None:
+        """A statement without a result. `comment` names the order under which rows are deleted."""
+        self._do(lambda client: client.command(sql, settings={"log_comment": comment} if comment else None))
+
+    def copy(self, table: str, sql: str, token: str) -> None:
+        """Append what a SELECT gives, columns by name; small enough for memory. `token` as for `insert`."""
+
+        def act(client: Client) -> None:
+            block = client.raw_query(sql, fmt="Native")
+            settings = {"insert_deduplication_token": token}
+            client.raw_insert(table, None, insert_block=block, settings=settings, fmt="Native", compression=None)
+
+        self._do(act)
 
     def insert(self, table: str, columns: Table | Block, token: str = "") -> None:
         """Append rows; the store drops them where it has stored a block of the same token and partition before."""

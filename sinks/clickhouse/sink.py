@@ -12,6 +12,7 @@ from schemas.events import RetentionAction
 from schemas.runtime import Home
 from schemas.topics import DETECTIONS, RETENTION, SESSIONS
 from schemas.wire import framing
+from schemas.wire.holds import HoldReader
 from schemas.wire.kafka import partition_count, producer_config, reader_config, watermarks
 from sinks.clickhouse.client import StoreClient
 from sinks.clickhouse.expiry import Expiry
@@ -60,8 +61,14 @@ class ClickHouseSink:
         }
         self._requires_log, self._waits_for_log = settings.retention.require_log, False
         self._witnessed = ProgressLedger(self._store, WITNESSED)
+        self._holds = HoldReader(settings, home, COMPONENT)
         self._expiry = Expiry(
-            self._store, self._retention_store, settings.retention, self._publish, self._read_session_ends
+            self._store,
+            self._retention_store,
+            settings.retention,
+            self._publish,
+            self._read_session_ends,
+            self._holds.read,
         )
 
     def load_progress(self) -> Positions:
@@ -119,6 +126,7 @@ class ClickHouseSink:
         for log in (self._sessions_log, *self._side_logs.values()):
             with contextlib.suppress(Unreachable):
                 log.save()
+        self._holds.close()
         self._store.close()
         self._retention_store.close()
 

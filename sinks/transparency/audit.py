@@ -5,15 +5,14 @@ for it or without one. The same code judges a live store and a file of evidence.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from sinks.transparency.leaf import BatchLeaf, EventLeaf, commit
+from sinks.transparency.orders import DAY_US, Holds, Order, Orders
 
-DAY_US: Final = 86_400_000_000
 KAFKA_RETENTION_US: Final = 7 * DAY_US
 """So long a copy of what is erased may live in Kafka's sessions topic."""
 MAX_FINDINGS: Final = 50
@@ -42,70 +41,6 @@ class Found:
     canonical: bytes
     fault: str = ""
     is_held: bool = False
-
-
-@dataclass(slots=True)
-class Order:
-    """An order that a record goes, and whether it was carried out. `index` is its leaf's."""
-
-    order_id: str
-    index: int
-    at: int
-    fault: str
-    is_done: bool = False
-
-
-class Orders:
-    """Orders in the log. `minimums` are days by retention class that the reader himself insists on."""
-
-    def __init__(self, minimums: Mapping[str, int] | None = None) -> None:
-        self._minimums = dict(minimums or {})
-        self._expiries: dict[tuple[str, str], list[Order]] = {}
-        self._erasures: dict[str, list[Order]] = {}
-        self._by_id: dict[str, Order] = {}
-        self.done_without_order: list[str] = []
-
-    def note_action(self, index: int, action: Mapping[str, Any]) -> None:
-        """A RetentionAction of the log, as its fields, in the log's order."""
-        verb, order_id = action["action"], action["order_id"]
-        if verb == "expire":
-            order = Order(order_id, index, action["at"], self._find_fault(action))
-            self._expiries.setdefault((action["retention_class"], action["day"]), []).append(order)
-            self._by_id[order_id] = order
-        elif verb == "erase":
-            order = Order(order_id, index, action["at"], "")
-            self._erasures.setdefault(action["evidence"].get("session_id", ""), []).append(order)
-            self._by_id[order_id] = order
-        elif verb == "done":
-            if order_id in self._by_id:
-                self._by_id[order_id].is_done = True
-            else:
-                self.done_without_order.append(order_id)
-        elif verb == "refused" and order_id in self._by_id:
-            self._by_id[order_id].fault = f"refused: {action['reason']}"
-
-    def find_expiry(self, leaf: EventLeaf) -> Order | None:
-        """The order that lets this record's day go: a good one, if there is any."""
-        orders = self._expiries.get((leaf.retention_class, day_of(leaf.at)), [])
-        return next((order for order in orders if not order.fault), orders[-1] if orders else None)
-
-    def find_erasure(self, leaf: EventLeaf) -> Order | None:
-        """The order that erases this record."""
-        orders = self._erasures.get(leaf.session_id, []) if leaf.session_id else []
-        return next((order for order in orders if not order.fault), None)
-
-    def _find_fault(self, action: Mapping[str, Any]) -> str:
-        """Why an order to expire does not permit it; empty when it does."""
-        evidence = action["evidence"]
-        try:
-            day = date.fromisoformat(action["day"])
-            stated = max(int(evidence["max_age_days"]), int(evidence["min_age_days"]))
-        except (KeyError, ValueError):
-            return "it does not say by which ages"
-        needed = max(stated, self._minimums.get(action["retention_class"], 0))
-        due = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1 + needed)
-        early_us = int(due.timestamp()) * 1_000_000 - action["at"]
-        return f"given {early_us / 1e6:.6f} s before the day was {needed} days old" if early_us > 0 else ""
 
 
 class _Run:
@@ -177,9 +112,11 @@ class Auditor:
         orders: Orders,
         now_us: int,
         is_pending: Callable[[EventLeaf], bool] = lambda leaf: False,
+        holds: Holds | None = None,
     ) -> None:
         self.report = Report()
         self._orders = orders
+        self._holds = holds
         self._now_us = now_us
         self._is_pending = is_pending
         for order_id in orders.done_without_order:
@@ -198,25 +135,36 @@ class Auditor:
         if found.fault:
             self.report.violate(f"ALTERED: {describe(index, leaf)}: {found.fault}")
             return State.ALTERED
-        if found.is_held:
+        if self._is_held(leaf, found):
             return State.HELD
         order = self._orders.find_expiry(leaf)
         if order is not None and order.is_done and not order.fault:
             self.report.overdue += 1
         return State.PRESENT
 
+    def _is_held(self, leaf: EventLeaf, found: Found) -> bool:
+        """Under a hold in force; where the holds are not known, what the store moved for one."""
+        return found.is_held if self._holds is None else self._holds.find_present(leaf) is not None
+
     def _judge_absent(self, index: int, leaf: EventLeaf) -> State:
-        erasure = self._orders.find_erasure(leaf)
-        if erasure is not None:
-            return State.ERASING if self._now_us < erasure.at + KAFKA_RETENTION_US else State.ERASED
-        order = self._orders.find_expiry(leaf)
-        if order is not None and not order.fault:
-            return State.EXPIRED
+        why = ""
+        for order in self._orders.list_erasures(leaf):
+            if not (fault := order.fault or self._orders.find_young(leaf, order) or self._find_barrier(leaf, order)):
+                return State.ERASING if self._now_us < order.at + KAFKA_RETENTION_US else State.ERASED
+            why = f"; order {order.order_id} does not permit it: {fault}"
+        for order in self._orders.list_expiries(leaf):
+            if not (fault := order.fault or self._find_barrier(leaf, order)):
+                return State.EXPIRED
+            why = f"; order {order.order_id} does not permit it: {fault}"
         if self._is_pending(leaf):
             return State.PENDING
-        why = f"; order {order.order_id} does not permit it: {order.fault}" if order is not None else ""
         self.report.violate(f"MISSING: {describe(index, leaf)}{why}")
         return State.MISSING
+
+    def _find_barrier(self, leaf: EventLeaf, order: Order) -> str:
+        """Which hold an order went against, in words; empty when none."""
+        span = self._holds.find_barrier(leaf, order) if self._holds is not None else None
+        return f"legal hold {span.hold_id} was in force" if span is not None else ""
 
 
 class Ledger:
@@ -317,11 +265,3 @@ def describe(index: int, leaf: EventLeaf) -> str:
     origin = leaf.origin
     where = f"origin {origin.log_id}/{origin.partition}/{origin.offset}/{leaf.position}"
     return f"leaf {index}, event {leaf.seq} ({leaf.event_kind}) of session {leaf.session_id}, {where}"
-
-
-def day_of(at_us: int) -> str:
-    """The UTC day of a time; times beyond the calendar fall on its last or first day."""
-    try:
-        return datetime.fromtimestamp(at_us // 1_000_000, UTC).date().isoformat()
-    except (ValueError, OverflowError, OSError):
-        return date.max.isoformat() if at_us > 0 else date.min.isoformat()

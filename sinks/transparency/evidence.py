@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from schemas.errors import ProofError
-from sinks.transparency.audit import Auditor, Found, Orders, Report, State
+from sinks.transparency.audit import Auditor, Found, Report, State
 from sinks.transparency.avro import read_fingerprint, read_record, read_stored
 from sinks.transparency.leaf import EventLeaf, Leaf, RetentionLeaf, parse_leaf
 from sinks.transparency.merkle import check_inclusion, hash_leaf
 from sinks.transparency.note import Checkpoint, decode_base64, open_checkpoint
+from sinks.transparency.orders import Orders
 from sinks.transparency.proof import MAX_PROOF_BYTES, parse_leaf_proof
 from sinks.transparency.quorum import MAX_POLICY_BYTES, Policy, find_cosigners, parse_policy
 

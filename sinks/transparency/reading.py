@@ -9,12 +9,12 @@ from hashlib import sha256
 from typing import Any
 
 from schemas.errors import ProofError
-from sinks.transparency.audit import Orders
 from sinks.transparency.avro import read_record
 from sinks.transparency.leaf import HoldLeaf, KeyLeaf, LeafKind, RetentionLeaf, parse_leaf
 from sinks.transparency.log import LogReader, Readable
 from sinks.transparency.merkle import EMPTY_ROOT, LEAF_PREFIX, check_consistency, fold
 from sinks.transparency.note import Checkpoint, Note, open_checkpoint
+from sinks.transparency.orders import Orders
 from sinks.transparency.quorum import Policy, find_cosigners
 from sinks.transparency.tiles import CHECKPOINT, WIDTH
 

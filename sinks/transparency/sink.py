@@ -1,4 +1,4 @@
-"""The transparency sink: commits to every event, batch and retention action in a Merkle tree that others can check.
+"""The transparency sink: commits to every event, batch, retention action and legal hold in a Merkle tree.
 
 Its progress is in the log itself: the journal's record that makes leaves durable says how far the input was read. The
 store is told for people to look up (`checkpoints`, `progress`), and may be away.
@@ -11,16 +11,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from schemas.config import Settings
-from schemas.errors import RecordError, Unreachable
+from schemas.errors import ConfigError, ForgedError, RecordError, Unreachable
+from schemas.events import Control, ControlKind
 from schemas.runtime import Home, now_us
-from schemas.topics import RETENTION, SESSIONS
+from schemas.topics import CONTROL, RETENTION, SESSIONS
 from schemas.wire import framing
+from schemas.wire.control import ROOT_WRITER
 from sinks.clickhouse.client import StoreClient, Table
 from sinks.clickhouse.progress import WITNESSED, ProgressLedger
 from sinks.contract import InputView, Positions
 from sinks.origins import Begin, Position
 from sinks.reader import Batch
 from sinks.records import Record
+from sinks.transparency.hold_leaf import make_hold_leaf
 from sinks.transparency.leaf import Coordinates, encode_retention
 from sinks.transparency.log import Log
 from sinks.transparency.merkle import hash_leaf
@@ -48,7 +51,7 @@ class TransparencySink:
     begin = Begin.COMPLETE
     decode = staticmethod(derive_leaves)
     is_skimming = False
-    side_topics: tuple[str, ...] = (RETENTION,)
+    side_topics: tuple[str, ...] = (RETENTION, CONTROL)
     max_events = MAX_EVENTS
     interval_s = GATHER_INTERVAL_S
 
@@ -66,6 +69,7 @@ class TransparencySink:
             requires_quorum=settings.transparency.require_witnesses,
             note=self._bookkeeper.note,
         )
+        self._root = home.verify_key(ROOT_WRITER)
         self._is_open = False
 
     def load_progress(self) -> Positions:
@@ -94,7 +98,7 @@ class TransparencySink:
         reached: dict[int, tuple[str, int]] = {}
         for record in records:
             if self._is_new(topic, record.log_id, record.partition, record.offset):
-                entries += self._read_retention(record)
+                entries += self._read_retention(record) if topic == RETENTION else self._read_hold(record)
                 reached[record.partition] = (record.log_id, record.offset)
         if reached:
             framed = [frame_entry(entry) for entry in entries]
@@ -144,6 +148,18 @@ class TransparencySink:
             return []
         origin = Coordinates(record.log_id, record.partition, record.offset)
         return [encode_retention(origin, fingerprint, record.data[start:])]
+
+    def _read_hold(self, record: Record) -> list[bytes]:
+        """The leaf of a legal hold that is placed or released; other entries of control have none."""
+        try:
+            entry = framing.decode(record.data)
+            if not isinstance(entry, Control) or entry.kind != ControlKind.LEGAL_HOLD:
+                return []
+            return [make_hold_leaf(Coordinates(record.log_id, record.partition, record.offset), entry, self._root)]
+        except (RecordError, ForgedError, ConfigError) as error:
+            self.unreadable += 1
+            _logger.error("alarm: %s[%d] offset %d: %s", record.topic, record.partition, record.offset, error)
+            return []
 
 
 class Bookkeeper:

@@ -8,15 +8,18 @@ from typing import Any
 import clickhouse_connect
 
 from schemas.config import find_settings
-from schemas.events import EventBatch, RetentionAction
+from schemas.events import ControlKind, EventBatch, RetentionAction
+from schemas.holds import encode_payload
 from schemas.runtime import Home
 from schemas.wire import framing
+from schemas.wire.control import sign_entry
 from sinks.clickhouse.client import StoreClient
 from sinks.clickhouse.progress import ProgressLedger
 from sinks.clickhouse.writer import EventWriter
 from sinks.columns import decode_batch
 from sinks.origins import Position
 from sinks.reader import Batch
+from sinks.transparency.hold_leaf import make_hold_leaf
 from sinks.transparency.leaf import Coordinates, encode_retention
 from sinks.transparency.log import Log
 from sinks.transparency.merkle import hash_leaf
@@ -63,6 +66,21 @@ class Committed:
         entry = encode_retention(where, framing.current_fingerprint("RetentionAction"), body)
         self._offset += 1
         self._log.append([frame_entry(entry)], [hash_leaf(entry)], {})
+
+    def commit_hold(self, id: str, payload: dict[str, Any]) -> None:
+        """A HOLD leaf, as of an entry of control that the home's API signed."""
+        key = self.home.signing_key("api")
+        entry = sign_entry(ControlKind.LEGAL_HOLD, id, encode_payload(payload), "api", key)
+        leaf = make_hold_leaf(Coordinates("control", 0, self._offset), entry, key.public_key())
+        self._offset += 1
+        self._log.append([frame_entry(leaf)], [hash_leaf(leaf)], {})
+
+    def move_to_held(self, batches: Sequence[EventBatch]) -> None:
+        """Rows of these batches as a legal hold leaves them."""
+        rows = self.rows(batches)
+        classes = rows["retention_class"]
+        held = {**rows, "retention_class": ["held"] * len(classes), "held_from": classes}
+        self.writer.insert("events", held)
 
     def publish(self, is_witnessed: bool = True) -> bytes:
         """Sign, cosign, publish; the checkpoint."""

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from console.cli import run
+from console.control import find_place
+from console.store import Store as Reader
+from console.store import open_store
 from schemas.runtime import ENV_HOME, Home
+from tests.console.committed import Committed
 from tests.support.homes import write_settings
 from tests.support.store import Store, run_store
 
@@ -175,3 +179,21 @@ def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def filled(filled_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     """A home that points at the filled store."""
     return point_at(filled_store, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def committed(record: Record, secrets_home: Home) -> Iterator[Committed]:
+    for name in ("log", "witness", "api"):
+        shutil.copy(secrets_home.secrets / f"{name}.key", record.home.secrets / f"{name}.key")
+    (record.home.root / "public").mkdir()
+    for name in ("log", "witness", "api"):
+        shutil.copy(secrets_home.public / f"{name}.pub", record.home.public / f"{name}.pub")
+    made = Committed(record.home)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reader(committed: Committed) -> Iterator[Reader]:
+    with open_store(find_place()) as store:
+        yield store

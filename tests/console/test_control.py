@@ -9,7 +9,7 @@ from schemas.events import ControlKind
 from schemas.runtime import Home
 from tests.support.homes import write_settings
 
-KIND = ControlKind.LEGAL_HOLD
+KIND = ControlKind.RETENTION_CLASS
 
 
 def test_only_what_differs_is_a_change() -> None:

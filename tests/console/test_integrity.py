@@ -1,6 +1,5 @@
 """What a database root does to the real store is found, and what retention does lawfully is not."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,14 +7,19 @@ import pytest
 from console.control import find_place
 from console.integrity import check_integrity, find_difference
 from console.store import Store as Reader
-from console.store import open_store
 from console.verification import Outcome
 from schemas.events import EventBatch, RetentionAction, RetentionVerb
+from schemas.holds import LegalHold, parse_hold
 from schemas.runtime import now_us
 from sinks.clickhouse.event_rows import EventEncoder, EventRows
-from sinks.transparency.audit import day_of
+from sinks.transparency.leaf import EventLeaf, commit, parse_leaf
+from sinks.transparency.log import LogReader
+from sinks.transparency.merkle import check_inclusion, hash_leaf
+from sinks.transparency.note import parse_checkpoint, parse_note
+from sinks.transparency.orders import day_of
+from sinks.transparency.place import log_directory
+from sinks.transparency.storage import DirectoryStorage
 from tests.console.committed import Committed
-from tests.console.conftest import Record
 from tests.sinks.batches import DAY_US, START_US, make_batch
 from tests.sinks.clickhouse.stored import as_batch
 from tests.sinks.row_values import row_values
@@ -23,29 +27,11 @@ from tests.sinks.row_values import row_values
 BATCHES = [make_batch(partition, offset, 6) for offset in range(3) for partition in range(2)]
 
 
-@pytest.fixture
-def committed(record: Record, secrets_home: Any) -> Iterator[Committed]:
-    import shutil
-
-    for name in ("log", "witness"):
-        shutil.copy(secrets_home.secrets / f"{name}.key", record.home.secrets / f"{name}.key")
-    (record.home.root / "public").mkdir()
-    for name in ("log", "witness"):
-        shutil.copy(secrets_home.public / f"{name}.pub", record.home.public / f"{name}.pub")
-    made = Committed(record.home)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def reader(committed: Committed) -> Iterator[Reader]:
-    with open_store(find_place()) as store:
-        yield store
-
-
-def look(reader: Reader, committed: Committed, last_seen: bytes = b"") -> Any:
+def look(
+    reader: Reader, committed: Committed, last_seen: bytes = b"", holds: dict[str, LegalHold] | None = None
+) -> Any:
     place = find_place()
-    return check_integrity(reader, place.settings, committed.home, last_seen)
+    return check_integrity(reader, place.settings, committed.home, last_seen, lambda: holds)
 
 
 def test_a_whole_record_holds_and_each_attack_is_found(committed: Committed, reader: Reader) -> None:
@@ -152,6 +138,94 @@ def test_expired_with_an_order_is_lawful_and_without_is_not(committed: Committed
     findings = "\n".join(found.verdict.findings)
     assert "given 1.000000 s before the day was 30 days old" in findings
     assert found.ledger_faults == ()  # the leaves are all there, so nothing was left out
+
+
+def test_what_a_hold_keeps_is_held_and_nothing_of_it_may_go(committed: Committed, reader: Reader) -> None:
+    now = now_us()
+    old = [make_batch(partition, 0, 4, at=now - 40 * DAY_US) for partition in range(3)]
+    placed = {
+        "session": "s-0", "authority": "court", "reason": "case 7", "placed_by": "ann", "approved_by": "bob",
+        "placed_at": now, "opening": "ab" * 16,
+    }  # fmt: skip
+    released = {"released_by": "ann", "release_approved_by": "cid", "release_reason": "over", "released_at": now}
+    hold, over = parse_hold("h-1", placed), parse_hold("h-1", placed | released)
+    committed.store(old, skip=(0, 1))
+    committed.commit(old)
+    committed.commit_hold("h-1", placed)
+    committed.commit_action(order(old[0], at=now))
+    committed.move_to_held(old[:1])
+    committed.publish()
+    found = look(reader, committed, holds={"h-1": hold})
+    assert found.verdict.outcome is Outcome.HOLDS, found.verdict
+    # Of the third session nothing has gone yet; the order is not answered.
+    assert (found.verdict.facts["held"], found.verdict.facts["expired"], found.verdict.facts["present"]) == (4, 4, 4)
+
+    # In the moment between copy and drop, held rows stand twice.
+    committed.store(old[:1])
+    found = look(reader, committed, holds={"h-1": hold})
+    assert found.verdict.outcome is Outcome.HOLDS and found.verdict.facts["held"] == 4
+    committed.delete("session_id = 's-0' AND retention_class = 'standard'")
+
+    # Control is away, has lost the hold, or has another one.
+    found = look(reader, committed)
+    assert found.verdict.outcome is Outcome.UNDECIDED and found.verdict.facts["held"] == 4
+    for changed in ({}, {"h-1": parse_hold("h-1", placed | {"session": "s-9"})}):
+        found = look(reader, committed, holds=changed)
+        assert found.verdict.outcome is Outcome.VIOLATED and "legal hold h-1 is not" in found.verdict.findings[0]
+
+    # A held row goes, though a good order names its day.
+    committed.delete("session_id = 's-0' AND position = 2")
+    found = look(reader, committed, holds={"h-1": hold})
+    assert found.verdict.outcome is Outcome.VIOLATED and found.verdict.facts["MISSING"] == 1
+    assert "legal hold h-1 was in force" in found.verdict.findings[0]
+
+    # Released before the order was done: then the hold is no barrier.
+    committed.commit_hold("h-1", placed | released)
+    committed.commit_action(order(old[0], at=now, verb=RetentionVerb.DONE))
+    committed.publish()
+    found = look(reader, committed, holds={"h-1": over})
+    assert found.verdict.outcome is Outcome.HOLDS, found.verdict
+    assert found.verdict.facts["past_their_order"] == 7  # no hold, and still there
+
+
+@pytest.mark.parametrize("guesses", [5_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
+def test_what_was_erased_is_gone_with_its_cause_and_cannot_be_guessed(
+    committed: Committed, reader: Reader, guesses: int
+) -> None:
+    now = now_us()
+    batches = [make_batch(partition, 0, 4, at=now - 40 * DAY_US) for partition in range(2)]
+    card = b"4012888888%06d"
+    batches[0].events[1].event.statement = f"SELECT {(card % 881881).decode()}"
+    committed.store(batches)
+    committed.commit(batches)
+    before = committed.publish()
+    storage = DirectoryStorage(log_directory(committed.home))
+    old = LogReader(storage, 10)
+    proof = old.prove_inclusion(2)
+    (entry,) = [entry for entry in old.bundle(0) if isinstance(leaf := parse_leaf(entry), EventLeaf) and leaf.seq == 2
+                and leaf.session_id == "s-0"]  # fmt: skip
+    evidence = {"session_id": "s-0", "by": "ann", "approved_by": "bob"}
+    erase = RetentionAction("e-1", RetentionVerb.ERASE, "standard", "", now, "Art. 17", evidence)
+    row = committed.rows(batches[:1])
+    committed.commit_action(erase)
+    committed.delete("session_id = 's-0'")
+    committed.commit_action(RetentionAction("e-1", RetentionVerb.DONE, "standard", "", now, "", {}, 4))
+    committed.publish()
+    found = look(reader, committed, before)  # the old head is continued
+    assert found.verdict.outcome is Outcome.HOLDS, found.verdict
+    assert found.verdict.facts["erasing"] == 4 and found.verdict.facts["present"] == 4
+    checkpoint = parse_checkpoint(parse_note(before).text)
+    check_inclusion(proof, 2, hash_leaf(entry), checkpoint.size, checkpoint.root)
+
+    # What is left is the leaf. Who knows the record but for six digits of the card cannot tell which they were.
+    leaf = parse_leaf(entry)
+    assert isinstance(leaf, EventLeaf)
+    opening, canonical = row["opening"][1], row["canonical"][1]
+    assert commit(opening, canonical) == leaf.commitment  # with the opening one guess is enough
+    head, tail = canonical.split(card % 881881)
+    start = 881881 - guesses // 2 if guesses < 1_000_000 else 0
+    for digits in range(start, start + guesses):
+        assert commit(b"", head + card % digits + tail) != leaf.commitment
 
 
 def test_what_is_on_its_way_is_not_missing_yet(committed: Committed, reader: Reader) -> None:

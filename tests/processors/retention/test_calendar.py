@@ -34,8 +34,13 @@ def test_a_day_is_due_when_all_of_it_is_older(day: str, name: str, now: str, due
     assert is_due(day, CLASSES[name], at(now)) is due
 
 
-def due(calendar: Calendar, position: int = 10, log_id: str = "log") -> list[RetentionAction]:
-    return calendar.due(CLASSES, NOW, log_id, {0: position})
+def due(calendar: Calendar, position: int = 10, log_id: str = "log", holds: str = "") -> list[RetentionAction]:
+    return calendar.due(CLASSES, NOW, log_id, {0: position}, frozenset(holds.split()))
+
+
+def done(order: RetentionAction, holds: str = "") -> RetentionAction:
+    evidence = {"holds": holds, "held.events": "3"} if holds else {}
+    return RetentionAction(order.order_id, "done", order.retention_class, order.day, NOW, "", evidence)
 
 
 def test_each_slice_is_ordered_once() -> None:
@@ -83,3 +88,26 @@ def test_other_actions_and_odd_evidence_do_no_harm() -> None:
 def test_days_are_utc_and_never_out_of_range() -> None:
     assert day_of(at("2026-01-01T23:59:59")) == "2026-01-01"
     assert day_of(2**62) == "9999-12-31" and day_of(-(2**62)) == "0001-01-01"
+
+
+def test_a_day_is_due_again_when_a_hold_that_kept_rows_of_it_is_gone() -> None:
+    calendar = Calendar()
+    calendar.observe(0, 5, [Slice("short", "2026-01-01"), Slice("short", "2026-01-02")])
+    first, free = due(calendar, holds="h-1 h-2 h-9")
+    assert first.evidence["holds"] == "h-1 h-2 h-9"
+    for action in (first, free):
+        calendar.learn(action)
+    assert due(calendar) == []  # nothing is known of what was kept before the answer
+    calendar.learn(done(first, "h-1 h-2"))
+    calendar.learn(done(free))
+    assert due(calendar, holds="h-1 h-2") == []
+    (second,) = due(calendar, holds="h-2 h-9")
+    assert second.order_id == "short/2026-01-01/2" and second.reason.endswith("a legal hold was released")
+    calendar.learn(second)
+    assert due(calendar) == []
+    calendar.learn(done(second, "h-2"))
+    assert due(calendar, holds="h-2") == []
+    (third,) = due(calendar)
+    calendar.learn(third)
+    calendar.learn(done(third))
+    assert due(calendar) == []

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from sinks.transparency.audit import DAY_US, KAFKA_RETENTION_US, Auditor, Found, Ledger, Orders, State, day_of
+from sinks.transparency.audit import KAFKA_RETENTION_US, Auditor, Found, Ledger, State
 from sinks.transparency.leaf import BatchLeaf, Coordinates, EventLeaf, commit
+from sinks.transparency.orders import DAY_US, Holds, HoldSpan, Orders, day_of
 
 DAY = 20_000 * DAY_US  # 2024-10-04
 NOW = DAY + 400 * DAY_US
@@ -34,7 +35,7 @@ def judge(found: Found | None, *actions: dict[str, Any], leaf: EventLeaf | None 
 
 
 EXPIRE = action("expire", max_age_days="365", min_age_days="30")
-ERASE = action("erase", order_id="e-1", session_id="s-1")
+ERASE = action("erase", order_id="e-1", session_id="s-1", by="ann", approved_by="bob")
 
 
 def test_each_leaf_has_exactly_one_state() -> None:
@@ -51,6 +52,49 @@ def test_each_leaf_has_exactly_one_state() -> None:
     assert judge(None, ERASE, now=NOW + KAFKA_RETENTION_US - 1) is State.ERASING
     assert judge(None, ERASE, now=NOW + KAFKA_RETENTION_US) is State.ERASED
     assert judge(None, ERASE, leaf=event(session="s-2")) is State.MISSING
+
+
+def test_an_erasure_permits_what_it_names_and_no_more() -> None:
+    some = action("erase", order_id="e-1", session_id="s-1", by="ann", approved_by="bob", seqs="1,4-6")
+    late = NOW + KAFKA_RETENTION_US
+    seen = [judge(None, some, leaf=event(seq), now=late) for seq in range(1, 8)]
+    assert [state is State.ERASED for state in seen] == [True, False, False, True, True, True, False]
+    for change in ({"approved_by": "Ann "}, {"by": ""}, {"seqs": "1;2"}, {"min_age_days": "x"}):
+        refused = {**some, "evidence": {**some["evidence"], **change}}
+        assert judge(None, refused, now=late) is State.MISSING, change
+        assert judge(None, refused, ERASE, now=late) is State.ERASED
+    # Inside a least age, by the order's own word or by the reader's.
+    young = {**some, "at": DAY + 30 * DAY_US, "evidence": {**some["evidence"], "min_age_days": "30"}}
+    assert judge(None, young, now=late) is State.ERASED
+    assert judge(None, {**young, "at": young["at"] - 1}, now=late) is State.MISSING
+    assert judge(None, young, minimums={"standard": 31}, now=late) is State.MISSING
+
+
+def test_a_hold_forbids_what_was_ordered_after_it() -> None:
+    def gone(placed: int, released: int | None, *actions: dict[str, Any], **span: Any) -> State:
+        holds = Holds([HoldSpan("h", placed, released, **{"sessions": frozenset({"s-1"}), **span})])
+        return judge(None, *actions, holds=holds)
+
+    for order in (EXPIRE, ERASE):
+        lawful = State.EXPIRED if order is EXPIRE else State.ERASING
+        padding = [action("done", order_id="x"), action("done", order_id="x")]
+        done = action("done", order_id=order["order_id"])
+        orders = [*padding, order, *padding[:1], done]  # the order is leaf 2, its end leaf 4
+        assert gone(1, None, *orders) is State.MISSING
+        assert gone(1, 5, *orders) is State.MISSING
+        assert gone(1, 3, *orders) is lawful  # released before it was done
+        assert gone(3, None, *orders) is lawful  # placed while it was carried out
+        assert gone(1, None, *orders, sessions=frozenset({"s-2"})) is lawful
+        assert gone(1, None, *orders, until=DAY) is lawful
+        assert gone(1, None, *orders, sessions=None, since=DAY) is State.MISSING
+    # A later order, after the release, is good again.
+    first = [action("done", order_id="x"), EXPIRE, action("done")]
+    again = action("expire", order_id="standard/2024-10-04/2", max_age_days="365", min_age_days="30")
+    assert gone(0, 5, *first) is State.MISSING
+    assert gone(0, 5, *first, again) is State.EXPIRED
+    assert gone(0, None, *first, again) is State.MISSING
+    present = Holds([HoldSpan("h", 1, None, None)])
+    assert judge(FOUND, holds=present) is State.HELD and judge(FOUND, holds=Holds()) is State.PRESENT
 
 
 def test_expiring_a_moment_early_is_not_permitted() -> None:

@@ -11,12 +11,14 @@ import pytest
 from schemas.errors import ProofError
 from schemas.events import EventKind, RetentionAction, RetentionVerb
 from sinks.transparency import evidence
-from sinks.transparency.audit import day_of
 from sinks.transparency.evidence import describe_report, iterate_records, verify_evidence
+from sinks.transparency.orders import day_of
 from tests.sinks.batches import START_US, make_batch
 from tests.sinks.transparency.filed import POLICY, Files, edit_records, make_files, pack
 
 NOW = START_US + 400 * 86_400_000_000
+
+APPROVED = {"by": "ann", "approved_by": "bob"}
 
 
 def whole_batches() -> list:  # type: ignore[type-arg]
@@ -97,7 +99,7 @@ def test_what_is_gone_lawfully_is_no_violation(tmp_path: Path) -> None:
     files = make_files(tmp_path / "a", batches, actions=[expire, done], gone=lambda leaf: True)
     report = verify(tmp_path, files)
     assert report.exit_code == 0 and dict(report.audit.states) == {"expired": 18}
-    erase = RetentionAction("e-1", RetentionVerb.ERASE, "", "", NOW, "art. 17", {"session_id": "s-0"})
+    erase = RetentionAction("e-1", RetentionVerb.ERASE, "", "", NOW, "art. 17", {"session_id": "s-0", **APPROVED})
     files = make_files(tmp_path / "b", batches, actions=[erase], gone=lambda leaf: True)
     assert dict(verify(tmp_path, files).audit.states) == {"erasing": 18}
     files = make_files(tmp_path / "c", batches, gone=lambda leaf: True)

@@ -7,10 +7,10 @@ import pytest
 from schemas.errors import ProofError
 from schemas.events import RetentionAction, RetentionVerb
 from schemas.wire import framing
-from sinks.transparency.audit import Orders
 from sinks.transparency.leaf import Coordinates, KeyLeaf, encode_key, encode_retention
 from sinks.transparency.log import LogReader
 from sinks.transparency.note import Verifier
+from sinks.transparency.orders import Orders
 from sinks.transparency.quorum import parse_policy
 from sinks.transparency.reading import check_continues, iterate_bundles, read_head, verify_head, verify_tree
 from sinks.transparency.storage import DirectoryStorage

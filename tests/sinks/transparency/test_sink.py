@@ -10,12 +10,15 @@ import pytest
 
 from deploy.embedded.process import get_free_port
 from schemas.config import find_settings
-from schemas.events import RetentionAction, RetentionVerb
+from schemas.events import ControlKind, RetentionAction, RetentionVerb
+from schemas.holds import parse_hold
 from schemas.runtime import Home
 from schemas.topics import RETENTION
 from schemas.wire import framing
+from schemas.wire.control import ControlWriter
 from sinks.clickhouse.progress import WITNESSED
-from sinks.transparency.leaf import BatchLeaf, EventLeaf, RetentionLeaf, parse_leaf
+from sinks.transparency.hold_leaf import opens
+from sinks.transparency.leaf import BatchLeaf, EventLeaf, HoldLeaf, RetentionLeaf, parse_leaf
 from sinks.transparency.log import LogReader, read_checkpoint
 from sinks.transparency.merkle import hash_leaf, root_of
 from sinks.transparency.note import open_checkpoint
@@ -128,6 +131,26 @@ def test_retention_actions_are_leaves(feed: Feed, sink_home: Home, kafka: Kafka)
     assert len(leaves) == 4 and len(actions) == 1
     assert actions[0].fingerprint == framing.current_fingerprint("RetentionAction")
     assert framing.decode(framing.prefix_of("RetentionAction") + actions[0].action) == order
+
+
+def test_holds_are_leaves_and_other_entries_of_control_are_not(feed: Feed, sink_home: Home, kafka: Kafka) -> None:
+    placed = {
+        "session": "s-0", "authority": "court", "reason": "case 7", "placed_by": "ann", "approved_by": "bob",
+        "placed_at": 1, "opening": "ab" * 16,
+    }  # fmt: skip
+    released = {"released_by": "ann", "release_approved_by": "cid", "release_reason": "over", "released_at": 2}
+    writer = ControlWriter(find_settings(sink_home), sink_home)
+    writer.put(ControlKind.RESOURCE, "db", {"name": "db"})
+    writer.put(ControlKind.LEGAL_HOLD, "h-1", placed)
+    feed.send([make_batch(0, 0, 2)])
+    with run_sink(sink_home, *SINK) as sink:
+        sink.wait(lambda: sink.detail().get("published_size", 0) >= 4)
+    writer.put(ControlKind.LEGAL_HOLD, "h-1", placed | released)
+    with run_sink(sink_home, *SINK) as sink:
+        sink.wait(lambda: sink.detail().get("published_size", 0) >= 5)
+    leaves = [leaf for leaf in map(parse_leaf, read_log(sink_home)) if isinstance(leaf, HoldLeaf)]
+    assert [(leaf.hold_id, leaf.is_placed) for leaf in leaves] == [("h-1", True), ("h-1", False)]
+    assert all(opens(parse_hold("h-1", placed | released), leaf) for leaf in leaves)
 
 
 def test_without_witness_and_store_it_goes_on_with_an_alarm(feed: Feed, sink_home: Home) -> None:
