@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "apply": Entry("console.commands.apply:apply", "Bring control to what a file says."),
     "connect": Entry("console.commands.connect:connect", "A ready URL for a resource, with a fresh credential."),
     "agent": Entry("console.commands.agent:agent", "Issue, list and revoke agent credentials."),
+    "api": Entry("console.commands.api:api", "Serve the REST API."),
     "query": Entry("console.commands.query:query", "Run SQL on the record, read-only."),
     "sessions": Entry("console.commands.sessions:sessions", "List sessions."),
     "replay": Entry("console.commands.replay:replay", "Show a session again, step by step."),
