@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from schemas.api_config import Api
 from schemas.errors import ConfigError
+from schemas.identity_config import Identity
 from schemas.retention_presets import find_minimum
 from schemas.runtime import Home, find_home
 from schemas.settings_base import Model as Model
@@ -233,6 +234,7 @@ class Settings(Model):
     transparency: Transparency = Field(default_factory=Transparency, description="transparency log")
     siem: Siem = Field(default_factory=Siem, description="alert forwarding")
     api: Api = Field(default_factory=Api, description="REST API")
+    identity: Identity = Field(default_factory=Identity, description="who people and workloads are")
     schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry, description="Avro registry")
     policy_file: str = Field(
         "", description="Cedar file or folder applied when control holds no policy; `starter`: the shipped one"

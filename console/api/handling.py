@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import orjson
@@ -14,11 +15,13 @@ from starlette.responses import Response
 
 from console.api.problems import Problem, invalid, problem_of
 from console.api.recording import Recorder
-from console.api.routing import Answer, Call, Caller, Route, Services
+from console.api.routing import Answer, Call, Caller, Prove, Route, Services
 
 log = logging.getLogger(__name__)
 
 BODY_TIMEOUT_S: Final = 30.0
+MAX_OPEN_BODY_BYTES: Final = 65_536
+"""Of content that is read before anybody has logged in."""
 MAX_QUERY_BYTES: Final = 16_384
 MAX_STATEMENT_CHARS: Final = 100_000
 THREADS: Final = 16
@@ -56,6 +59,9 @@ class Handling:
     async def _answer(self, route: Route, request: Request) -> Response:
         caller = await self._identify(route, request)
         call = Call(caller, request.path_params, _read_query(route, request), await self._read_body(route, request))
+        if route.prove is not None:
+            caller = await self._prove(route.prove, route.operation, call, request)
+            call = replace(call, caller=caller)
         if not route.is_recorded:
             return _respond(route, await self._run(route, call))
         session = self._recorder.open(caller.principal, source_of(request), client_of(request))
@@ -88,12 +94,21 @@ class Handling:
             raise Problem(403, "forbidden", f"{route.operation} needs the permission {route.permission.value}")
         return caller
 
+    async def _prove(self, prove: Prove, operation: str, call: Call, request: Request) -> Caller:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, prove, self.services, call)
+        except Exception as error:
+            name, what = problem_of(error).name, f"{request.method} {request.url.path}"
+            self._recorder.refuse_unknown(source_of(request), client_of(request), operation, what, name)
+            raise
+
     async def _run(self, route: Route, call: Call) -> Answer:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, route.handler, self.services, call)
 
     async def _read_body(self, route: Route, request: Request) -> BaseModel | None:
-        limit = self.services.place.settings.api.max_body_bytes
+        limit = MAX_OPEN_BODY_BYTES if route.is_open else self.services.place.settings.api.max_body_bytes
         raw = await read_bounded(request, limit)
         if route.body is None:
             if raw:

@@ -392,5 +392,32 @@ class WhoAmI(Answered):
     expires_at: int = Field(0, description="when the login ends, µs since the epoch; 0: it does not")
 
 
+# ── signing in ──
+
+
+class SignInSettings(Answered):
+    """What a client needs to sign a person in at the provider (device flow, RFC 8628)."""
+
+    issuer: str
+    client_id: str
+    scopes: list[str]
+
+
+class IdToken(Document):
+    """An ID token of the provider for Custody's client id. It begins one session, once."""
+
+    id_token: str = Field(min_length=1, max_length=16_384)
+
+
+class SignedIn(Answered):
+    """A session. The token is a bearer token, shown this once."""
+
+    token: str
+    principal: str
+    groups: list[str]
+    roles: list[str]
+    expires_at: int = Field(description="µs since the epoch, UTC")
+
+
 def _to_us(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from console.api import models
-from console.api.endpoints import credentials, policies, record, resources, service
+from console.api.endpoints import credentials, policies, record, resources, service, sign_in
 from console.api.roles import Permission
 from console.api.routing import Route
 from schemas.resources import Policy, Resource
@@ -69,4 +69,12 @@ SERVICE: Final = (
           is_recorded=False),
 )  # fmt: skip
 
-ROUTES: Final = (*RECORD, *RESOURCES, *CREDENTIALS, *POLICIES, *SERVICE)
+SIGN_IN: Final = (
+    Route("GET", "/v1/sign-in", "sign_in.settings", "Where people sign in.", sign_in.settings_of,
+          models.SignInSettings, is_open=True, is_recorded=False),
+    Route("POST", "/v1/sign-in", "sign_in", "Begin a session with an ID token of the provider.", sign_in.sign_in,
+          models.SignedIn, is_open=True, prove=sign_in.prove, body=models.IdToken, status=201),
+    Route("DELETE", "/v1/sign-in", "sign_out", "End this session.", sign_in.sign_out, None, status=204),
+)  # fmt: skip
+
+ROUTES: Final = (*RECORD, *RESOURCES, *CREDENTIALS, *POLICIES, *SERVICE, *SIGN_IN)

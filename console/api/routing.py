@@ -3,13 +3,16 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from console.api.roles import Permission, permissions_of
 from console.control import Place
 from schemas.wire.control import ControlView
+
+if TYPE_CHECKING:
+    from console.api.people import People
 
 
 class Document(BaseModel):
@@ -24,14 +27,16 @@ class Nothing(Document):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, as was proven: `via` is local (a password of the home), session (signed in) or token."""
+    """Who asks, as was proven: `via` is local (a password of the home), session (signed in), or what was shown."""
 
     principal: str
     roles: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     via: str = "local"
-    session_key: str = ""
+    token: str = field(default="", repr=False)
     expires_at: int = 0
+    proof: Any = field(default=None, repr=False)
+    """Of a route that proves who asks by its content: what it found."""
 
     def may(self, permission: Permission) -> bool:
         """Whether one of the roles allows it."""
@@ -62,10 +67,12 @@ class Services:
 
     place: Place
     view: ControlView
+    people: "People | None" = None
     writing: threading.Lock = field(default_factory=threading.Lock)
 
 
 Handler = Callable[[Services, Call], Answer]
+Prove = Callable[[Services, Call], Caller]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,8 @@ class Route:
     content_type: str = "application/json"
     is_open: bool = False
     """Answered without a login."""
+    prove: Prove | None = None
+    """For an open route: who asks, by what the content proves. Raises Problem."""
     is_recorded: bool = True
     recorded_fields: tuple[str, ...] = ()
     """Fields of the body that are recorded with the request; nothing else of a body is."""

@@ -14,13 +14,19 @@ from starlette.types import ASGIApp
 
 from console.api.app import make_app
 from console.api.authentication import Authentication
+from console.api.browser import CALLBACK, Browser
 from console.api.handling import Handling
 from console.api.local_logins import LocalLogins
+from console.api.people import People
 from console.api.recording import Recorder
+from console.api.roles import ROLES
 from console.api.routes import ROUTES
 from console.api.routing import Services
+from console.api.sessions import Sessions
 from console.control import COMPONENT, Place
+from console.oidc.provider import Provider
 from schemas.errors import ConfigError
+from schemas.resources import resolve_secret
 from schemas.runtime import RunState, announce_ready, now_us, write_run_state
 from schemas.wire.control import ControlView
 from schemas.wire.trail import Trail
@@ -28,6 +34,7 @@ from schemas.wire.trail import Trail
 log = logging.getLogger(__name__)
 
 NAME: Final = "api"
+SESSIONS_FILE: Final = "sessions.json"
 MAX_CONNECTIONS: Final = 256
 MAX_HEAD_BYTES: Final = 32_768
 IDLE_S: Final = 15
@@ -60,8 +67,13 @@ async def serve(place: Place, stop: asyncio.Event) -> None:
     try:
         await asyncio.to_thread(view.start)
         local = LocalLogins(place.home) if place.settings.api.local_logins else None
-        handling = Handling(Services(place, view), Authentication(local), Recorder(trail))
-        await listen(place, make_app(ROUTES, handling), stop)
+        people = make_people(place)
+        recorder = Recorder(trail)
+        handling = Handling(Services(place, view, people), Authentication(local, people), recorder)
+        listener = bind(place.settings.api.bind, place.settings.ports.api)
+        with contextlib.closing(listener):
+            pages = Browser(people, recorder, redirect_url(place, listener)).routes() if people is not None else []
+            await listen(place, make_app(ROUTES, handling, pages), listener, stop)
     finally:
         if handling is not None:
             handling.close()
@@ -69,10 +81,26 @@ async def serve(place: Place, stop: asyncio.Event) -> None:
         await trail.stop()
 
 
-async def listen(place: Place, app: ASGIApp, stop: asyncio.Event) -> None:
-    """Bind, say so, and answer until `stop`."""
+def make_people(place: Place) -> People | None:
+    """Sign-in at the provider, when the settings name one. Raises ConfigError."""
+    settings = place.settings.identity.oidc
+    if not settings.issuer:
+        return None
+    if unknown := sorted(set(settings.roles) - set(ROLES)):
+        raise ConfigError(f"identity.oidc.roles: no role {unknown[0]!r}; there are: {', '.join(ROLES)}")
+    provider = Provider(settings, resolve_secret(settings.client_secret, place.home))
+    return People(settings, provider, Sessions(place.home.root / NAME / SESSIONS_FILE))
+
+
+def redirect_url(place: Place, listener: socket.socket) -> str:
+    """Where the provider sends browsers back to."""
+    scheme = "https" if place.settings.api.tls_certificate else "http"
+    return place.settings.identity.oidc.redirect_url or f"{scheme}://127.0.0.1:{listener.getsockname()[1]}{CALLBACK}"
+
+
+async def listen(place: Place, app: ASGIApp, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Say that it serves, and answer until `stop`."""
     settings = place.settings.api
-    listener = _bind(settings.bind, place.settings.ports.api)
     server = Server(
         uvicorn.Config(
             app,
@@ -92,23 +120,23 @@ async def listen(place: Place, app: ASGIApp, stop: asyncio.Event) -> None:
             ssl_keyfile=settings.tls_key or None,
         )
     )
-    with contextlib.closing(listener):
-        serving = asyncio.create_task(server.serve([listener]))
-        stopping = asyncio.create_task(stop.wait())
-        starting = asyncio.create_task(server.serving.wait())
-        try:
-            await asyncio.wait({serving, stopping, starting}, return_when=asyncio.FIRST_COMPLETED)
-            if server.serving.is_set():
-                announce_ready(place.home, NAME, {"http": int(listener.getsockname()[1])})
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            starting.cancel()
-            server.should_exit = True
-            await serving
+    serving = asyncio.create_task(server.serve([listener]))
+    stopping = asyncio.create_task(stop.wait())
+    starting = asyncio.create_task(server.serving.wait())
+    try:
+        await asyncio.wait({serving, stopping, starting}, return_when=asyncio.FIRST_COMPLETED)
+        if server.serving.is_set():
+            announce_ready(place.home, NAME, {"http": int(listener.getsockname()[1])})
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        starting.cancel()
+        server.should_exit = True
+        await serving
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A listener. Raises ConfigError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from deploy.embedded.registration import register
 from schemas.config import find_settings
 from schemas.events import Event, SessionContext
 from schemas.runtime import Home, read_run_state
+from tests.support.homes import connect_home
+from tests.support.kafka import Kafka
+from tests.support.oidc_provider import CLIENT, OidcProvider
+from tests.support.store import Store, connect_store, run_store
 from tests.support.trail import ends, read_trail
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,3 +112,35 @@ def document_of(response: httpx.Response) -> Any:
     """The JSON of an answer that must be a success."""
     assert response.is_success, response.text
     return json.loads(response.content)
+
+
+def connect_to(home: Home, kafka: Kafka, store: Store, **settings: object) -> None:
+    """Settings with which the API runs over these servers."""
+    connect_home(home, kafka, store={"url": store.url}, ports={"api": 0}, **settings)
+    connect_store(home, store)
+
+
+def oidc_settings(provider: OidcProvider, **changes: object) -> dict[str, object]:
+    """Sign-in at the tests' provider: the group `security` audits, `sre` operates."""
+    return {
+        "issuer": provider.issuer,
+        "client_id": CLIENT,
+        "roles": {"auditor": ["security"], "operator": ["sre"]},
+        **changes,
+    }
+
+
+@pytest.fixture(scope="session")
+def api(
+    secrets_home: Home, kafka: Kafka, shared_provider: OidcProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Api]:
+    """One API over a filled store and the shared broker. Names of what a test writes are its own."""
+    from tests.console.conftest import Record, fill
+
+    root = tmp_path_factory.mktemp("api") / "home"
+    shutil.copytree(secrets_home.root, root)
+    with run_store(tmp_path_factory.mktemp("api-store")) as store:
+        fill(Record(store, store.home))
+        connect_to(Home(root), kafka, store, identity={"oidc": oidc_settings(shared_provider)})
+        with run_api(Home(root)) as running:
+            yield running
