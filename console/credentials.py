@@ -6,15 +6,19 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from console import control
+from console.control import Place
 from schemas.config import Settings, faults_of
 from schemas.errors import ConfigError
+from schemas.events import ControlKind
 from schemas.resources import Credential, Delegate, Resource
 from schemas.runtime import Home, now_us
+from schemas.wire.control import ControlView
 from schemas.wire.mint import mint_secret
 
 MAX_LIFETIME: Final = timedelta(days=90)
@@ -52,6 +56,9 @@ def issue(
     ttl: timedelta,
     run_id: str = "",
     delegation: Sequence[Delegate] = (),
+    groups: Sequence[str] = (),
+    agent_version: str = "",
+    charter: str = "",
 ) -> Issued:
     """A credential that is not yet in control. Raises ConfigError."""
     if ttl > MAX_LIFETIME:
@@ -63,12 +70,47 @@ def issue(
             agent=agent,
             run_id=run_id,
             delegation=list(delegation),
+            groups=list(groups),
+            agent_version=agent_version,
+            charter=charter,
             resources=resources,
             expires_at=now_us() + int(ttl.total_seconds() * 1_000_000),
         )
     except ValidationError as error:
         raise ConfigError(faults_of(error, "credential")) from None
     return Issued(credential, mint_secret(home.read_key("mint.key"), credential.id, credential.expires_at))
+
+
+def list_credentials(view: ControlView, *, with_ended: bool = False) -> list[dict[str, Any]]:
+    """Control's credentials, the next to end first, each with its `state`: valid, expired or revoked. No secrets."""
+    revoked = view.all(ControlKind.REVOCATION)
+    now = now_us()
+    rows = []
+    for id, entry in sorted(view.all(ControlKind.CREDENTIAL).items(), key=lambda item: _expiry_of(item[1])):
+        state = "revoked" if id in revoked else "expired" if _expiry_of(entry) <= now else "valid"
+        if with_ended or state == "valid":
+            rows.append(entry | {"state": state})
+    return rows
+
+
+def store_credential(place: Place, issued: Issued) -> None:
+    """Make a credential known to the proxies. Raises Unreachable."""
+    control.put_entry(place, ControlKind.CREDENTIAL, issued.credential.id, issued.credential.model_dump(mode="json"))
+
+
+def revoke(place: Place, view: ControlView, id: str, reason: str) -> bool:
+    """End a credential for good; False when it had ended so before. Raises ConfigError, Unreachable."""
+    if view.get(ControlKind.CREDENTIAL, id) is None:
+        raise ConfigError(f"no credential {id!r}; see `custody agent list`")
+    if view.get(ControlKind.REVOCATION, id) is not None:
+        return False
+    changes = control.plan({(ControlKind.REVOCATION, id): {"reason": reason}}, view)
+    control.write_changes(place, changes, view)
+    return True
+
+
+def _expiry_of(entry: Mapping[str, Any]) -> int:
+    return int(entry.get("expires_at", 0))
 
 
 def make_url(resource: Resource, issued: Issued, host: str, port: int, settings: Settings) -> str:

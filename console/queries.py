@@ -94,6 +94,27 @@ LIMIT {{limit:UInt32}}
 """  # noqa: S608 - the columns are a constant of this file
 """A page of a session's events, in order."""
 
+EVENTS: Final = f"""
+SELECT {EVENT_COLUMNS}
+FROM custody.events
+WHERE ({{session:String}} = '' OR session_id = {{session:String}})
+  AND ({{agent:String}} = '' OR agent = {{agent:String}})
+  AND ({{principal:String}} = '' OR principal = {{principal:String}})
+  AND ({{resource:String}} = '' OR resource = {{resource:String}})
+  AND ({{run_id:String}} = '' OR run_id = {{run_id:String}})
+  AND ({{kind:String}} = '' OR kind = {{kind:String}})
+  AND ({{operation:String}} = '' OR operation = {{operation:String}})
+  AND ({{verdict:String}} = '' OR verdict = {{verdict:String}})
+  AND ({{text:String}} = '' OR hasAllTokens(statement, {{text:String}}))
+  AND ({{with_custody:Bool}} OR protocol != 'custody')
+  AND at >= fromUnixTimestamp64Micro({{since:Int64}}) AND at < fromUnixTimestamp64Micro({{until:Int64}})
+  AND (at, session_id, seq) < (fromUnixTimestamp64Micro({{before:Int64}}), {{session_before:String}},
+                               {{seq_before:UInt64}})
+ORDER BY at DESC, session_id DESC, seq DESC
+LIMIT {{limit:UInt32}}
+"""  # noqa: S608 - the columns are a constant of this file
+"""Events by filters, newest first, a page at a time: what comes before (at, session, seq)."""
+
 TAIL: Final = f"""
 SELECT {EVENT_COLUMNS}, offset, position
 FROM custody.events

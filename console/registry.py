@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from console.control import Wanted
+from console import control
+from console.control import Change, Place, Wanted
 from schemas.config import load_yaml
 from schemas.errors import ConfigError
 from schemas.events import ControlKind
 from schemas.resources import Document, Policy, Resource, parse_document
+from schemas.wire.control import ControlView
 
 
 def resource_entries(resources: list[Resource]) -> Wanted:
@@ -28,6 +30,38 @@ def check_policies(present: dict[str, dict[str, Any]], wanted: Wanted, default: 
     }
     if entries:
         load_policies({name: str(payload["cedar"]) for name, payload in entries.items()}, default)
+
+
+def apply_document(place: Place, view: ControlView, document: Document, *, is_dry: bool = False) -> list[Change]:
+    """Bring control to what a document says; what it leaves out stays. The changes, written unless `is_dry`.
+
+    Raises ConfigError, Unreachable.
+    """
+    check_ports(control.resources_of(view) | {resource.name: resource for resource in document.resources})
+    entries = resource_entries(document.resources) | policy_entries(document.policies)
+    check_policies(view.all(ControlKind.POLICY), entries, place.settings.policy_default)
+    changes = control.plan(entries, view)
+    if not is_dry:
+        control.write_changes(place, changes, view)
+    return changes
+
+
+def remove_policy(place: Place, view: ControlView, name: str) -> list[Change]:
+    """Take a policy out of control. Raises ConfigError, Unreachable."""
+    entries = view.all(ControlKind.POLICY)
+    if name not in entries:
+        raise ConfigError(f"no policy {name!r} in control; there are: {', '.join(sorted(entries)) or 'none'}")
+    changes = control.plan({(ControlKind.POLICY, name): None}, view)
+    control.write_changes(place, changes, view)
+    return changes
+
+
+def remove_resource(place: Place, view: ControlView, name: str) -> list[Change]:
+    """Take a resource out of control. Raises ConfigError, Unreachable."""
+    control.require_resource(view, name)
+    changes = control.plan({(ControlKind.RESOURCE, name): None}, view)
+    control.write_changes(place, changes, view)
+    return changes
 
 
 def read_document(text: str, name: str) -> Document:

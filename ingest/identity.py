@@ -41,6 +41,12 @@ class Identity:
         context.delegation = [Hop(link.actor, link.on_behalf_of) for link in credential.delegation]
         context.run_id = credential.run_id
         context.credential_id = credential.id
+        facts = {
+            "groups": ",".join(credential.groups),
+            "agent_version": credential.agent_version,
+            "charter": credential.charter,
+        }
+        context.attributes.update({name: value for name, value in facts.items() if value})
 
 
 class Identities:

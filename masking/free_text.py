@@ -12,6 +12,7 @@ from masking.catalog import rule_version
 from masking.detection import flatten
 from masking.engine import Masker
 from masking.model import MaskedText
+from masking.names import NamedLabel
 from masking.prefilter import Candidates
 from masking.spans import Span, normalize, resolve
 from schemas.config import Masking
@@ -80,12 +81,17 @@ class FreeTextMasker(Masker):
         super().__init__(**options)
         self._finder = finder
 
-    def mask_batch(self, texts: Sequence[str], places: Sequence[str] | None = None) -> list[MaskedText | None]:
-        """As the engine's; the texts without anything like a name by its one scan."""
+    def mask_batch(
+        self,
+        texts: Sequence[str],
+        places: Sequence[str] | None = None,
+        named: Sequence[NamedLabel | None] | None = None,
+    ) -> list[MaskedText | None]:
+        """As the engine's; texts of which none has anything like a name by its one scan."""
         told = [_NAMELIKE.search(text.encode(_ENCODING, _ERRORS)) is not None for text in texts]
         if not any(told):
-            return super().mask_batch(texts, places)
-        return self._mask_each(texts, places)
+            return super().mask_batch(texts, places, named)
+        return self._mask_each(texts, places, self._known_of(texts, named) if named else {})
 
     def has_candidates(self, data: bytes) -> bool:
         """As the engine's."""

@@ -4,32 +4,21 @@ Resources are not kept here: they enter the control topic (`custody apply -f`), 
 are never in the file: they are files under `secrets/` of the home, or environment variables.
 """
 
-import ipaddress
 import os
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from schemas.api_config import Api
 from schemas.errors import ConfigError
+from schemas.identity_config import Identity
 from schemas.retention_presets import find_minimum
 from schemas.runtime import Home, find_home
-
-
-class Model(BaseModel):
-    """Base of all settings: unknown keys are faults, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or name can only be this host."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+from schemas.settings_base import Model as Model
+from schemas.settings_base import is_loopback as is_loopback
 
 
 def hosts_of(bootstrap: str) -> list[str]:
@@ -49,6 +38,7 @@ class Ports(Model):
     demo_http: int = Field(18090, ge=0, le=65535, description="upstream of the demo: HTTP API")
     demo_postgres_proxy: int = Field(15432, ge=0, le=65535, description="where agents reach the demo's PostgreSQL")
     demo_http_proxy: int = Field(18081, ge=0, le=65535, description="where agents reach the demo's HTTP API")
+    api: int = Field(18170, ge=0, le=65535, description="REST API")
     witness: int = Field(18190, ge=0, le=65535, description="witness of the transparency log")
     demo_siem: int = Field(16514, ge=0, le=65535, description="syslog receiver of the demo")
 
@@ -267,6 +257,8 @@ class Settings(Model):
     retention: Retention = Field(default_factory=Retention, description="retention classes")
     transparency: Transparency = Field(default_factory=Transparency, description="transparency log")
     siem: Siem = Field(default_factory=Siem, description="alert forwarding")
+    api: Api = Field(default_factory=Api, description="REST API")
+    identity: Identity = Field(default_factory=Identity, description="who people and workloads are")
     schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry, description="Avro registry")
     approvals: Approvals = Field(default_factory=Approvals, description="actions that wait for a person")
     policy_file: str = Field(

@@ -11,6 +11,9 @@ from schemas.runtime import Home
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
+Group = Annotated[str, Field(pattern=r"^[^,\x00-\x1f\x7f]{1,200}$")]
+"""A group's name: the record keeps a session's groups in one text, with commas between."""
+
 
 class Upstream(Model):
     """Where a resource really is, and as whom the proxy logs in."""
@@ -76,6 +79,9 @@ class Credential(Model):
     id: str = Field(..., pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     principal: str = Field(..., min_length=1)
     agent: str = Field(..., min_length=1)
+    agent_version: str = Field("", max_length=100)
+    charter: str = Field("", max_length=128, description="hash of what the agent was told to do")
+    groups: list[Group] = Field(default_factory=list, max_length=200, description="of the principal, for policies")
     delegation: list[Delegate] = Field(default_factory=list)
     run_id: str = ""
     resources: list[str] = Field(..., min_length=1, description="resource names, or * for all")

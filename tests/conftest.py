@@ -10,4 +10,6 @@ pytest_plugins = [
     "tests.support.http2_upstream",
     "tests.support.scripted_upstream",
     "tests.support.homes",
+    "tests.support.oidc_provider",
+    "tests.support.api",
 ]

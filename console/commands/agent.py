@@ -7,9 +7,6 @@ import click
 from console import control, credentials
 from console.output import from_us, print_json, print_table
 from console.times import Duration
-from schemas.errors import ConfigError
-from schemas.events import ControlKind
-from schemas.runtime import now_us
 
 
 @click.group()
@@ -38,8 +35,7 @@ def credential(name: str, principal: str, resources: tuple[str, ...], ttl: timed
             ttl=ttl,
             run_id=run_id,
         )
-        entry = issued.credential.model_dump(mode="json")
-        control.put_entry(place, ControlKind.CREDENTIAL, issued.credential.id, entry)
+        credentials.store_credential(place, issued)
     print_json({"id": issued.credential.id, "secret": issued.secret, "expires_at": issued.credential.expires_at})
 
 
@@ -50,15 +46,7 @@ def list_(with_ended: bool, as_json: bool) -> None:
     """List credentials, never their secrets."""
     place = control.find_place()
     with control.open_view(place) as view:
-        entries = view.all(ControlKind.CREDENTIAL)
-        revoked = set(view.all(ControlKind.REVOCATION))
-    now = now_us()
-    rows = []
-    for id, entry in sorted(entries.items(), key=lambda item: int(item[1].get("expires_at", 0))):
-        expires_at = int(entry.get("expires_at", 0))
-        state = "revoked" if id in revoked else "expired" if expires_at <= now else "valid"
-        if with_ended or state == "valid":
-            rows.append(dict(entry, state=state))
+        rows = credentials.list_credentials(view, with_ended=with_ended)
     if as_json:
         print_json(rows)
         return
@@ -78,9 +66,5 @@ def revoke(id: str, reason: str) -> None:
     """Revoke a credential: new logins are refused and its live sessions end."""
     place = control.find_place()
     with control.open_view(place) as view:
-        if view.get(ControlKind.CREDENTIAL, id) is None:
-            raise ConfigError(f"no credential {id!r}; see `custody agent list`")
-        wanted: control.Wanted = {(ControlKind.REVOCATION, id): {"reason": reason}}
-        changes = control.plan(wanted, view) if view.get(ControlKind.REVOCATION, id) is None else []
-        control.write_changes(place, changes, view)
-    click.echo(f"{id} revoked" if changes else f"{id} was revoked already")
+        is_new = credentials.revoke(place, view, id, reason)
+    click.echo(f"{id} revoked" if is_new else f"{id} was revoked already")

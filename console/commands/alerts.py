@@ -24,18 +24,19 @@ STYLES: Final = {"medium": "yellow", "high": "red", "critical": "bold red"}
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 def alerts(severity: str, since: datetime, limit: int, as_json: bool, **filters: str) -> None:
     """List detections, newest first, each once."""
-    from console import queries
     from console.control import find_place
+    from console.reading import list_detections
     from console.store import open_store
 
-    parameters = filters | {
-        "severities": list(SEVERITIES[SEVERITIES.index(severity) :]),
-        "since": to_us(since),
-        "until": to_us(datetime.now(UTC) + timedelta(days=1)),
-        "limit": limit,
-    }
     with open_store(find_place()) as store:
-        found = store.rows(queries.ALERTS, parameters)
+        found = list_detections(
+            store,
+            since_us=to_us(since),
+            until_us=to_us(datetime.now(UTC) + timedelta(days=1)),
+            limit=limit,
+            severity=severity,
+            **filters,
+        )
     if as_json:
         for row in found:
             print_json(row)

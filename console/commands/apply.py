@@ -8,7 +8,6 @@ import click
 from console import control, registry
 from console.output import print_json
 from schemas.errors import ConfigError
-from schemas.events import ControlKind
 
 
 @click.command()
@@ -22,13 +21,7 @@ def apply(name: str, dry_run: bool, as_json: bool) -> None:
     document = registry.read_document(read_text(name), name)
     place = control.find_place()
     with control.open_view(place) as view:
-        wanted = {resource.name: resource for resource in document.resources}
-        registry.check_ports(control.resources_of(view) | wanted)
-        entries = registry.resource_entries(document.resources) | registry.policy_entries(document.policies)
-        registry.check_policies(view.all(ControlKind.POLICY), entries, place.settings.policy_default)
-        changes = control.plan(entries, view)
-        if not dry_run:
-            control.write_changes(place, changes, view)
+        changes = registry.apply_document(place, view, document, is_dry=dry_run)
     report(changes, as_json)
 
 

@@ -9,7 +9,6 @@ from console.output import print_json
 from console.probes import ANY_ADDRESS, proxy_address
 from console.times import Duration
 from schemas.config import Settings
-from schemas.events import ControlKind
 from schemas.runtime import Home, read_run_state
 
 
@@ -40,7 +39,7 @@ def connect(
         url = credentials.make_url(entry, issued, *address, place.settings)
         proxy = find_http_proxy(place.home, place.settings)
         variables = credentials.make_environment(entry, issued, url, proxy, place.home, place.settings)
-        control.put_entry(place, ControlKind.CREDENTIAL, issued.credential.id, issued.credential.model_dump())
+        credentials.store_credential(place, issued)
     if as_json:
         expiry = issued.credential.expires_at
         document = {"url": url, "id": issued.credential.id, "secret": issued.secret, "expires_at": expiry}

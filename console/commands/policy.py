@@ -156,16 +156,12 @@ def list_policies(as_json: bool) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Take a policy out of control."""
-    from console import control
+    from console import control, registry
     from console.commands.apply import report
 
     place = control.find_place()
     with control.open_view(place) as view:
-        entries = view.all(ControlKind.POLICY)
-        if name not in entries:
-            raise ConfigError(f"no policy {name!r} in control; there are: {', '.join(sorted(entries)) or 'none'}")
-        changes = control.plan({(ControlKind.POLICY, name): None}, view)
-        control.write_changes(place, changes, view)
+        changes = registry.remove_policy(place, view, name)
     report(changes, as_json=False)
 
 

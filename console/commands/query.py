@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
 from typing import Final
 
 import click
@@ -23,6 +22,7 @@ OWN_FORMAT: Final = re.compile(r"\bFORMAT\s+\w+$", re.IGNORECASE)
 def query(sql: str, format: str | None) -> None:
     """Run one SQL statement on the record, read-only; - reads it from standard input. Tables: docs/query.md."""
     from console.control import find_place
+    from console.reading import bounded
     from console.store import open_store
 
     statement = (sys.stdin.read() if sql == "-" else sql).strip().rstrip(";")
@@ -34,17 +34,8 @@ def query(sql: str, format: str | None) -> None:
             for piece in store.stream(statement, "" if own else format or ""):
                 sys.stdout.buffer.write(piece)
             return
-        print_answer(b"".join(bounded(store.stream(statement, "JSONCompact"))))
-
-
-def bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Pieces, up to what a table may hold. Raises ConfigError beyond."""
-    total = 0
-    for piece in pieces:
-        total += len(piece)
-        if total > MAX_TABLE_BYTES:
-            raise ConfigError("the answer is too large for a table: add LIMIT, or use --json or --csv")
-        yield piece
+        remedy = "add LIMIT, or use --json or --csv"
+        print_answer(b"".join(bounded(store.stream(statement, "JSONCompact"), MAX_TABLE_BYTES, remedy)))
 
 
 def print_answer(body: bytes) -> None:

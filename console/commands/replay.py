@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from console.output import print_json
-from schemas.errors import ConfigError
 from schemas.events import EventKind
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ def replay(session: str, follow: bool, as_json: bool) -> None:
     """Show a session again, step by step. The first characters of its id suffice."""
     from console.control import find_place
     from console.events import as_document
+    from console.reading import find_session
     from console.replay import render, render_header
     from console.store import open_store
 
@@ -40,31 +40,16 @@ def replay(session: str, follow: bool, as_json: bool) -> None:
                 click.echo("\n".join(render(row)))
 
 
-def find_session(store: "Store", prefix: str) -> dict[str, Any]:
-    """The one session whose id begins so. Raises ConfigError for none or several."""
-    from console import queries
-
-    ids = [row["session_id"] for row in store.rows(queries.SESSIONS_LIKE, {"prefix": prefix})]
-    chosen = prefix if prefix in ids else ids[0] if len(ids) == 1 else ""
-    if not chosen:
-        raise ConfigError(
-            f"several sessions begin with {prefix!r}" if ids else f"no session {prefix!r} is stored (yet)"
-        )
-    return store.one(queries.SESSION, {"session": chosen})
-
-
 def read_events(store: "Store", session_id: str, follow: bool = False) -> Iterator["Row"]:
     """Events in order, page by page; with `follow` until session.closed."""
-    from console import queries
-    from console.events import row_from
+    from console.reading import read_page
 
     after = 0
     while True:
-        page = store.rows(queries.SESSION_EVENTS, {"session": session_id, "after": after, "limit": PAGE})
-        for record in page:
-            after = record["seq"]
-            yield row_from(record)
-        is_over = bool(page) and page[-1]["kind"] == EventKind.SESSION_CLOSED
+        page = read_page(store, session_id, after, PAGE)
+        yield from page
+        after = page[-1].seq if page else after
+        is_over = bool(page) and page[-1].kind == EventKind.SESSION_CLOSED
         if is_over or (len(page) < PAGE and not follow):
             return
         if len(page) < PAGE:

@@ -6,7 +6,6 @@ from console import control, registry
 from console.commands.apply import report
 from console.output import print_json, print_table
 from schemas.errors import ConfigError
-from schemas.events import ControlKind
 from schemas.resources import Document, parse_document
 
 PROTOCOLS = ("postgres", "http", "tcp")
@@ -37,9 +36,7 @@ def add(name: str, listen: int, upstream: str, labels: tuple[str, ...], as_json:
     document = make_document(name, listen, upstream, labels, options)
     place = control.find_place()
     with control.open_view(place) as view:
-        registry.check_ports(control.resources_of(view) | {name: document.resources[0]})
-        changes = control.plan(registry.resource_entries(document.resources), view)
-        control.write_changes(place, changes, view)
+        changes = registry.apply_document(place, view, document)
     report(changes, as_json)
 
 
@@ -95,9 +92,7 @@ def remove(name: str, as_json: bool) -> None:
     """Remove a resource: its listener closes. What was recorded stays."""
     place = control.find_place()
     with control.open_view(place) as view:
-        control.require_resource(view, name)
-        changes = control.plan({(ControlKind.RESOURCE, name): None}, view)
-        control.write_changes(place, changes, view)
+        changes = registry.remove_resource(place, view, name)
     report(changes, as_json)
 
 

@@ -26,24 +26,20 @@ def sessions(
     since: datetime, until: datetime | None, text: str, limit: int, with_custody: bool, as_json: bool, **filters: str
 ) -> None:
     """List sessions, newest first."""
-    from console import queries
     from console.control import find_place
+    from console.reading import list_sessions
     from console.store import open_store
 
-    parameters = filters | {
-        "since": to_us(since),
-        "until": to_us(until or datetime.now(UTC) + timedelta(days=1)),
-        "limit": limit,
-        "with_custody": with_custody,
-    }
     with open_store(find_place()) as store:
-        if text:
-            found = store.rows(queries.SESSIONS_WITH_WORDS, parameters | {"text": text})
-        else:
-            found = store.rows(queries.SESSIONS, parameters)
-        ids = [row["session_id"] for row in found]
-        activity = {row["session_id"]: row for row in store.rows(queries.ACTIVITY, {"sessions": ids})} if ids else {}
-    records = [row | activity.get(row["session_id"], {}) for row in found]
+        records = list_sessions(
+            store,
+            since_us=to_us(since),
+            until_us=to_us(until or datetime.now(UTC) + timedelta(days=1)),
+            limit=limit,
+            with_custody=with_custody,
+            text=text,
+            **filters,
+        )
     if as_json:
         for record in records:
             print_json(record)

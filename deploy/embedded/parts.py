@@ -187,6 +187,7 @@ PARTS: Final = (
         ports=("witness",),
         is_wanted=lambda settings: not settings.transparency.policy_file,
     ),
+    module_part("api", "console.api", ports=("api",), needs=("kafka", "store")),
     module_part("sink-transparency", "sinks.runner", "transparency", needs=("kafka", "store")),
     module_part(
         "sink-siem",

@@ -18,6 +18,7 @@ STORE_ROLES: Final = ("writer", "reader", "retention", "schema")
 PROXIES: Final = ("proxy-tcp", "proxy-http")
 KEYHOLDER: Final = "keyholder"
 KEYHOLDER_CALLERS: Final = ("console", "api")
+API_ROLES: Final = ("auditor", "approver", "operator", "policy-admin")
 DEMO_POSTGRES_LOGIN: Final = "upstream/demo-postgres.password"
 DEMO_HTTP_LOGIN: Final = "upstream/demo-http.token"
 
@@ -25,6 +26,7 @@ PASSWORDS: Final = (
     *(f"kafka/{component}.password" for component in (ADMIN, *COMPONENTS)),
     *(f"store/{role}.password" for role in STORE_ROLES),
     *(f"{KEYHOLDER}/{caller}.password" for caller in KEYHOLDER_CALLERS),
+    *(f"api/{role}.password" for role in API_ROLES),
     DEMO_POSTGRES_LOGIN,
     DEMO_HTTP_LOGIN,
 )

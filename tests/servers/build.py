@@ -1,4 +1,4 @@
-"""`python -m tests.servers.build`: other people's checkers, built from source into the cache, by version; and Presidio.
+"""`python -m tests.servers.build`: other people's checkers and servers, put into the cache, by version; and Presidio.
 
 Go fetches the modules through its proxy and verifies them against its checksum database and the go.sum here. What is
 built stays in the cache outside the checkout; a second call does nothing.
@@ -16,6 +16,8 @@ from typing import Final
 from deploy.embedded.jars import get_cache_dir
 
 CHECKER: Final = Path(__file__).parent / "checker"
+OIDC: Final = Path(__file__).parent / "oidc"
+OIDC_FILES: Final = ("package.json", "package-lock.json", "provider.mjs")
 FSCK: Final = "github.com/transparency-dev/tessera/cmd/fsck"
 FSCK_VERSION: Final = "v1.0.4"
 PRESIDIO: Final = ("presidio-analyzer==2.2.366", "spacy==3.8.18")
@@ -47,8 +49,36 @@ def presidio() -> Tool:
     return Tool("presidio", get_cache_dir() / f"presidio-{wanted}" / "bin" / "python")
 
 
+def oidc_provider() -> Tool:
+    """A certified OpenID provider, with our settings."""
+    sources = b"".join((OIDC / name).read_bytes() for name in OIDC_FILES)
+    return Tool("oidc-provider", get_cache_dir() / f"oidc-{sha256(sources).hexdigest()[:16]}" / OIDC_FILES[-1])
+
+
 def build() -> None:
-    """Build what is missing. Raises SystemExit without Go, or when a module cannot be had."""
+    """Build what is missing. Raises SystemExit without Go or Node, or when a module cannot be had."""
+    build_checkers()
+    build_oidc_provider()
+
+
+def build_oidc_provider() -> None:
+    """By npm, whose lock file names each package's hash; no package runs code of its own at the installation."""
+    target = oidc_provider().path
+    if target.exists():
+        return
+    if shutil.which("npm") is None:
+        raise SystemExit("custody: Node.js is not installed; it runs the OpenID provider of `make test-full`")
+    print("custody: installing oidc-provider", file=sys.stderr)
+    shutil.rmtree(target.parent, ignore_errors=True)
+    target.parent.mkdir(parents=True)
+    for name in OIDC_FILES[:-1]:
+        shutil.copy(OIDC / name, target.parent)
+    run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], target.parent)
+    shutil.copy(OIDC / OIDC_FILES[-1], target)
+
+
+def build_checkers() -> None:
+    """What Go makes."""
     if shutil.which("go") is None:
         raise SystemExit("custody: Go is not installed; it builds the checkers that `make test-full` runs")
     if not fsck().path.exists():

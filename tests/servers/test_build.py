@@ -29,3 +29,14 @@ def test_without_go_it_says_what_is_missing(tmp_path: Path) -> None:
         cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1 and "Go is not installed" in done.stderr
+
+
+def test_the_provider_is_another_one_when_its_lock_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUSTODY_CACHE", str(tmp_path))
+    before = build.oidc_provider().path
+    for name in build.OIDC_FILES:
+        (tmp_path / name).write_bytes((build.OIDC / name).read_bytes())
+    monkeypatch.setattr(build, "OIDC", tmp_path)
+    assert build.oidc_provider().path == before
+    (tmp_path / "package-lock.json").write_text("{}")
+    assert build.oidc_provider().path != before

@@ -3,8 +3,6 @@ import json
 
 import pytest
 
-from console.commands.query import bounded
-from schemas.errors import ConfigError
 from tests.console.conftest import Record, Run
 
 SQL = "SELECT seq, statement FROM custody.events WHERE session_id = 's1' AND kind = 'action.requested' ORDER BY seq"
@@ -52,8 +50,3 @@ def test_refusals_are_the_stores_own_words(custody: Run, filled: Record, sql: st
 def test_show_and_describe(custody: Run, filled: Record) -> None:
     assert "session_states" in custody("query", "SHOW TABLES FROM custody").out
     assert "fingerprint" in custody("query", "DESCRIBE TABLE custody.events").out
-
-
-def test_a_table_is_bounded() -> None:
-    with pytest.raises(ConfigError, match="too large"):
-        list(bounded([b"x" * (20 << 20)] * 2))

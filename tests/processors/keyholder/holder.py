@@ -11,18 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer
-
 from console.control import Place
 from console.tracing import UnixConnection
 from deploy.embedded.registration import register
-from schemas import topics
 from schemas.config import find_settings
-from schemas.events import Event, SealedBatch
+from schemas.events import Event
 from schemas.runtime import Home, read_run_state
-from schemas.wire import framing, kafka
-from schemas.wire.sealing import Unsealer, verify
 from tests.processors.pipeline import stop, wait_until
+from tests.support.trail import ends, read_trail
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -53,42 +49,10 @@ class Holder:
 
     def trail(self) -> list[tuple[Any, Event]]:
         """(context, event) of everything the holder sent since it started, each batch's signature checked."""
-        settings = find_settings(self.home)
-        config = kafka.reader_config(settings, self.home, "mask")
-        key = self.home.unseal_key()
-        unsealer, found = Unsealer({key.public_key().id: key}), []
-        for partition, start in self.starts.items():
-            for value in _values(config, partition, start):
-                sealed = framing.decode(value)
-                assert isinstance(sealed, SealedBatch)
-                if sealed.header.proxy_id != "keyholder":
-                    continue
-                verify(sealed, self.home.verify_key("keyholder"))
-                batch = framing.BUILDERS["EventBatch"](framing.decode_body("EventBatch", unsealer.unseal(sealed)))
-                found += [(batch.sessions[item.session], item.event) for item in batch.events]
-        return sorted(found, key=lambda pair: (pair[1].at, pair[1].seq))
+        return read_trail(self.home, "keyholder", self.starts)
 
     def events_of(self, session_id: str) -> list[Event]:
         return [event for context, event in self.trail() if context.session_id == session_id]
-
-
-def _values(config: dict[str, Any], partition: int, start: int) -> Iterator[bytes]:
-    consumer = Consumer(config)
-    try:
-        _, high = kafka.watermarks(consumer, topics.RAW, partition)
-    finally:
-        consumer.close()
-    for message in kafka.read_range(config, topics.RAW, partition, start, high):
-        yield message.value()
-
-
-def ends(home: Home) -> dict[int, int]:
-    consumer = Consumer(kafka.reader_config(find_settings(home), home, "mask"))
-    try:
-        count = kafka.partition_count(consumer, topics.RAW)
-        return {number: kafka.watermarks(consumer, topics.RAW, number)[1] for number in range(count)}
-    finally:
-        consumer.close()
 
 
 def start_holder(home: Home) -> Holder:

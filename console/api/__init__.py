@@ -1,0 +1,1 @@
+"""The REST API: one table of routes over the functions that the commands use."""

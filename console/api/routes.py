@@ -1,0 +1,80 @@
+"""The table of routes. One more route is one more line."""
+
+from typing import Final
+
+from console.api import models
+from console.api.endpoints import credentials, policies, record, resources, service, sign_in
+from console.api.roles import Permission
+from console.api.routing import Route
+from schemas.resources import Policy, Resource
+
+_P = Permission
+
+RECORD: Final = (
+    Route("GET", "/v1/sessions", "sessions.list", "List sessions, newest first.", record.list_sessions,
+          models.Sessions, _P.TRAIL_READ, models.SessionsQuery),
+    Route("GET", "/v1/sessions/{id}/events", "sessions.replay",
+          "Show a session again: a page of its events, in order. The first characters of the id suffice.",
+          record.replay, models.Replay, _P.TRAIL_READ, models.ReplayQuery),
+    Route("GET", "/v1/events", "events.list", "List events by filters, newest first.", record.list_events,
+          models.Events, _P.TRAIL_READ, models.EventsQuery),
+    Route("GET", "/v1/detections", "detections.list", "List detections, newest first.", record.list_detections,
+          models.Detections, _P.TRAIL_READ, models.DetectionsQuery),
+    Route("POST", "/v1/query", "query", "Run one read-only SQL statement on the record.", record.run_sql,
+          models.SqlResult, _P.TRAIL_READ, body=models.SqlQuery, statement_field="sql"),
+)  # fmt: skip
+
+RESOURCES: Final = (
+    Route("GET", "/v1/resources", "resources.list", "List the registered resources.", resources.list_resources,
+          models.Resources, _P.RESOURCE_READ),
+    Route("GET", "/v1/resources/{name}", "resources.get", "One resource.", resources.get_resource,
+          Resource, _P.RESOURCE_READ),
+    Route("PUT", "/v1/resources/{name}", "resources.put", "Register a resource, or change it.",
+          resources.put_resource, models.Changes, _P.RESOURCE_WRITE, body=Resource),
+    Route("DELETE", "/v1/resources/{name}", "resources.remove",
+          "Remove a resource: its listener closes. What was recorded stays.",
+          resources.remove_resource, models.Changes, _P.RESOURCE_WRITE),
+)  # fmt: skip
+
+CREDENTIALS: Final = (
+    Route("GET", "/v1/credentials", "credentials.list", "List agents' credentials, never their secrets.",
+          credentials.list_credentials, models.Credentials, _P.CREDENTIAL_READ, models.CredentialsQuery),
+    Route("POST", "/v1/credentials", "credentials.issue", "Issue a credential for an agent.",
+          credentials.issue_credential, models.IssuedCredential, _P.CREDENTIAL_ISSUE, body=models.CredentialRequest,
+          status=201, recorded_fields=("agent", "principal", "resources", "run_id", "ttl")),
+    Route("DELETE", "/v1/credentials/{id}", "credentials.revoke",
+          "Revoke a credential: new logins are refused and its live sessions end.",
+          credentials.revoke_credential, models.Revoked, _P.CREDENTIAL_REVOKE, models.RevocationQuery),
+)  # fmt: skip
+
+POLICIES: Final = (
+    Route("GET", "/v1/policies", "policies.list", "The policies in force, and the version they make together.",
+          policies.list_policies, models.Policies, _P.POLICY_READ),
+    Route("POST", "/v1/policies/check", "policies.check",
+          "Check policies: schema, unreachable rules, unknown names. Nothing is written.",
+          policies.check_policy, models.PolicyCheck, _P.POLICY_READ, body=models.PolicyText),
+    Route("GET", "/v1/policies/{name}", "policies.get", "One policy.", policies.get_policy, Policy, _P.POLICY_READ),
+    Route("PUT", "/v1/policies/{name}", "policies.put", "Put a policy into force.", policies.put_policy,
+          models.Changes, _P.POLICY_WRITE, body=models.PolicyText),
+    Route("DELETE", "/v1/policies/{name}", "policies.remove", "Take a policy out of force.", policies.remove_policy,
+          models.Changes, _P.POLICY_WRITE),
+)  # fmt: skip
+
+SERVICE: Final = (
+    Route("GET", "/healthz", "alive", "Whether the API serves.", service.alive, models.Alive, is_open=True,
+          is_recorded=False),
+    Route("GET", "/v1/health", "health", "The parts of the stack on this host.", service.health, models.Health,
+          _P.HEALTH_READ, is_recorded=False),
+    Route("GET", "/v1/whoami", "whoami", "Who asks, and what they may do.", service.who_am_i, models.WhoAmI,
+          is_recorded=False),
+)  # fmt: skip
+
+SIGN_IN: Final = (
+    Route("GET", "/v1/sign-in", "sign_in.settings", "Where people sign in.", sign_in.settings_of,
+          models.SignInSettings, is_open=True, is_recorded=False),
+    Route("POST", "/v1/sign-in", "sign_in", "Begin a session with an ID token of the provider.", sign_in.sign_in,
+          models.SignedIn, is_open=True, prove=sign_in.prove, body=models.IdToken, status=201),
+    Route("DELETE", "/v1/sign-in", "sign_out", "End this session.", sign_in.sign_out, None, status=204),
+)  # fmt: skip
+
+ROUTES: Final = (*RECORD, *RESOURCES, *CREDENTIALS, *POLICIES, *SERVICE, *SIGN_IN)

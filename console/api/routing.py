@@ -1,0 +1,101 @@
+"""A route: what is asked for, who may ask, what comes back. The table of routes makes both the app and its document."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from console.api.roles import Permission, permissions_of
+from console.control import Place
+from schemas.wire.control import ControlView
+
+if TYPE_CHECKING:
+    from console.api.people import People
+
+
+class Document(BaseModel):
+    """Base of what requests carry: unknown names are faults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Nothing(Document):
+    """No parameters, or no content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as was proven: `via` is local (a password of the home), session (signed in), or what was shown."""
+
+    principal: str
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    via: str = "local"
+    token: str = field(default="", repr=False)
+    expires_at: int = 0
+    proof: Any = field(default=None, repr=False)
+    """Of a route that proves who asks by its content: what it found."""
+
+    def may(self, permission: Permission) -> bool:
+        """Whether one of the roles allows it."""
+        return permission in permissions_of(self.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, its parts checked against the route's models."""
+
+    caller: Caller
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler found. `rows` is recorded."""
+
+    document: BaseModel | None
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers work with; they run in threads. `writing` is held while control is read, decided on and written."""
+
+    place: Place
+    view: ControlView
+    people: "People | None" = None
+    writing: threading.Lock = field(default_factory=threading.Lock)
+
+
+Handler = Callable[[Services, Call], Answer]
+Prove = Callable[[Services, Call], Caller]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table. Without a permission any caller that has logged in may ask."""
+
+    method: str
+    path: str
+    operation: str
+    summary: str
+    handler: Handler
+    answer: type[BaseModel] | None
+    permission: Permission | None = None
+    query: type[Document] = Nothing
+    body: type[BaseModel] | None = None
+    status: int = 200
+    content_type: str = "application/json"
+    is_open: bool = False
+    """Answered without a login."""
+    prove: Prove | None = None
+    """For an open route: who asks, by what the content proves. Raises Problem."""
+    is_recorded: bool = True
+    recorded_fields: tuple[str, ...] = ()
+    """Fields of the body that are recorded with the request; nothing else of a body is."""
+    statement_field: str = ""
+    """The field of the body that is the statement; else method and path are."""

@@ -1,0 +1,1 @@
+"""OpenID Connect and JSON Web Tokens: whom other people's servers vouch for."""

@@ -1,0 +1,79 @@
+"""Settings of identity: who vouches for people, and what their groups make of them."""
+
+import re
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from schemas.settings_base import Model, is_loopback
+
+LOCAL: Final = "@local"
+"""Principals of this host end so; nobody from outside may."""
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
+"""Signatures with public keys only: no `none`, and no HMAC, for which a public key would do as the secret."""
+
+
+def _checked_url(url: str) -> str:
+    """https, or http to this host; nothing that a log or a redirect would not survive."""
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        is_whole = bool(host) and parts.port != 0
+    except ValueError:
+        is_whole, host, parts = False, "", urlsplit("")
+    if not is_whole or not url.isascii() or not url.isprintable() or " " in url or "@" in parts.netloc:
+        raise ValueError("not a URL of scheme, host and perhaps port and path")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        raise ValueError("must be https, or http on this host")
+    if parts.query or parts.fragment:
+        raise ValueError("has no query and no fragment")
+    return url
+
+
+Url = Annotated[str, AfterValidator(_checked_url)]
+ClaimName = Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,200}$")]
+
+
+class Oidc(Model):
+    """The OpenID provider at which people sign in. Empty issuer: nobody can."""
+
+    issuer: Url = Field("", description="the provider's issuer, exactly as its tokens name it; empty: off")
+    client_id: str = Field("", description="Custody's name at the provider")
+    client_secret: str = Field(
+        "", pattern=r"^$|^(file|env):\S", description="file:NAME under secrets/ or env:NAME; empty: a public client"
+    )
+    scopes: list[str] = Field(["openid", "profile", "email"], description="what is asked for; openid must be there")
+    redirect_url: Url = Field("", description="where browsers come back to; empty: http://127.0.0.1:PORT/callback")
+    principal_claim: ClaimName = Field(
+        "email", description="claim that names the person in the record; email counts only when it is verified"
+    )
+    groups_claim: ClaimName = Field("groups", description="claim with the groups; dots lead into objects")
+    roles: dict[str, list[str]] = Field(
+        default_factory=dict, description="role of the API to the groups that have it: {auditor: [security]}"
+    )
+    algorithms: list[Algorithm] = Field(
+        ["RS256", "PS256", "ES256", "ES384", "Ed25519"], min_length=1, description="signatures that are accepted"
+    )
+    max_skew_s: int = Field(30, ge=0, le=300, description="how far the provider's clock may be from ours")
+    ca_file: str = Field("", description="CA certificates for the provider; empty: those of the system")
+    session_ttl_s: int = Field(43_200, ge=60, le=604_800, description="how long a sign-in lasts")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Oidc":
+        if self.issuer and not self.client_id:
+            raise ValueError("an issuer needs a client_id")
+        if self.issuer and "openid" not in self.scopes:
+            raise ValueError("scopes must hold openid")
+        if any(not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}", scope) for scope in self.scopes):
+            raise ValueError("a scope has characters that RFC 6749 does not allow")
+        return self
+
+
+class Identity(Model):
+    """Who people and workloads are."""
+
+    oidc: Oidc = Field(default_factory=Oidc, description="sign-in of people")
