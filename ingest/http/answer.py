@@ -335,6 +335,9 @@ class AnswerStream(HoldingStream):
                 return
             if (sent or self.masked.body.is_decided) and not (yield from self._send_masked(sent, content)):
                 return
+            if self.masked.body.is_holding:
+                self._is_wakeup_due = True
+                yield commands.RequestWakeup(FLUSH_S)
         self._flush_progress()
 
     def _flush_progress(self) -> None:

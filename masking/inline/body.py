@@ -77,6 +77,11 @@ class BodyRewriter:
         """Whether it is known what the body is: nothing but a broken coding or form can come in between now."""
         return self._rewriter is not None
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether something is held that a later `flush` would bring out though nothing came."""
+        return isinstance(self._rewriter, EventRewriter) and self._rewriter.is_holding
+
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
         """(what goes to the agent, the same as it reads without its coding), in slices."""
         for piece in self._decoding.decode(data) if self._decoding is not None else (data,):

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 import socket
 import time
 
@@ -159,6 +160,34 @@ def test_events_are_shown_as_they_come(captured: Captured, scripted: Scripted) -
     received = front.trail().of("data.received")
     assert received and all(b"bob" not in event.payload for event in received)
     assert any(event.masked for event in received)
+
+
+def test_a_secret_that_a_model_streams_in_pieces(captured: Captured, scripted: Scripted) -> None:
+    words = ["Pay with ", CARD[:4], CARD[4:9], CARD[9:], " or ask bob.", "smith@", "example.com", " so"]
+    pieces = [f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': word}}]})}\n\n" for word in words]
+    scripted.stream("/m", [*map(str.encode, pieces), b"data: [DONE]\n\n"], "Content-Type: text/event-stream")
+    scripted.pause_s = 0.1
+    front = captured.front(scripted.port, labels=MASKED)
+    with client(front, captured) as http:
+        answer = http.get("/m").text
+    events = [line.removeprefix("data: ") for line in answer.split("\n\n") if line]
+    assert len(events) == len(words) + 1 and events[-1] == "[DONE]"
+    shown = "".join(json.loads(event)["choices"][0]["delta"]["content"] for event in events[:-1])
+    assert re.fullmatch("Pay with ‹payment_card:[a-z2-7]{16}› or ask ‹email:[a-z2-7]{16}› so", shown)
+    trail = front.trail()
+    assert {m.label for event in trail.events for m in event.masked} == {"payment_card", "email"}
+    assert not any(part in event.payload for event in trail.events for part in (b"smith", CARD[9:].encode()))
+
+
+def test_a_word_at_the_end_of_a_piece_is_shown_when_nothing_follows(captured: Captured, scripted: Scripted) -> None:
+    scripted.stream(
+        "/q", [b'data: {"text": "so it"}\n\n', b'data: {"text": " is"}\n\n'], "Content-Type: text/event-stream"
+    )
+    scripted.pause_s = 1.6
+    with client(captured.front(scripted.port, labels=MASKED), captured) as http, http.stream("GET", "/q") as answer:
+        pieces = [(time.monotonic(), piece) for piece in answer.iter_raw() if piece]
+    assert b"".join(piece for _, piece in pieces).count(b"\n\n") == 2
+    assert pieces[-1][0] - pieces[0][0] > 0.3  # the first did not wait for the second
 
 
 def test_a_text_that_pauses_is_shown_up_to_its_last_line(captured: Captured, scripted: Scripted) -> None:
