@@ -153,7 +153,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "words"), WRONG, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("change", "words"), WRONG, ids=[f"{index}-{words}" for index, (_, words) in enumerate(WRONG)])
 def test_a_claim_that_breaks_a_rule_is_named(provider: OidcProvider, change: dict[str, Any], words: str) -> None:
     claims = {name: value for name, value in provider.claims(**change).items() if value is not None}
     with pytest.raises(TokenRefused, match=words):
