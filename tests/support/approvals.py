@@ -18,12 +18,18 @@ HOLDS = """
 
 @contextmanager
 def policy_in_force(proxy: Proxy, cedar: str, name: str = "held") -> Iterator[None]:
-    """Cedar in control until the end; control is shared with other tests."""
+    """Cedar that the proxy goes by until the end; control is shared with other tests."""
+    before = _policy_changes(proxy)
     proxy.writer.put(ControlKind.POLICY, name, {"cedar": cedar})
+    proxy.wait_for(lambda: _policy_changes(proxy) > before)
     try:
         yield
     finally:
         proxy.writer.put(ControlKind.POLICY, name, None)
+
+
+def _policy_changes(proxy: Proxy) -> int:
+    return len(events_of(proxy, "custody", "policy.changed"))
 
 
 def events_of(proxy: Proxy, resource: str, kind: str) -> list[Event]:
