@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.support.http2_upstream",
     "tests.support.scripted_upstream",
     "tests.support.homes",
+    "tests.support.receiver",
 ]
