@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "agent": Entry("console.commands.agent:agent", "Issue, list and revoke agent credentials."),
     "approvals": Entry("console.commands.approvals:approvals", "List what waits for a person; approve or deny it."),
     "api": Entry("console.commands.api:api", "Serve the REST API."),
+    "quarantine": Entry("console.commands.quarantine:quarantine", "Stop an agent, a principal or a session."),
     "query": Entry("console.commands.query:query", "Run SQL on the record, read-only."),
     "sessions": Entry("console.commands.sessions:sessions", "List sessions."),
     "replay": Entry("console.commands.replay:replay", "Show a session again, step by step."),

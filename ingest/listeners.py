@@ -11,7 +11,7 @@ from ingest.leg import Leg
 from ingest.masks import Masks
 from ingest.opaque import serve_opaque
 from ingest.postgres import serve_postgres
-from ingest.proxy import Proxy
+from ingest.proxy import QUARANTINED, Proxy
 from policy.decide import PolicyEngine
 from schemas.config import is_loopback
 from schemas.resources import Resource
@@ -46,6 +46,7 @@ class Listeners:
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         proxy.on_resource = lambda _name: self._changed.set()
+        proxy.on_quarantine = self._end_quarantined
 
     async def run(self, on_change: Callable[[dict[str, int]], None]) -> None:
         """Follow control until cancelled; `on_change` gets resource -> port after each change."""
@@ -105,6 +106,13 @@ class Listeners:
             return
         self._open[resource.name] = (service, server)
 
+    def _end_quarantined(self) -> None:
+        for service in self._services():
+            for relay in list(service.relays):
+                reason = self._proxy.quarantines.reason_of(relay.session.context)
+                if reason is not None:
+                    relay.stop(QUARANTINED, "57P01", f"Custody: {reason}")
+
     async def _sweep(self) -> None:
         """End sessions that are idle too long, or whose credential is over."""
         loop = asyncio.get_running_loop()
@@ -112,6 +120,7 @@ class Listeners:
             await asyncio.sleep(SWEEP_S)
             self._masks.follow()
             self._draining = [service for service in self._draining if service.relays]
+            self._end_quarantined()  # also a session that was only opening as the quarantine came
             for service in self._services():
                 for relay in list(service.relays):
                     is_idle = loop.time() - relay.last_activity > service.resource.limits.idle_timeout_s

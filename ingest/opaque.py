@@ -5,6 +5,7 @@ import logging
 from ingest.codecs.opaque import OpaqueCodec
 from ingest.connection import Service, connect_upstream, upstream_tls
 from ingest.leg import Leg
+from ingest.quarantine import Quarantined
 from ingest.relay import Relay
 from schemas.errors import AuditUnavailable, Unreachable
 
@@ -18,9 +19,9 @@ async def serve_opaque(service: Service, agent: Leg) -> None:
     upstream_at = service.resource.upstream
     context = service.new_context(agent)
     try:
-        session = service.proxy.recorder.open_session(context, service.resource)
+        session = service.proxy.open_session(context, service.resource)
         await session.wait(session.opened_ticket)
-    except AuditUnavailable as error:
+    except (AuditUnavailable, Quarantined) as error:
         log.error("%s: connection refused: %s", service.resource.name, error)
         agent.abort()
         return

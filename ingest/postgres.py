@@ -31,6 +31,8 @@ from ingest.codecs.postgres_wire import CancelKey, cancel_request, error_respons
 from ingest.connection import Service, connect_upstream, upstream_tls
 from ingest.identity import Identity, LoginRefused
 from ingest.leg import Leg
+from ingest.proxy import QUARANTINED
+from ingest.quarantine import Quarantined
 from ingest.relay import AUDIT_LOST, Relay
 from ingest.session import Session
 from schemas.errors import AuditUnavailable, ConfigError, Unreachable
@@ -40,6 +42,7 @@ from schemas.resources import resolve_secret
 log = logging.getLogger(__name__)
 
 CANNOT_CONNECT = "08006"
+STOPPED = "28000"
 TLS_MODES = {"off": "disable", "require": "require", "verify": "require"}
 
 
@@ -70,8 +73,12 @@ async def serve_postgres(service: Service, agent: Leg) -> None:
         agent.close()
         return
     try:
-        session = service.proxy.recorder.open_session(context, service.resource)
+        session = service.proxy.open_session(context, service.resource)
         await session.wait(session.opened_ticket)
+    except Quarantined as stopped:
+        agent.write(fatal(STOPPED, f"Custody: {stopped}"))
+        agent.close()
+        return
     except AuditUnavailable:
         agent.write(fatal(AUDIT_LOST, "Custody: the audit log does not answer; try again later"))
         agent.close()
@@ -115,6 +122,8 @@ async def _serve_session(service: Service, session: Session, agent: Leg, login: 
     finally:
         if ready.agent_key is not None:
             CANCELS.pop(ready.agent_key, None)
+        if relay.reason == QUARANTINED and ready.key is not None:
+            await _cancel_upstream(service, ready.key)  # a statement under way would go on until it answers
 
 
 # -- the agent's leg
@@ -200,14 +209,18 @@ async def _cancel(key: CancelKey) -> None:
         return
     with contextlib.suppress(AuditUnavailable):
         target.relay.session.record(EventKind.DATA_SENT, attributes={"what": "cancel_request"})
-    resource = target.service.resource
+    await _cancel_upstream(target.service, target.key)
+
+
+async def _cancel_upstream(service: Service, key: CancelKey) -> None:
+    resource = service.resource
     try:
         leg = await connect_upstream(resource.upstream, resource.limits.connect_timeout_s)
     except Unreachable as error:
         log.warning("a cancel request did not reach the upstream: %s", error)
         return
     try:
-        leg.write(cancel_request(target.key))
+        leg.write(cancel_request(key))
         async with asyncio.timeout(resource.limits.connect_timeout_s):
             await leg.read()  # the server says nothing and closes once it has passed the signal on
     except TimeoutError:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from ingest.approvals import Approvals
 from ingest.identity import Identities
+from ingest.quarantine import Quarantined, Quarantines
 from ingest.session import Recorder, Session
 from ingest.spool import DiskSpool
 from masking.tokens import DigestKey
@@ -28,6 +29,8 @@ from schemas.wire.sealing import make_sealer
 log = logging.getLogger(__name__)
 
 COMPONENT = "proxy"
+QUARANTINED = "quarantined"
+"""The reason with which a session of somebody who is stopped closes."""
 
 
 class Proxy:
@@ -43,6 +46,8 @@ class Proxy:
         self.salt_key: bytes
         self.on_resource: Callable[[str], None] = lambda name: None
         self.on_revocation: Callable[[str], None] = lambda credential_id: None
+        self.on_quarantine: Callable[[], None] = lambda: None
+        self.quarantines: Quarantines
         self.engine: LiveEngine
         self.approvals: Approvals
         self._loop = asyncio.get_running_loop()
@@ -53,6 +58,7 @@ class Proxy:
         """Follow control and connect to the audit log, waiting for the broker as long as it takes; record it."""
         self.view = ControlView(self.settings, self.home, COMPONENT, self._on_control)
         await asyncio.to_thread(self.view.start, 60)
+        self.quarantines = Quarantines(self.view)
         default = self.settings.policy_default
         self.engine = LiveEngine(load_engine(self.settings.policy_file, default), default)
         self.engine.replace(self.view.all(ControlKind.POLICY))
@@ -96,6 +102,16 @@ class Proxy:
                 found[name] = resource
         return found
 
+    def open_session(self, context: SessionContext, resource: Resource) -> Session:
+        """Start a session of an agent. Raises AuditUnavailable, and Quarantined, which is on record then."""
+        try:
+            self.quarantines.check(context)
+        except Quarantined as stopped:
+            session = self.recorder.open_session(context, resource)
+            session.close(QUARANTINED, error=str(stopped))
+            raise
+        return self.recorder.open_session(context, resource)
+
     def _apply_policies(self) -> None:
         """Policies of control, all at once; sessions go on. Recorded in the proxy's own session."""
         if not hasattr(self, "engine"):
@@ -118,6 +134,26 @@ class Proxy:
             self.approvals.decide(Decision.model_validate(payload))
         except ValidationError:
             log.error("decision %s in control is malformed", id)
+
+    def _quarantine(self, id: str) -> None:
+        """Somebody is stopped, or no longer: end what must end, and say so in the proxy's own session."""
+        if not hasattr(self, "_own"):
+            return  # still starting: there is no session yet
+        self.on_quarantine()
+        entry = self.view.get(ControlKind.QUARANTINE, id)
+        told = entry if isinstance(entry, dict) else {}
+        kind, _, name = id.partition(":")
+        facts = {
+            "quarantine.kind": kind,
+            "quarantine.name": name,
+            "quarantine.state": "lifted" if entry is None else "placed",
+            "quarantine.reason": str(told.get("reason", "")),
+            "quarantine.by": str(told.get("by", "")),
+        }
+        try:
+            self._own.record(EventKind.QUARANTINE_CHANGED, attributes=facts)
+        except AuditUnavailable:
+            log.error("the quarantine of %s could not be recorded", id)
 
     def _open_own_session(self) -> Session:
         publisher = self.recorder.publisher
@@ -155,6 +191,8 @@ class Proxy:
             self._loop.call_soon_threadsafe(lambda: self.on_resource(id))
         elif kind is ControlKind.POLICY:
             self._loop.call_soon_threadsafe(self._apply_policies)
+        elif kind is ControlKind.QUARANTINE:
+            self._loop.call_soon_threadsafe(self._quarantine, id)
         elif kind is ControlKind.APPROVAL:
             self._loop.call_soon_threadsafe(self._decide, id)
         elif kind in (ControlKind.REVOCATION, ControlKind.CREDENTIAL):

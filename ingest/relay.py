@@ -107,6 +107,7 @@ class Relay:
         self._open_writes = 0
         self._write_outcome = 0  # ticket of the last write's outcome
         self._reason = ""
+        self._told = ""  # the last words of a conversation that we end
         self._has_masks = False
         self._approvals = approvals
         self._waiting: tuple[Held, Action, _Live, Ruling] | None = None
@@ -121,9 +122,15 @@ class Relay:
         self._upstream.attach(self, unread_upstream)
         self._agent.attach(self, unread_agent)
 
+    @property
+    def reason(self) -> str:
+        """Why the conversation is over; empty while it is not."""
+        return self._reason
+
     def stop(self, reason: str, code: str, message: str) -> None:
         """End the conversation from our side, with the protocol's last words."""
         if not self._reason:
+            self._told = message
             self._to_agent.discard()
             self._agent.write(self._fatal(code, message))
             self._finish(reason)
@@ -569,9 +576,11 @@ class Relay:
         self.closed.set()
 
     def _close_session(self) -> None:
-        refused = {"refused_without_record": str(self.session.refused_count)} if self.session.refused_count else {}
+        facts = {"refused_without_record": str(self.session.refused_count)} if self.session.refused_count else {}
+        if self._told:
+            facts["told"] = self._told
         try:
             self._streams.close()
-            self.session.close(self._reason, **refused)
+            self.session.close(self._reason, **facts)
         except AuditUnavailable:
             log.error("the end of session %s could not be recorded", self.session.context.session_id)

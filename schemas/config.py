@@ -213,6 +213,25 @@ class Siem(Model):
     syslog: Syslog = Field(default_factory=Syslog, description="syslog over TLS")
 
 
+class Receiver(Model):
+    """Who is told of actions that wait, by a webhook."""
+
+    url: str = Field(
+        ...,
+        min_length=1,
+        description="https://host/path, or where it is: env:NAME, file:NAME (of Slack and Teams it is a secret)",
+    )
+    form: Literal["custody", "slack", "teams"] = Field("custody", description="what is sent")
+    secret: str = Field("", description="where the signing secret is: env:NAME or file:NAME; needed for form custody")
+    ca_file: str = Field("", description="CA that signed the receiver's certificate")
+
+    @model_validator(mode="after")
+    def _own_form_is_signed(self) -> "Receiver":
+        if self.form == "custody" and not self.secret:
+            raise ValueError("form custody needs a secret: its receiver checks the signature")
+        return self
+
+
 class Approvals(Model):
     """Actions that wait for a person."""
 
@@ -221,6 +240,7 @@ class Approvals(Model):
     )
     max_pending: int = Field(1000, ge=1, description="actions of one proxy that wait at a time; more are refused")
     max_pending_per_agent: int = Field(20, ge=1, description="the same for one agent of one principal")
+    receivers: dict[str, Receiver] = Field(default_factory=dict, description="who is told, by name")
 
 
 class SchemaRegistry(Model):

@@ -29,6 +29,7 @@ class EventKind(StrEnum):
     SESSION_CLOSED = "session.closed"
     KEY_ROTATED = "key.rotated"
     POLICY_CHANGED = "policy.changed"
+    QUARANTINE_CHANGED = "quarantine.changed"
 
 
 class Verdict(StrEnum):

@@ -15,6 +15,7 @@ COMPONENTS: Final = (
     "sink-siem",
     "api",
     "keyholder",
+    "notifier",
 )
 """Every process logs in to Kafka as one of these."""
 
@@ -69,7 +70,7 @@ TOPICS: Final = (
         SESSIONS,
         "",
         "mask",
-        "mask facts retain sink-clickhouse sink-transparency sink-siem api",
+        "mask facts retain sink-clickhouse sink-transparency sink-siem api notifier",
         retention_ms=str(7 * DAY_MS),
         compression_type="producer",
     ),

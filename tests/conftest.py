@@ -12,4 +12,5 @@ pytest_plugins = [
     "tests.support.homes",
     "tests.support.oidc_provider",
     "tests.support.api",
+    "tests.support.receiver",
 ]

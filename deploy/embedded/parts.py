@@ -196,6 +196,12 @@ PARTS: Final = (
         needs=("kafka", "store"),
         is_wanted=lambda settings: bool(settings.siem.syslog.host),
     ),
+    module_part(
+        "notifier",
+        "sinks.approvals.notifier",
+        needs=("kafka",),
+        is_wanted=lambda settings: bool(settings.approvals.receivers),
+    ),
 )
 
 

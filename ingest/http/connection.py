@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 MAX_REFUSALS: Final = 5
 """Failed logins after which a connection is closed."""
 
+AGENT_CLOSED: Final = "agent_closed"
+"""Why sessions end when nothing else is known."""
+
 MAX_CLAIM_CHARS: Final = 2048
 """Most that is recorded of what a refused login called itself."""
 
@@ -83,7 +86,8 @@ class AgentConnection:
         self.client = client
         self.fixed = resource.name if resource else ""
         self.tunnel: tuple[str, Claim] | None = None
-        self.close_reason = "agent_closed"
+        self.close_reason = AGENT_CLOSED
+        self.close_facts: dict[str, str] = {}
         self.exchanges: set[Exchange] = set()
         self.upstreams: dict[tuple[str, int], Resource] = {}
         self.refusals = 0
@@ -104,7 +108,7 @@ class AgentConnection:
         return live if live.session.resource is resource else None
 
     async def login(self, claim: Claim, resource: Resource) -> Live:
-        """Check a claim and open its session. Raises LoginRefused, AuditUnavailable."""
+        """Check a claim and open its session. Raises LoginRefused, Quarantined, AuditUnavailable."""
         identity = await self.shared.proxy.identities.login(
             claim.credential_id, claim.secret, self._login_resource(claim, resource)
         )
@@ -133,7 +137,7 @@ class AgentConnection:
         # Whatever was claimed, an API key perhaps: whole, so that masking knows it.
         context.credential_id = credential_id[:MAX_CLAIM_CHARS]
         try:
-            self._open(context, resource).close(reason, error=detail)
+            self.shared.proxy.recorder.open_session(context, resource).close(reason, error=detail)
         except AuditUnavailable:
             log.error("a refused request could not be recorded: %s", reason)
 
@@ -147,6 +151,12 @@ class AgentConnection:
             not self.shared.proxy.identities.is_session_allowed(live.identity.credential.id)
             for live in self._lives.values()
         )
+
+    def find_quarantine(self) -> str | None:
+        """Why a session of this connection is stopped; None when none is."""
+        quarantines = self.shared.proxy.quarantines
+        reasons = (quarantines.reason_of(live.session.context) for live in self._lives.values())
+        return next((reason for reason in reasons if reason is not None), None)
 
     def close(self) -> None:
         """Record how everything of this connection ended."""
@@ -163,7 +173,7 @@ class AgentConnection:
             approvals = self.shared.proxy.approvals
             approvals.end_session(session.context.session_id, f"the session ended: {self.close_reason}")
             try:
-                session.close(self.close_reason)
+                session.close(self.close_reason, **self.close_facts)
             except AuditUnavailable:
                 log.error("the end of a session could not be recorded")
 
@@ -175,7 +185,7 @@ class AgentConnection:
         return resource.model_copy(update={"name": payload["resources"][0]})
 
     def _open(self, context: SessionContext, resource: Resource) -> Session:
-        return self.shared.proxy.recorder.open_session(context, resource)
+        return self.shared.proxy.open_session(context, resource)
 
     def _context(self, resource: Resource) -> SessionContext:
         peer = self.client.peername
@@ -257,9 +267,9 @@ class AgentHandler(server.LiveConnectionHandler):
         self.agent.close_reason = "idle_timeout"
         await super().on_timeout()
 
-    def end(self, reason: str) -> None:
-        """Close the agent's connection from our side."""
-        self.agent.close_reason = reason
+    def end(self, reason: str, **facts: str) -> None:
+        """Close the agent's connection from our side. `facts` go into the record of its sessions' ends."""
+        self.agent.close_reason, self.agent.close_facts = reason, facts
         io = self.transports.get(self.client)
         if io is not None and io.handler is not None:
             io.handler.cancel(reason)

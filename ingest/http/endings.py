@@ -11,7 +11,7 @@ from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 
 from ingest.http import heads
-from ingest.http.connection import AbortHook, AgentConnection, AwaitHook
+from ingest.http.connection import AGENT_CLOSED, AbortHook, AgentConnection, AwaitHook
 from ingest.http.engine import (
     DropStream,
     ErrorCode,
@@ -205,7 +205,8 @@ class EndingStream(HttpStream):
             return
         exchange = self.known_exchange
         if exchange is not None:
-            if not self.context.client.state & ConnectionState.CAN_READ:  # not only one stream of many
+            is_gone = not self.context.client.state & ConnectionState.CAN_READ  # not only one stream of many
+            if is_gone and self.agent.close_reason == AGENT_CLOSED:  # and it was not we who ended it
                 self.agent.close_reason = "agent_disconnected"
             try:
                 exchange.completed(499, error="the agent broke off", body=None if exchange.answer else b"")

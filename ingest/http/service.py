@@ -22,7 +22,7 @@ from ingest.http.engine import HTTPMode
 from ingest.http.layers import CapturedHttpLayer, install
 from ingest.http.shared import Shared
 from ingest.http.tls import InterceptionTls, ensure_ca, listener_context
-from ingest.proxy import Proxy
+from ingest.proxy import QUARANTINED, Proxy
 from schemas.errors import ConfigError, CustodyError
 from schemas.resources import Resource
 
@@ -100,6 +100,7 @@ class HttpService:
         self.master.options.update(connection_strategy="lazy", keep_host_header=True, http2_ping_keepalive=0)
         self.proxy.on_resource = lambda name: self._changed.set()
         self.proxy.on_revocation = self._end_revoked
+        self.proxy.on_quarantine = self._end_quarantined
         await self._open(REGULAR, None, self.proxy.settings.ports.http_proxy)
         await self._apply(is_start=True)
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._watch_expiry())]
@@ -203,11 +204,18 @@ class HttpService:
         while True:
             await asyncio.sleep(CHECK_S)
             self._on_check()
+            self._end_quarantined()  # also a session that was only opening as the quarantine came
             for agent in tuple(self.agents.values()):
                 if agent.has_expired():
                     agent.handler.end("credential_over")
                 elif agent.handler.is_idle:
                     agent.handler.end("idle_timeout")
+
+    def _end_quarantined(self) -> None:
+        for agent in tuple(self.agents.values()):
+            reason = agent.find_quarantine()
+            if reason is not None:
+                agent.handler.end(QUARANTINED, told=reason)
 
     def _end_revoked(self, credential_id: str) -> None:
         for agent in tuple(self.agents.values()):

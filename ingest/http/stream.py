@@ -30,6 +30,7 @@ from ingest.http.engine import (
 from ingest.http.exchange import MASKED_CREDENTIAL, Exchange, Tally
 from ingest.http.holding import TOO_LONG
 from ingest.identity import LoginRefused
+from ingest.quarantine import Quarantined
 from schemas.errors import AuditUnavailable, ConfigError
 from schemas.events import EventKind, Verdict
 from schemas.resources import Resource
@@ -120,6 +121,11 @@ class CapturedStream(AnswerStream):
                     claim.credential_id,
                     str(wait.error),
                 )
+                return False
+            if isinstance(wait.error, Quarantined):
+                self.agent.refusals += 1
+                is_last = self.agent.refusals >= MAX_REFUSALS
+                yield from self.answer_locally(403, "quarantined", str(wait.error), is_last=is_last)
                 return False
             if wait.error is not None or not found:
                 yield from self.refuse_unrecorded()

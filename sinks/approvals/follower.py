@@ -49,8 +49,16 @@ class Follower:
             if place.offset in (OFFSET_BEGINNING, OFFSET_END) or place.offset < 0:
                 place.offset = high
             self._reached[place.partition] = max(place.offset, low)
-        self._consumer.assign([TopicPartition(topics.SESSIONS, number, at) for number, at in self._reached.items()])
+        places = [TopicPartition(topics.SESSIONS, number, at) for number, at in self._reached.items()]
+        self._consumer.incremental_assign(places)
         self._ends = {n: kafka.watermarks(self._consumer, topics.SESSIONS, n)[1] for n in self._reached}
+
+    def grow(self) -> None:
+        """Take up partitions by which the topic has grown. Raises Unreachable."""
+        for number in range(kafka.partition_count(self._consumer, topics.SESSIONS)):
+            if number not in self._reached:
+                self._reached[number] = 0
+                self._consumer.incremental_assign([TopicPartition(topics.SESSIONS, number, OFFSET_BEGINNING)])
 
     @property
     def is_caught_up(self) -> bool:

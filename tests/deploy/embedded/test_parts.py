@@ -15,10 +15,11 @@ from schemas.runtime import ENV_HOME, Home
 
 def test_the_settings_choose_the_parts() -> None:
     embedded = {part.name for part in select_parts(Settings())}
-    assert {part.name for part in PARTS} - embedded == {"sink-siem"}
+    assert {part.name for part in PARTS} - embedded == {"sink-siem", "notifier"}
     outside = parse_settings(
         "kafka: {bootstrap: 'broker:9092', security_protocol: SASL_SSL}\n"
         "store: {url: 'http://store:8123'}\nsiem: {syslog: {host: collector}}\n"
+        "approvals: {receivers: {ops: {url: 'https://ops.test/', secret: 'env:OPS'}}}\n"
     )
     assert {part.name for part in PARTS} - {part.name for part in select_parts(outside)} == {"kafka", "store"}
     assert [part.name for part in select_parts(Settings(), ("store", "kafka"))] == ["kafka", "store"]

@@ -2,6 +2,7 @@
 
 import ssl
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -73,3 +74,38 @@ def test_listeners_with_tls_speak_http2(bare_home: Home, own_kafka: Kafka, edges
         while "bad_request" not in {trail.events[-1].status for trail in read_trails(bare_home, resource.name)}:
             assert time.monotonic() < deadline
             time.sleep(0.2)
+
+
+def test_who_is_quarantined_is_out_and_told_why(captured: Captured, edges: Edges) -> None:
+    front = captured.front(edges.port)
+    login = issue_credential(captured.home, captured.proxy.writer, "wild-agent", principal="wild@example.test")
+    bearer = {"Authorization": f"Bearer {login.id}.{login.secret}"}
+    entry = {"kind": "principal", "name": "wild@example.test", "reason": "it ran wild", "by": "bob", "at": 1}
+    with httpx.Client(base_url=front.url, headers=bearer, timeout=60) as client:
+        assert client.get("/packed").status_code == 200
+        waiting = threading.Thread(target=lambda: failures.append(_failure_of(client)))
+        failures: list[tuple[float, str]] = []
+        waiting.start()
+        captured.proxy.wait_for(lambda: any(request.target == "/silence" for request in edges.seen))
+        captured.proxy.writer.put(ControlKind.QUARANTINE, "principal:wild@example.test", entry)
+        at = time.monotonic()
+        waiting.join(30)
+    assert failures[0][0] - at < 1.0
+    refused = httpx.get(f"{front.url}/packed", headers=bearer)
+    assert (refused.status_code, refused.json()) == (
+        403,
+        {"error": "principal wild@example.test is quarantined: it ran wild", "code": "quarantined"},
+    )
+    captured.proxy.writer.put(ControlKind.QUARANTINE, "principal:wild@example.test", None)
+    captured.proxy.wait_for(lambda: httpx.get(f"{front.url}/packed", headers=bearer).status_code == 200)
+    trails = front.trails(3)
+    assert [trail.events[-1].status for trail in trails][:2] == ["quarantined", "quarantined"]
+    assert all("it ran wild" in str(trail.events[-1].attributes) for trail in trails[:2])
+
+
+def _failure_of(client: httpx.Client) -> tuple[float, str]:
+    try:
+        client.get("/silence")
+    except httpx.HTTPError as error:
+        return time.monotonic(), type(error).__name__
+    raise AssertionError("it was answered")
