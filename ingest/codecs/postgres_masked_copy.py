@@ -1,7 +1,7 @@
 """Masks what a COPY sends to the client: text and CSV, field by field, whatever the CopyData messages cut.
 
 The protocol says neither names nor types of the fields. Names come from the statement or from the header line; what
-looks like a number is one. The binary form is not read: without types nothing can be said of its values.
+looks like a number is one. The binary form: postgres_masked_binary_copy.py.
 """
 
 import re
@@ -28,11 +28,9 @@ def check_copies(values: ValueMasker, statement: str) -> list[CopyForm]:
         raise Unreadable("the statement is not understood, so the form of its rows is not known")
     order = values.order
     for form in forms if order.is_strict else ():
-        if form.format == "binary":
-            raise Unreadable("a COPY in binary form does not say the types of its values: use text or CSV")
         if order.columns and not (form.columns or form.has_header):
             raise Unreadable("a COPY without a header does not say its columns: name them, or use HEADER")
-        if ":" in form.delimiter + form.quote:
+        if form.format != "binary" and ":" in form.delimiter + form.quote:
             raise Unreadable("a COPY whose delimiter stands in tokens cannot be masked")
     return forms
 
@@ -52,8 +50,6 @@ class CopyMask:
         self._held = ""
         if values.order.columns and not (form.columns or form.has_header):
             report.unread = "the columns of a COPY without a header are not known"
-        if form.format == "binary":
-            report.unread = "a COPY in binary form is not read"
         quote = re.escape(form.quote)
         escape = re.escape(form.escape or form.quote)
         self._quoted = re.compile(f"{quote}((?:{escape}[{quote}{escape}]|[^{quote}])*){quote}", re.DOTALL)
@@ -61,8 +57,6 @@ class CopyMask:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The records that are whole, masked. Raises Unreadable when one is too long."""
-        if self._form.format == "binary":
-            return [data]
         text = self._held + data.decode(self._encoding, _ERRORS)
         end = self._end_of_records(text)
         self._held = text[end:]

@@ -9,6 +9,7 @@ from struct import Struct
 from typing import Final
 
 from ingest.codecs.base import Action
+from ingest.codecs.postgres_masked_binary_copy import BinaryCopyMask
 from ingest.codecs.postgres_masked_copy import CopyMask, check_copies
 from ingest.codecs.postgres_masked_rows import count_values, make_columns, mask_rows
 from ingest.codecs.postgres_masked_values import CellMasker, Column
@@ -47,7 +48,7 @@ class _Result:
         self.columns: list[Column] | None = None
         self.described: object = None  # the description that `columns` were made from
         self.forms: list[CopyForm] | None = None
-        self.copy: CopyMask | None = None
+        self.copy: CopyMask | BinaryCopyMask | None = None
 
 
 class SessionMasking:
@@ -155,7 +156,9 @@ class SessionMasking:
                 result.forms = check_copies(result.values, result.statement)
             if not result.forms:
                 raise Unreadable("a COPY that the statement does not show")
-            result.copy = CopyMask(result.values, result.report, result.forms.pop(0), talk.encoding)
+            form = result.forms.pop(0)
+            made = BinaryCopyMask if form.format == "binary" else CopyMask
+            result.copy = made(result.values, result.report, form, talk.encoding)
             return after, None
         if result.copy is None:  # a COPY from the agent
             return after, None
