@@ -5,6 +5,7 @@ JSON, a number, an address; one that can be none of these cannot be read, and go
 relayed. What is masked in text becomes a token, all else NULL, which is right in every type.
 """
 
+from collections.abc import Callable
 from struct import Struct
 from struct import error as StructError
 from typing import Final, NamedTuple
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple
 from ingest.codecs.postgres_masked_values import CellMasker, Column, Put
 from ingest.codecs.postgres_types import TEXTUAL, decoder
 from masking.inline.model import Report, Unreadable
-from masking.inline.values import NAMELESS, ValueMasker
+from masking.inline.values import NAMELESS, Name, ValueMasker
 from masking.payload import decode_payload
 from policy.postgres_copy import CopyForm
 
@@ -42,9 +43,17 @@ class BinaryCopyMask:
     before it, as servers send it and clients expect it. Raises Unreadable when the data is not of the form, or a
     record too long."""
 
-    def __init__(self, values: ValueMasker, report: Report, form: CopyForm, encoding: str) -> None:
+    def __init__(
+        self,
+        values: ValueMasker,
+        report: Report,
+        form: CopyForm,
+        encoding: str,
+        name_of: Callable[[str], Name] | None = None,
+    ) -> None:
+        name_of = name_of or values.name_of
         self._cells = CellMasker(values, report, encoding)
-        self._names = [values.name_of(name) for name in form.columns]
+        self._names = [name_of(name) for name in form.columns]
         self._columns: dict[tuple[int, int], Column] = {}
         self._held = self._header = b""
         self._is_begun = self._is_over = False

@@ -5,7 +5,7 @@ looks like a number is one. The binary form: postgres_masked_binary_copy.py.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from masking.inline.model import Report, Unreadable
@@ -38,14 +38,23 @@ def check_copies(values: ValueMasker, statement: str) -> list[CopyForm]:
 class CopyMask:
     """One COPY to the client. Feed it the data of the messages; whole records come out."""
 
-    def __init__(self, values: ValueMasker, report: Report, form: CopyForm, encoding: str) -> None:
+    def __init__(
+        self,
+        values: ValueMasker,
+        report: Report,
+        form: CopyForm,
+        encoding: str,
+        name_of: Callable[[str], Name] | None = None,
+    ) -> None:
+        name_of = name_of or values.name_of
         self._values = values
         self._report = report
         self._form = form
         self._encoding = encoding
         self._is_csv = form.format == "csv"
         self._null = form.null if form.null is not None else ("" if self._is_csv else "\\N")
-        self._names = [values.name_of(name) for name in form.columns]
+        self._name_of = name_of
+        self._names = [name_of(name) for name in form.columns]
         self._has_header = form.has_header
         self._held = ""
         if values.order.columns and not (form.columns or form.has_header):
@@ -95,7 +104,7 @@ class CopyMask:
         for number, record in enumerate(records):
             if self._has_header:
                 self._has_header = False
-                self._names = [self._values.name_of(self._read(raw)) for raw in record]
+                self._names = [self._name_of(self._read(raw)) for raw in record]
                 continue
             for index, raw in enumerate(record):
                 if raw != self._null and raw:

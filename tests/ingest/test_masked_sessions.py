@@ -212,6 +212,31 @@ def test_copy_is_masked_field_by_field(
     assert ("email", "email") in {(m.label, m.place) for m in outcome.masked}
 
 
+ALIASES = [
+    "SELECT salary AS a, upper(nick) AS b FROM people",
+    "SELECT x, y FROM (SELECT id, salary, nick FROM people) s(i, x, y)",
+    "WITH w AS (SELECT salary s, nick || '' n FROM people) SELECT * FROM w",
+    "SELECT id::numeric, 'x' FROM people WHERE false UNION ALL SELECT salary, nick FROM people",
+    "UPDATE people SET vip = vip RETURNING salary AS p, lower(nick)",
+    "DECLARE c CURSOR FOR SELECT salary AS a, nick AS b FROM people",
+]
+
+
+@pytest.mark.parametrize("statement", ALIASES)
+def test_a_named_column_is_masked_under_any_name(
+    proxy: Proxy, login: Login, postgres_server: Postgres, database: dict[str, object], statement: str
+) -> None:
+    name = f"alias-{ALIASES.index(statement)}"
+    port = open_port(proxy, postgres_server, database, name, "zeros")
+    with psycopg.connect(url(port, login)) as connection:
+        cursor = connection.execute(statement)
+        rows = (connection.execute("FETCH ALL FROM c") if statement.startswith("DECLARE") else cursor).fetchall()
+        connection.rollback()
+    assert len(rows) == 3
+    assert {str(salary) for salary, _ in rows} == {"0"}
+    assert all(nick.startswith("‹column:") for _, nick in rows)
+
+
 def test_copy_in_binary_form_is_masked_value_by_value(
     proxy: Proxy, login: Login, postgres_server: Postgres, database: dict[str, object]
 ) -> None:
