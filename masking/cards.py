@@ -41,19 +41,27 @@ _GROUPINGS: Final = frozenset(
 )
 
 
+_DIGITS: Final = b"0123456789"
+_PLAIN: Final = bytes.maketrans(_DIGITS, bytes(range(10)))
+_DOUBLED: Final = bytes.maketrans(_DIGITS, bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
+_BY_FIRST: Final = {
+    first: tuple(brand for brand in _BRANDS if brand[0][0] <= first <= brand[1][0]) for first in _DIGITS.decode()
+}
+
+
 def has_luhn_checksum(digits: str) -> bool:
-    total = sum(map(int, digits[-1::-2]))
-    return (total + sum((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)[int(digit)] for digit in digits[-2::-2])) % 10 == 0
+    """`digits` are ASCII."""
+    raw = digits.encode("ascii")
+    return (sum(raw[-1::-2].translate(_PLAIN)) + sum(raw[-2::-2].translate(_DOUBLED))) % 10 == 0
 
 
 def is_card_number(digits: str) -> bool:
-    """Length and first digits of an issued range, Luhn, and more than two different digits."""
+    """Length and first digits of an issued range, Luhn, and more than one digit. `digits` are ASCII."""
     length = len(digits)
-    return (
-        any(low <= digits[: len(low)] <= high and length in lengths for low, high, lengths in _BRANDS)
-        and len(set(digits)) > 1
-        and has_luhn_checksum(digits)
-    )
+    for low, high, lengths in _BY_FIRST[digits[0]]:
+        if length in lengths and low <= digits[: len(low)] <= high:
+            return len(set(digits)) > 1 and has_luhn_checksum(digits)
+    return False
 
 
 def find_cards(data: bytes, match: Any, group: int) -> list[Hit]:

@@ -102,10 +102,10 @@ class FreeTextMasker(Masker):
         known = super().find_candidates(contents)
         return sorted({*known, *(index for index, data in enumerate(contents) if _NAMELIKE.search(data))})
 
-    def find_spans(self, data: bytes) -> list[Span]:
+    def find_spans(self, data: bytes, candidates: Candidates | None = None) -> list[Span]:
         """As the engine's."""
         flat = flatten(data)
-        return self._find(data, flat, self._prefilter.candidates(flat), 0)
+        return self._find(data, flat, self._prefilter.candidates(flat) if candidates is None else candidates, 0)
 
     def _find(
         self, data: bytes, flat: bytes, candidates: Candidates, depth: int, known: Sequence[Span] = ()

@@ -4,13 +4,17 @@ Two keys, never the same: whoever may compare digests of payloads must not be ab
 """
 
 import hmac
-from base64 import b32encode
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final, Protocol
 
 KEY_BYTES: Final = 32
 TOKEN_CHARS: Final = 16  # 80 bits: no two of 10^9 values are likely to share one
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
+_BLOCK_BYTES: Final = 64  # of SHA-256; the pads are those of RFC 2104
+_INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Digest(Protocol):
@@ -19,17 +23,41 @@ class Digest(Protocol):
     def digest(self) -> bytes: ...
 
 
+class _Keyed:
+    """HMAC-SHA-256 under one key, of a whole value. The key is hashed once: that halves the cost of a short value."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        padded = key.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = sha256(padded.translate(_INNER_PAD))
+        self._outer = sha256(padded.translate(_OUTER_PAD))
+
+    def text(self, value: bytes) -> str:
+        """The first 80 bits in base32, in small letters."""
+        inner = self._inner.copy()
+        inner.update(value)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        n = int.from_bytes(outer.digest()[:10])
+        pairs = _PAIRS
+        return (
+            f"{pairs[n >> 70]}{pairs[n >> 60 & 1023]}{pairs[n >> 50 & 1023]}{pairs[n >> 40 & 1023]}"
+            f"{pairs[n >> 30 & 1023]}{pairs[n >> 20 & 1023]}{pairs[n >> 10 & 1023]}{pairs[n & 1023]}"
+        )
+
+
 class TokenKey:
     """Turns a value into a stable token. `key` is at least 32 random bytes."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_keyed",)
 
     def __init__(self, key: bytes) -> None:
-        self._key = _checked(key, b"custody token v1")
+        self._keyed = _Keyed(_checked(key, b"custody token v1"))
 
     def token(self, value: bytes) -> str:
         """16 characters of a-z2-7: the truncated base32 of HMAC-SHA-256 over `value`."""
-        return b32encode(hmac.digest(self._key, value, "sha256")[:10]).decode().lower()
+        return self._keyed.text(value)
 
     def __repr__(self) -> str:
         return "TokenKey(…)"
@@ -68,14 +96,14 @@ class TokenRing:
 class FlowKey:
     """Fingerprints of values that no detector knows, for data-flow detection: never the same as a value's token."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_keyed",)
 
     def __init__(self, key: bytes) -> None:
-        self._key = _checked(key, b"custody flow v1")
+        self._keyed = _Keyed(_checked(key, b"custody flow v1"))
 
     def fingerprint(self, value: bytes) -> str:
         """16 characters of a-z2-7, stable under one key."""
-        return b32encode(hmac.digest(self._key, value, "sha256")[:10]).decode().lower()
+        return self._keyed.text(value)
 
     def __repr__(self) -> str:
         return "FlowKey(…)"

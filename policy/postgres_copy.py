@@ -6,13 +6,15 @@ from typing import Any, Final
 import orjson
 from pglast import Error, parser
 
+from policy.postgres_sources import output_names
+
 MAX_PARSED_CHARS: Final = 256 * 1024
 _OFF: Final = frozenset({"off", "false", "0"})
 
 
 @dataclass(slots=True, frozen=True)
 class CopyForm:
-    """One COPY ... TO STDOUT. `columns`: named in the statement; empty when it names none."""
+    """One COPY ... TO STDOUT. `columns`: named in the statement, or those of its query; empty when it names none."""
 
     format: str = "text"
     columns: tuple[str, ...] = ()
@@ -41,7 +43,7 @@ def _form(copy: dict[str, Any]) -> CopyForm:
     header = options.get("header", False)
     return CopyForm(
         format=form,
-        columns=tuple(_text(item) for item in copy.get("attlist", ())),
+        columns=tuple(_text(item) for item in copy.get("attlist", ())) or output_names(copy.get("query", {})),
         has_header=header is None or (header is not False and _text(header).lower() not in _OFF),
         delimiter=_text(options.get("delimiter")) or ("," if form == "csv" else "\t"),
         null=_text(options["null"]) if "null" in options else None,

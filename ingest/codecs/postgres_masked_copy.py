@@ -1,11 +1,11 @@
 """Masks what a COPY sends to the client: text and CSV, field by field, whatever the CopyData messages cut.
 
 The protocol says neither names nor types of the fields. Names come from the statement or from the header line; what
-looks like a number is one. The binary form is not read: without types nothing can be said of its values.
+looks like a number is one. The binary form: postgres_masked_binary_copy.py.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from masking.inline.model import Report, Unreadable
@@ -28,11 +28,9 @@ def check_copies(values: ValueMasker, statement: str) -> list[CopyForm]:
         raise Unreadable("the statement is not understood, so the form of its rows is not known")
     order = values.order
     for form in forms if order.is_strict else ():
-        if form.format == "binary":
-            raise Unreadable("a COPY in binary form does not say the types of its values: use text or CSV")
         if order.columns and not (form.columns or form.has_header):
             raise Unreadable("a COPY without a header does not say its columns: name them, or use HEADER")
-        if ":" in form.delimiter + form.quote:
+        if form.format != "binary" and ":" in form.delimiter + form.quote:
             raise Unreadable("a COPY whose delimiter stands in tokens cannot be masked")
     return forms
 
@@ -40,20 +38,27 @@ def check_copies(values: ValueMasker, statement: str) -> list[CopyForm]:
 class CopyMask:
     """One COPY to the client. Feed it the data of the messages; whole records come out."""
 
-    def __init__(self, values: ValueMasker, report: Report, form: CopyForm, encoding: str) -> None:
+    def __init__(
+        self,
+        values: ValueMasker,
+        report: Report,
+        form: CopyForm,
+        encoding: str,
+        name_of: Callable[[str], Name] | None = None,
+    ) -> None:
+        name_of = name_of or values.name_of
         self._values = values
         self._report = report
         self._form = form
         self._encoding = encoding
         self._is_csv = form.format == "csv"
         self._null = form.null if form.null is not None else ("" if self._is_csv else "\\N")
-        self._names = [values.name_of(name) for name in form.columns]
+        self._name_of = name_of
+        self._names = [name_of(name) for name in form.columns]
         self._has_header = form.has_header
         self._held = ""
         if values.order.columns and not (form.columns or form.has_header):
             report.unread = "the columns of a COPY without a header are not known"
-        if form.format == "binary":
-            report.unread = "a COPY in binary form is not read"
         quote = re.escape(form.quote)
         escape = re.escape(form.escape or form.quote)
         self._quoted = re.compile(f"{quote}((?:{escape}[{quote}{escape}]|[^{quote}])*){quote}", re.DOTALL)
@@ -61,8 +66,6 @@ class CopyMask:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The records that are whole, masked. Raises Unreadable when one is too long."""
-        if self._form.format == "binary":
-            return [data]
         text = self._held + data.decode(self._encoding, _ERRORS)
         end = self._end_of_records(text)
         self._held = text[end:]
@@ -101,7 +104,7 @@ class CopyMask:
         for number, record in enumerate(records):
             if self._has_header:
                 self._has_header = False
-                self._names = [self._values.name_of(self._read(raw)) for raw in record]
+                self._names = [self._name_of(self._read(raw)) for raw in record]
                 continue
             for index, raw in enumerate(record):
                 if raw != self._null and raw:

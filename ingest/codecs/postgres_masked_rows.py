@@ -1,12 +1,12 @@
 """Masks DataRow messages: the rows of one result, in one go for all that have come."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Final
 
 from ingest.codecs.postgres_masked_values import CellMasker, Column, Put
 from ingest.codecs.postgres_wire import MalformedError
-from masking.inline.values import ValueMasker
+from masking.inline.values import Name
 
 _HEAD: Final = Struct("!BIH")  # type, length, count of values
 _SIZE: Final = Struct("!i")
@@ -15,13 +15,13 @@ _NULL: Final = _SIZE.pack(-1)
 
 
 def make_columns(
-    values: ValueMasker, names: Sequence[str], oids: Sequence[int], formats: Sequence[int], count: int
+    name_of: Callable[[str], Name], names: Sequence[str], oids: Sequence[int], formats: Sequence[int], count: int
 ) -> list[Column]:
     """The columns of a result. What was not described has no name and no type; one format is for all."""
     codes = list(formats) * count if len(formats) == 1 else list(formats)
     return [
         Column(
-            values.name_of(names[index] if index < len(names) else ""),
+            name_of(names[index] if index < len(names) else ""),
             oids[index] if index < len(oids) else 0,
             is_binary=index < len(codes) and codes[index] == 1,
         )

@@ -5,11 +5,14 @@ Rows and COPY data are masked as the action's mask says. Texts of errors, notice
 once an action of a session was masked, they are masked too.
 """
 
+from functools import partial
 from struct import Struct
 from typing import Final
 
 from ingest.codecs.base import Action
+from ingest.codecs.postgres_masked_binary_copy import BinaryCopyMask
 from ingest.codecs.postgres_masked_copy import CopyMask, check_copies
+from ingest.codecs.postgres_masked_names import SessionNames
 from ingest.codecs.postgres_masked_rows import count_values, make_columns, mask_rows
 from ingest.codecs.postgres_masked_values import CellMasker, Column
 from ingest.codecs.postgres_parameters import result_formats
@@ -47,7 +50,7 @@ class _Result:
         self.columns: list[Column] | None = None
         self.described: object = None  # the description that `columns` were made from
         self.forms: list[CopyForm] | None = None
-        self.copy: CopyMask | None = None
+        self.copy: CopyMask | BinaryCopyMask | None = None
 
 
 class SessionMasking:
@@ -55,11 +58,13 @@ class SessionMasking:
 
     def __init__(self, values: ValueMasker) -> None:
         self._values = values
+        self._names = SessionNames()
 
     def adopt(self, action: Action) -> None:
         """An action that is masked itself, or that may show what a masked one has named."""
         if action.mask is not None:
             self._values = action.mask
+            self._names.learn(action.statement)
             if action.statement.lstrip()[:4].lower() == "copy" or "copy" in action.statement[:4096].lower():
                 check_copies(action.mask, action.statement)
         elif action.statement.lstrip().partition(" ")[0].lower() in _LATER:
@@ -121,7 +126,8 @@ class SessionMasking:
         if result.columns is None or result.described is not described or len(result.columns) < count:
             names = described.names if described is not None else ()
             oids = described.oids if described is not None else ()
-            result.columns = make_columns(result.values, names, oids, formats, count)
+            name_of = partial(self._names.find, result.values, result.statement)
+            result.columns = make_columns(name_of, names, oids, formats, count)
             result.described = described
         return result.columns
 
@@ -155,7 +161,10 @@ class SessionMasking:
                 result.forms = check_copies(result.values, result.statement)
             if not result.forms:
                 raise Unreadable("a COPY that the statement does not show")
-            result.copy = CopyMask(result.values, result.report, result.forms.pop(0), talk.encoding)
+            form = result.forms.pop(0)
+            made = BinaryCopyMask if form.format == "binary" else CopyMask
+            name_of = partial(self._names.find, result.values, result.statement)
+            result.copy = made(result.values, result.report, form, talk.encoding, name_of)
             return after, None
         if result.copy is None:  # a COPY from the agent
             return after, None
@@ -215,7 +224,7 @@ class SessionMasking:
             return None
         _, result = head
         cells = CellMasker(result.values, result.report, talk.encoding)
-        column = make_columns(result.values, ("function result",), (0,), (1,), 1)[0]
+        column = make_columns(result.values.name_of, ("function result",), (0,), (1,), 1)[0]
         (put,) = cells.mask([(column, buffer[pos + 9 : after])])
         if put is None:
             return None

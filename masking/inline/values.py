@@ -17,6 +17,7 @@ from masking.engine import Masker
 from masking.inline.model import MaskOrder, Report, Unreadable
 from masking.model import Finding, MaskedBytes
 from masking.names import NamedLabel
+from masking.prefilter import Candidates
 from masking.siblings import find_sibling_values
 from masking.spans import Span, normalize, resolve
 
@@ -63,6 +64,7 @@ class ValueMasker:
         self.name_of = lru_cache(_MAX_REMEMBERED)(self._learn_name)
         self.tokens: dict[bytes, Name] = {}
         """Names by the string tokens of keys seen lately; whoever adds to it keeps it small."""
+        self._clean_places: set[str] = set()
         self.has_paths = self._paths is not None
 
     def new_report(self) -> Report:
@@ -96,7 +98,7 @@ class ValueMasker:
     ) -> list[MaskedBytes | None]:
         """Each content (UTF-8) masked; None where nothing had to change. `wholes`: all of it goes."""
         outcomes: list[MaskedBytes | None] = [None] * len(contents)
-        found = frozenset(self._masker.find_candidates(contents))
+        found = self._masker.candidates_in(contents)
         for index, name in enumerate(names_of):
             is_plain = index not in found
             if wholes[index]:
@@ -105,12 +107,12 @@ class ValueMasker:
             if name.named is not None:
                 outcomes[index] = self._mask_named(contents[index], name.named, is_plain)
             if not is_plain and outcomes[index] is None:
-                outcomes[index] = self.mask_content(contents[index])
+                outcomes[index] = self.mask_content(contents[index], found[index])
         return outcomes
 
-    def mask_content(self, data: bytes) -> MaskedBytes | None:
-        """One value without a name; None when nothing had to change."""
-        spans = self.find_spans(data)
+    def mask_content(self, data: bytes, candidates: Candidates | None = None) -> MaskedBytes | None:
+        """One value without a name; None when nothing had to change. `candidates`: see Masker.find_spans."""
+        spans = self.find_spans(data, candidates)
         return MaskedBytes(*self._masker.splice(data, spans)) if spans else None
 
     def mask_whole(self, data: bytes, name: Name = NAMELESS, *, is_plain: bool = False) -> MaskedBytes | None:
@@ -140,9 +142,9 @@ class ValueMasker:
         spans = resolve(data, self._masker.known_spans(data, hits)) if hits else []
         return self._masker.splice(data, spans) if spans else (data, ())
 
-    def find_spans(self, data: bytes) -> list[Span]:
+    def find_spans(self, data: bytes, candidates: Candidates | None = None) -> list[Span]:
         """As the engine's, of the order's labels only."""
-        spans = self._masker.find_spans(data)
+        spans = self._masker.find_spans(data, candidates)
         if not self._labels or not spans:
             return spans
         return [kept for span in spans for kept in self._wanted(data, span, _MAX_LOOKS)]
@@ -192,7 +194,14 @@ class ValueMasker:
         return [_moved(inner, span.start) for each in found for inner in each]
 
     def _mask_places(self, places: Sequence[str]) -> list[str]:
+        """Places are mostly the same few: those without anything in them are remembered."""
+        known = self._clean_places
+        if known.issuperset(places):
+            return list(places)
         outcomes = self._masker.mask_batch(places)
+        if len(known) >= _MAX_REMEMBERED:
+            known.clear()
+        known.update(place for place, found in zip(places, outcomes, strict=True) if found is None)
         return [outcome.text if outcome else place for place, outcome in zip(places, outcomes, strict=True)]
 
 

@@ -212,10 +212,56 @@ def test_copy_is_masked_field_by_field(
     assert ("email", "email") in {(m.label, m.place) for m in outcome.masked}
 
 
+ALIASES = [
+    "SELECT salary AS a, upper(nick) AS b FROM people",
+    "SELECT x, y FROM (SELECT id, salary, nick FROM people) s(i, x, y)",
+    "WITH w AS (SELECT salary s, nick || '' n FROM people) SELECT * FROM w",
+    "SELECT id::numeric, 'x' FROM people WHERE false UNION ALL SELECT salary, nick FROM people",
+    "UPDATE people SET vip = vip RETURNING salary AS p, lower(nick)",
+    "DECLARE c CURSOR FOR SELECT salary AS a, nick AS b FROM people",
+]
+
+
+@pytest.mark.parametrize("statement", ALIASES)
+def test_a_named_column_is_masked_under_any_name(
+    proxy: Proxy, login: Login, postgres_server: Postgres, database: dict[str, object], statement: str
+) -> None:
+    name = f"alias-{ALIASES.index(statement)}"
+    port = open_port(proxy, postgres_server, database, name, "zeros")
+    with psycopg.connect(url(port, login)) as connection:
+        cursor = connection.execute(statement)
+        rows = (connection.execute("FETCH ALL FROM c") if statement.startswith("DECLARE") else cursor).fetchall()
+        connection.rollback()
+    assert len(rows) == 3
+    assert {str(salary) for salary, _ in rows} == {"0"}
+    assert all(nick.startswith("‹column:") for _, nick in rows)
+
+
+def test_copy_in_binary_form_is_masked_value_by_value(
+    proxy: Proxy, login: Login, postgres_server: Postgres, database: dict[str, object]
+) -> None:
+    port = open_port(proxy, postgres_server, database, "copy-binary", "all")
+    kinds = ["int4", "text", "int8", "numeric", "date", "json", "text[]", "bytea", "jsonb", "bool", "varchar"]
+    with psycopg.connect(url(port, login), autocommit=True) as connection, connection.cursor() as cursor:
+        with cursor.copy("COPY people TO STDOUT (FORMAT binary)") as copy:
+            copy.set_types(kinds)
+            rows = sorted(copy.rows())
+        assert cursor.execute("SELECT 1").fetchone() == (1,)
+    assert [row[0] for row in rows] == [1, 2, 3]
+    for _, email, card, salary, hired, note, tags, raw, doc, vip, nick in rows:
+        assert email.startswith("‹email:") and card is None and (vip, nick) == (True, "tiny")
+        assert str(salary) == "1200.50" and str(hired) == "1980-02-03"
+        assert note["n"] == 1 and note["mail"].startswith("‹email:") and doc["list"] == [None, 2]
+        assert tags[0] == "x" and tags[1].startswith("‹email:") and tags[2] is None
+        assert raw.decode().startswith("mail ‹email:")
+    (trail,) = wait_for_trails(proxy.home, "copy-binary", 1)
+    assert leaks(trail) == []
+
+
 @pytest.mark.parametrize(
     ("rule", "statement", "reason"),
     [
-        ("all", "COPY people TO STDOUT (FORMAT binary)", "binary form does not say the types"),
+        ("zeros", "COPY people TO STDOUT (FORMAT binary)", "without a header does not say its columns"),
         ("zeros", "COPY people TO STDOUT", "without a header does not say its columns"),
     ],
 )
@@ -228,7 +274,7 @@ def test_a_copy_that_cannot_be_masked_is_refused(
     statement: str,
     reason: str,
 ) -> None:
-    name = f"refused-copy-{rule}"
+    name = f"refused-copy-{rule}-{len(statement)}"
     port = open_port(proxy, postgres_server, database, name, rule)
     with psycopg.connect(url(port, login), autocommit=True) as connection:
         with connection.cursor() as cursor, pytest.raises(psycopg.errors.InsufficientPrivilege, match=reason):

@@ -16,7 +16,7 @@ from tests.integration.live import READY_TIMEOUT_S, Live, run_live
 from tests.integration.record_checks import SHOWN, find_faults
 
 TARGETS = (
-    "proxy-tcp", "proxy-http", "kafka", "worker-mask", "worker-detect", "worker-retain", "sink-clickhouse",
+    "proxy-tcp", "proxy-http", "kafka", "worker-mask", "keyholder", "worker-detect", "worker-retain", "sink-clickhouse",
     "sink-transparency", "witness", "sink-siem", "store",
 )  # fmt: skip
 SERVED = 10

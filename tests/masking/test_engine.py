@@ -179,3 +179,17 @@ def test_time_is_bounded_by_length():
     started = time.process_time()
     masker().mask_text("a.b-c_" * 200_000)
     assert time.process_time() - started < 60  # a guard against quadratic engines, not a benchmark
+
+
+@pytest.mark.parametrize("engine", ["hyperscan", "keywords"])
+def test_candidates_by_one_scan_give_the_spans_that_each_text_has_alone(engine):
+    from masking.catalog import load_detectors
+
+    contents = [case.text.encode() for detector in load_detectors() for case in detector.hits]
+    contents += [text.encode() for detector in load_detectors() for text in detector.misses]
+    own = masker(engine)
+    found = own.candidates_in([*contents, b"", b"nothing at all"])
+    assert len(contents) + 1 not in found
+    for index, content in enumerate(contents):
+        alone = own.find_spans(content)
+        assert (own.find_spans(content, found[index]) if index in found else []) == alone, content

@@ -1,7 +1,11 @@
+import base64
 import hashlib
+import hmac
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from masking.tokens import DigestKey, FlowKey, TokenKey, TokenRing
 
@@ -52,3 +56,14 @@ def test_a_ring_makes_tokens_of_its_first_key_and_knows_all():
 def test_a_fingerprint_is_no_token():
     assert FlowKey(KEY).fingerprint(b"secret") == FlowKey(KEY).fingerprint(b"secret")
     assert FlowKey(KEY).fingerprint(b"secret") != TokenKey(KEY).token(b"secret")
+
+
+def test_tokens_stay_what_they_were():
+    assert TokenKey(KEY).token(b"4111111111111111") == "5y2uhtl33ojkcj67"
+    assert FlowKey(KEY).fingerprint(b"4111111111111111") == "kvgjvjl6gz5puf6q"
+
+
+@given(st.binary(min_size=32, max_size=80), st.binary(max_size=300))
+def test_a_token_is_the_base32_of_an_hmac(key, value):
+    own = hmac.digest(key, b"custody token v1", "sha256")
+    assert TokenKey(key).token(value) == base64.b32encode(hmac.digest(own, value, "sha256")[:10]).decode().lower()

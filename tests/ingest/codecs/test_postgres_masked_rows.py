@@ -17,7 +17,7 @@ VALUES = st.one_of(st.none(), st.binary(max_size=20), st.just(EMAIL), st.just(b"
 def run(buffer: bytes, oids=(25, 20, 25), formats=(0,), **fields):
     values = order(**fields)
     report = values.new_report()
-    columns = make_columns(values, ("a", "b", "c"), oids, formats, count_values(buffer, 0))
+    columns = make_columns(values.name_of, ("a", "b", "c"), oids, formats, count_values(buffer, 0))
     return mask_rows(CellMasker(values, report, "utf-8"), columns, buffer, 0, len(buffer)), report
 
 
@@ -36,10 +36,10 @@ def test_nothing_to_mask_is_none():
 
 def test_columns_that_were_not_described_have_no_name_and_no_type():
     values = order(columns=("a",))
-    known, unknown = make_columns(values, ("a",), (23,), (1,), 2)
+    known, unknown = make_columns(values.name_of, ("a",), (23,), (1,), 2)
     assert (known.is_whole, known.is_binary, known.oid) == (True, True, 23)
     assert (unknown.is_whole, unknown.is_binary, unknown.oid) == (False, True, 0)
-    assert [c.is_binary for c in make_columns(values, (), (), (0, 1), 3)] == [False, True, False]
+    assert [c.is_binary for c in make_columns(values.name_of, (), (), (0, 1), 3)] == [False, True, False]
 
 
 @settings(deadline=None, max_examples=100)
