@@ -34,6 +34,7 @@ from sinks.transparency.reading import (
     verify_head,
     verify_tree,
 )
+from sinks.transparency.rotation import check_chain, extend_policy
 from sinks.transparency.storage import DirectoryStorage
 
 CHUNK_BUNDLES: Final = 32
@@ -90,6 +91,7 @@ def check_integrity(
     place = find_log(settings, home)
     storage = DirectoryStorage(place.directory)
     try:
+        place = replace(place, policy=extend_policy(storage, place.policy))
         head = read_head(storage, place.policy)
         reader = LogReader(storage, head.checkpoint.size)
         if last_seen:
@@ -126,10 +128,13 @@ def _compare(
 ) -> Integrity:
     orders = Orders({name: item.min_age_days for name, item in settings.retention.classes.items()})
     hold_leaves: list[tuple[int, HoldLeaf]] = []
+    key_leaves: list[tuple[int, KeyLeaf]] = []
 
     def note(index: int, leaf: HoldLeaf | KeyLeaf) -> None:
         if isinstance(leaf, HoldLeaf):
             hold_leaves.append((index, leaf))
+        else:
+            key_leaves.append((index, leaf))
 
     verify_tree(reader, head.checkpoint.root, retention_schemas(), orders, note)
     now = now_us()
@@ -144,6 +149,8 @@ def _compare(
     auditor, ledger = Auditor(orders, now, is_pending, holds.holds), Ledger()
     for fault in holds.faults:
         auditor.report.violate(f"ALTERED: {fault}")
+    storage = DirectoryStorage(place.directory)
+    check_chain(storage, reader, head, place.policy, key_leaves, auditor.report.violate)
     matched: Counter[Key] = Counter()
     last: dict[Key, int] = {}
     for chunk in _chunks(reader):

@@ -29,6 +29,7 @@ from sinks.transparency.log import Log
 from sinks.transparency.merkle import hash_leaf
 from sinks.transparency.place import LogPlace, find_log, keep_origin
 from sinks.transparency.publisher import Published, Publisher, explain
+from sinks.transparency.rotation import Rotation, settle_rotation
 from sinks.transparency.signing import make_signer
 from sinks.transparency.storage import DirectoryStorage
 from sinks.transparency.tiles import frame_entry
@@ -69,6 +70,7 @@ class TransparencySink:
             requires_quorum=settings.transparency.require_witnesses,
             note=self._bookkeeper.note,
         )
+        self._rotation = Rotation(home, self._log, self._storage, self._publisher)
         self._root = home.verify_key(ROOT_WRITER)
         self._is_open = False
 
@@ -106,6 +108,7 @@ class TransparencySink:
 
     def work(self, view: InputView) -> None:
         self._publisher.work()
+        self._rotation.work()
         self._bookkeeper.work()
 
     def describe(self) -> dict[str, object]:
@@ -217,4 +220,5 @@ def _as_positions(known: Mapping[int, tuple[str, int]]) -> dict[int, Position]:
 def make_transparency_sink(settings: Settings, home: Home) -> TransparencySink:
     """The sink of a home. Raises ConfigError without its keys, or when another process writes the log."""
     keep_origin(settings, home)
+    settle_rotation(home)
     return TransparencySink(settings, home, find_log(settings, home))
