@@ -7,6 +7,7 @@ log.verify.tree          leaves a second: the root made anew from the entries of
 log.verify.records       the same with every record opening its leaf, and the numbers of sessions added up
 log.proof.*              inclusion proof at a million leaves
 log.bytes                bytes of the public directory an event
+store.bytes              bytes on the store's disk an event, compressed, with canonical bytes and opening
 """
 
 import random
@@ -18,7 +19,12 @@ from pathlib import Path
 from typing import Final
 
 from bench.results import record
+from bench.retention import vary
+from schemas.config import Settings
+from schemas.config import Store as StoreSettings
 from schemas.wire import framing
+from sinks.clickhouse.client import StoreClient
+from sinks.clickhouse.writer import EventWriter
 from sinks.transparency.audit import Auditor, Found, Ledger, State
 from sinks.transparency.leaf import BatchLeaf, EventLeaf, commit, encode_event, parse_leaf
 from sinks.transparency.log import Log, LogReader
@@ -30,8 +36,10 @@ from sinks.transparency.reading import iterate_bundles, verify_tree
 from sinks.transparency.storage import DirectoryStorage
 from sinks.transparency.walk import derive_leaves
 from tests.sinks.batches import make_batch
+from tests.sinks.clickhouse.stored import as_batch
 from tests.sinks.transparency.logs import ORIGIN, SIGNER, VERIFIER
 from tests.sinks.transparency.witnessing import run_witness
+from tests.support.store import run_store
 
 BATCH_EVENTS: Final = 200
 WRITE_BATCHES: Final = 100
@@ -39,6 +47,8 @@ LEAVES: Final = 1_000_000
 LOAD_S: Final = 20.0
 INTERVAL_S: Final = 0.5
 BATCHES_PER_S: Final = 50
+STORED_BATCHES: Final = 500
+MERGE_WAIT_S: Final = 10.0
 
 
 def make_records(count: int) -> list[bytes]:
@@ -120,6 +130,24 @@ def measure_verification(directory: Path, log: Log) -> None:
     record("log.verify.records", len(entries) / spent, "leaves per CPU s")
 
 
+def measure_store(directory: Path) -> None:
+    """Rows of 100,000 events with texts that differ, after the store's own merges."""
+    with run_store(directory) as store:
+        client = StoreClient(Settings(store=StoreSettings(url=store.url)), store.home, "writer")
+        writer = EventWriter(client)
+        for first in range(0, STORED_BATCHES, WRITE_BATCHES):
+            batches = [make_batch(n % 4, n // 4, BATCH_EVENTS) for n in range(first, first + WRITE_BATCHES)]
+            for number, item in enumerate(item for batch in batches for item in batch.events):
+                vary(item.event, first * BATCH_EVENTS + number)
+            writer.store_rows([as_batch(batch) for batch in batches], "", False)
+        time.sleep(MERGE_WAIT_S)
+        sql = """SELECT sum(bytes_on_disk), sum(rows) FROM system.parts
+            WHERE database = 'custody' AND table = 'events' AND active"""
+        ((size, rows),) = client.query(sql)
+        client.close()
+    record("store.bytes", size / rows, "bytes per event")
+
+
 def measure_latency(directory: Path) -> None:
     """10,000 events a second for a while, with a witness over HTTP on loopback."""
     records = make_records(BATCHES_PER_S * 2)
@@ -165,6 +193,7 @@ def main() -> int:
         measure_proofs(directory / "large", log)
         measure_verification(directory / "large", log)
         log.close()
+        measure_store(directory / "store")
         measure_latency(directory / "live")
     return 0
 

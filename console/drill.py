@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from console.integrity import judge_row, retention_schemas
+from console.integrity import retention_schemas
 from schemas.errors import ConfigError, ProofError
 from schemas.events import RetentionAction, RetentionVerb
 from schemas.wire import framing
 from schemas.wire.avro import blob
+from sinks.clickhouse.row_check import judge_row
 from sinks.transparency.audit import Auditor, Found, Ledger
 from sinks.transparency.cosigning import make_request
 from sinks.transparency.leaf import (

@@ -6,24 +6,21 @@ checkpoint covers it. The checks here are for the person at the terminal; what c
 
 import re
 import secrets
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, Producer
-
 from console.control import Place
 from console.legal_holds import list_holds
+from console.retention_orders import send_orders
 from console.store import Store
 from schemas.config import Retention
-from schemas.errors import ConfigError, CustodyError, Fault, Unreachable
+from schemas.errors import ConfigError, CustodyError, Fault
 from schemas.events import RetentionAction, RetentionVerb
 from schemas.holds import LegalHold, require_two
 from schemas.runtime import now_us
-from schemas.topics import BY_NAME, DEADLETTER, DETECTIONS, FACTS, RETENTION, SESSIONS
-from schemas.wire import framing, kafka
+from schemas.topics import BY_NAME, DEADLETTER, DETECTIONS, FACTS, SESSIONS
 from sinks.clickhouse.erasure import Target, find_young, select_ages
 from sinks.clickhouse.holding import quote, select_held_events
 from sinks.transparency.orders import MAX_SEQS, format_seqs, parse_seqs
@@ -38,7 +35,6 @@ GROUNDS: Final[Mapping[str, str]] = {
 }
 """The letters of GDPR, Article 17(1)."""
 MAX_SESSIONS: Final = 1000
-ANSWER_TIMEOUT_S: Final = 10.0
 _REFERENCE: Final = re.compile(r"[\w./-]{0,64}", re.ASCII)
 _PERSON: Final = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 
@@ -66,10 +62,6 @@ SELECT sink, target, count() AS items FROM custody.deliveries
 WHERE item IN {sessions:Array(String)}
    OR item IN (SELECT detection_id FROM custody.detections WHERE session_id IN {sessions:Array(String)})
 GROUP BY sink, target ORDER BY sink, target
-"""
-ANSWERS: Final = """
-SELECT order_id, action, rows, reason FROM custody.retention_actions
-WHERE order_id IN {orders:Array(String)} AND action IN ('done', 'refused') ORDER BY order_id
 """
 
 
@@ -182,26 +174,6 @@ def make_orders(parts: Sequence[Part], request: Request, rules: Retention, at: i
     return orders
 
 
-def send_orders(place: Place, orders: Sequence[RetentionAction]) -> None:
-    """Make orders durable on the retention topic. Raises Unreachable: then some may have been taken."""
-    failures: list[str] = []
-
-    def note(error: Any, _message: Any) -> None:
-        if error is not None:
-            failures.append(error.str())
-
-    config = kafka.producer_config(place.settings, place.home, "api") | {"message.timeout.ms": 8000}
-    try:
-        producer = Producer(config)
-        for order in orders:
-            producer.produce(RETENTION, framing.encode(order), partition=0, on_delivery=note)
-        left = producer.flush(ANSWER_TIMEOUT_S)
-    except (KafkaException, BufferError) as error:
-        raise Unreachable(f"{RETENTION}: {error}") from None
-    if left or failures:
-        raise Unreachable(f"{RETENTION} did not take every order: {failures[0] if failures else 'no answer'}")
-
-
 def erase(
     place: Place, store: Store, request: Request, session: str, tokens: Sequence[str], *, is_dry: bool
 ) -> tuple[list[RetentionAction], list[Part]]:
@@ -213,16 +185,6 @@ def erase(
     if not is_dry:
         send_orders(place, orders)
     return orders, parts
-
-
-def wait_for_answers(store: Store, orders: Sequence[RetentionAction], timeout_s: float) -> list[dict[str, Any]]:
-    """What came of orders, as far as it came in time. Raises QueryFailed, Unreachable."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        found = store.rows(ANSWERS, {"orders": [order.order_id for order in orders]})
-        if len(found) >= len(orders) or time.monotonic() >= deadline:
-            return found
-        time.sleep(0.5)
 
 
 def list_copies(store: Store, sessions: Sequence[str], at: int) -> list[dict[str, Any]]:

@@ -4,22 +4,20 @@ Chunk by chunk of the log: the rows of its origins are read, each row's bytes mu
 column must be what those bytes decode to. Rows without a leaf are found by counting.
 """
 
-import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
-
-import fastavro
 
 from console.hold_audit import audit_holds
 from console.store import Store
 from console.verification import Outcome, Verdict
 from schemas.config import Settings
 from schemas.errors import ProofError
-from schemas.holds import HELD, LegalHold
+from schemas.holds import LegalHold
 from schemas.runtime import Home, now_us
 from schemas.wire import framing
+from sinks.clickhouse.row_check import ROWS, judge_row
 from sinks.transparency.audit import Auditor, Found, Ledger, State
 from sinks.transparency.cosigning import fetch_latest
 from sinks.transparency.leaf import BatchLeaf, EventLeaf, HoldLeaf, KeyLeaf, parse_leaf
@@ -34,20 +32,14 @@ from sinks.transparency.reading import (
     verify_head,
     verify_tree,
 )
+from sinks.transparency.rotation import check_chain, extend_policy
 from sinks.transparency.storage import DirectoryStorage
 
 CHUNK_BUNDLES: Final = 32
 GRACE_US: Final = 600_000_000
 """So long a record beyond the store's progress may be on its way; after that it is missing."""
-MAX_UNSIGNED: Final = (1 << 64) - 1
 ReadHolds = Callable[[], Mapping[str, LegalHold] | None]
 
-ROWS: Final = """
-SELECT * EXCEPT (at, opened_at), toUnixTimestamp64Micro(at) AS at, toUnixTimestamp64Micro(opened_at) AS opened_at
-FROM custody.events
-WHERE log_id = {log_id:String} AND partition = {partition:UInt32}
-  AND offset >= {first:UInt64} AND offset <= {last:UInt64}
-"""
 COUNTS: Final = "SELECT log_id, partition, count() AS stored FROM custody.events GROUP BY log_id, partition"
 BEYOND: Final = """
 SELECT count() AS stored FROM custody.events
@@ -90,6 +82,7 @@ def check_integrity(
     place = find_log(settings, home)
     storage = DirectoryStorage(place.directory)
     try:
+        place = replace(place, policy=extend_policy(storage, place.policy))
         head = read_head(storage, place.policy)
         reader = LogReader(storage, head.checkpoint.size)
         if last_seen:
@@ -126,10 +119,13 @@ def _compare(
 ) -> Integrity:
     orders = Orders({name: item.min_age_days for name, item in settings.retention.classes.items()})
     hold_leaves: list[tuple[int, HoldLeaf]] = []
+    key_leaves: list[tuple[int, KeyLeaf]] = []
 
     def note(index: int, leaf: HoldLeaf | KeyLeaf) -> None:
         if isinstance(leaf, HoldLeaf):
             hold_leaves.append((index, leaf))
+        else:
+            key_leaves.append((index, leaf))
 
     verify_tree(reader, head.checkpoint.root, retention_schemas(), orders, note)
     now = now_us()
@@ -144,6 +140,8 @@ def _compare(
     auditor, ledger = Auditor(orders, now, is_pending, holds.holds), Ledger()
     for fault in holds.faults:
         auditor.report.violate(f"ALTERED: {fault}")
+    storage = DirectoryStorage(place.directory)
+    check_chain(storage, reader, head, place.policy, key_leaves, auditor.report.violate)
     matched: Counter[Key] = Counter()
     last: dict[Key, int] = {}
     for chunk in _chunks(reader):
@@ -196,12 +194,6 @@ def _read_rows(
         else:
             found[key] = replace(known, fault="it is stored twice")
     return found, copies
-
-
-def judge_row(row: Mapping[str, Any]) -> Found:
-    """What opens a leaf, and whether the other columns say the same."""
-    held = _as_bytes(row["retention_class"]) == HELD.encode()
-    return Found(_as_bytes(row["opening"]), _as_bytes(row["canonical"]), find_difference(row), held)
 
 
 def _fetch_rows(
@@ -297,84 +289,3 @@ def retention_schemas() -> dict[bytes, Any]:
     """Every version of RetentionAction by its fingerprint."""
     documents = [framing.load_avsc("RetentionAction", version) for version in framing.versions_of("RetentionAction")]
     return {framing.schema_fingerprint(document): document for document in documents}
-
-
-class _Canonical:
-    """Decodes canonical bytes: one parsed schema a version of EventBatch."""
-
-    def __init__(self) -> None:
-        self._parsed = {}
-        for version in framing.versions_of("EventBatch"):
-            document = framing.load_avsc("EventBatch", version)
-            fields = {field["name"]: field["type"] for field in document["fields"]}
-            event = next(item["type"] for item in fields["events"]["items"]["fields"] if item["name"] == "event")
-            stored = {
-                "type": "record",
-                "name": "StoredEvent",
-                "namespace": "custody.v1",
-                "fields": [
-                    {"name": "schema_fingerprint", "type": "bytes"},
-                    {"name": "session", "type": fields["sessions"]["items"]},
-                    {"name": "event", "type": event},
-                ],
-            }
-            self._parsed[framing.schema_fingerprint(document)] = fastavro.parse_schema(stored)
-
-    def read(self, canonical: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(session, event). Raises ProofError."""
-        schema = self._parsed.get(canonical[1:9])
-        if schema is None:
-            raise ProofError("its canonical bytes name no schema that is known here")
-        try:
-            value: Any = fastavro.schemaless_reader(
-                io.BytesIO(canonical), schema, None, handle_unicode_errors="surrogateescape"
-            )
-        except Exception as error:  # hostile bytes make the reader raise almost anything
-            raise ProofError(f"its canonical bytes cannot be read: {type(error).__name__}") from None
-        return value["session"], value["event"]
-
-
-_canonical: Final = _Canonical()
-_COUNTERS: Final = frozenset({"seq", "rows", "bytes", "duration_us", "payload_bytes"})
-
-
-def find_difference(row: Mapping[str, Any]) -> str:
-    """Which columns of a row are not what its canonical bytes say; empty when all are."""
-    try:
-        context, event = _canonical.read(_as_bytes(row["canonical"]))
-    except ProofError as error:
-        return str(error)
-    wanted = {**context, "session_attributes": context["attributes"], **event}
-    if _as_bytes(row["retention_class"]) == HELD.encode():
-        # A row that a legal hold moved says beside it of which class it is.
-        row = {**row, "retention_class": row.get("held_from", b"")}
-    different = [
-        name
-        for name, value in wanted.items()
-        if name in row and name != "opening" and _normalize(row[name]) != _normalize(_as_column(name, value))
-    ]
-    return f"its columns {', '.join(sorted(different))} are not what its committed bytes say" if different else ""
-
-
-def _as_column(name: str, value: Any) -> Any:
-    """A field as the store keeps it: what a column cannot hold is brought to its nearest value."""
-    if name in _COUNTERS:
-        return min(max(value, 0), MAX_UNSIGNED)
-    if name == "source_port":
-        return min(max(value, 0), 65_535)
-    return value.hex() if name == "payload_digest" else value
-
-
-def _normalize(value: Any) -> Any:
-    """Texts as bytes, records and tuples as lists of their values."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
-    if isinstance(value, Mapping):
-        return {_normalize(key): _normalize(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [list(_normalize(item).values()) if isinstance(item, dict) else _normalize(item) for item in value]
-    return value
-
-
-def _as_bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")

@@ -190,6 +190,10 @@ class Transparency(Model):
     policy_file: str = Field("", description="tlog-policy of witnesses and quorum; empty: the embedded witness")
     require_witnesses: bool = Field(False, description="publish no checkpoint that the quorum has not signed")
     checkpoint_interval_ms: int = Field(500, ge=50, le=60_000, description="least time between two checkpoints")
+    rehash_sample_s: float = Field(
+        3600.0, ge=0, description="how often a sample of rows is compared with the log; 0: never"
+    )
+    rehash_full_s: float = Field(604_800.0, ge=0, description="how often every row is compared with the log; 0: never")
     signer_command: list[str] = Field([], description="program that signs (PKCS#11, KMS); empty: secrets/log.key")
 
 
@@ -211,6 +215,9 @@ class Siem(Model):
     """Where alerts go."""
 
     syslog: Syslog = Field(default_factory=Syslog, description="syslog over TLS")
+    checkpoint_interval_s: float = Field(
+        60.0, ge=0, description="least time between two heads of the transparency log that are sent; 0: none"
+    )
 
 
 class Receiver(Model):

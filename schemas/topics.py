@@ -75,7 +75,13 @@ TOPICS: Final = (
         compression_type="producer",
     ),
     _topic(FACTS, "agent", "facts", "facts detect", retention_ms=str(7 * DAY_MS)),
-    _topic(DETECTIONS, "", "detect", "detect sink-clickhouse sink-siem api", retention_ms=str(30 * DAY_MS)),
+    _topic(
+        DETECTIONS,
+        "",
+        "detect sink-transparency",
+        "detect sink-clickhouse sink-siem api",
+        retention_ms=str(30 * DAY_MS),
+    ),
     _topic(
         RETENTION,
         "",

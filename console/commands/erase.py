@@ -36,7 +36,7 @@ def erase(
     that something was there. Exit code 1 when an order was refused after it was given, 2 when nothing was ordered, or
     the answer did not come in time.
     """
-    from console import erasure
+    from console import erasure, retention_orders
     from console.control import find_place
     from console.store import open_store
 
@@ -45,7 +45,7 @@ def erase(
     with open_store(place) as store:
         orders, parts = erasure.erase(place, store, request, session, tokens, is_dry=dry_run)
         copies = erasure.list_copies(store, [part.session_id for part in parts], orders[0].at)
-        answers = erasure.wait_for_answers(store, orders, wait) if wait and not dry_run else []
+        answers = retention_orders.wait_for_answers(store, orders, wait) if wait and not dry_run else []
     document = {
         "is_dry_run": dry_run,
         "orders": [describe(order, part) for order, part in zip(orders, parts, strict=True)],

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.output import EXIT_FINE, EXIT_VIOLATION, print_json, print_table
+from console.output import EXIT_FINE, EXIT_UNDECIDED, EXIT_VIOLATION, print_json, print_table
 
 if TYPE_CHECKING:
     from console.control import Place
@@ -62,6 +62,44 @@ def plan(days: int, as_json: bool) -> None:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
         print_table(columns, rows)
+
+
+@retention.command("run")
+@click.option("--wait", type=click.FloatRange(0, 86_400), default=60.0, show_default=True, metavar="SECONDS")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def run(ctx: click.Context, wait: float, as_json: bool) -> None:
+    """Order every day away that is due and not ordered yet, and wait for what comes of it.
+
+    The stack looks by itself, every `retention.interval_s`; this also finds days that it never saw. Exit code 1 when an
+    order was refused, 2 when answers are missing after the wait.
+    """
+    from console.control import find_place
+    from console.retention import ACTIONS, join_actions
+    from console.retention_orders import order_due, send_orders, wait_for_answers
+    from console.store import open_store
+
+    place = find_place()
+    with open_store(place) as store:
+        classes = place.settings.retention.classes
+        orders = order_due(read_slices(store, place), join_actions(store.rows(ACTIONS)), classes, datetime.now(UTC))
+        send_orders(place, orders)
+        answers = {item["order_id"]: item for item in wait_for_answers(store, orders, wait)} if orders else {}
+    columns = ("order", "class", "day", "outcome", "rows", "reason")
+    rows = []
+    for order in orders:
+        answer = answers.get(order.order_id, {"action": "open", "rows": 0, "reason": ""})
+        rows.append(
+            (order.order_id, order.retention_class, order.day, answer["action"], answer["rows"], answer["reason"])
+        )
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif rows:
+        print_table(columns, rows)
+    else:
+        click.echo("nothing is due")
+    outcomes = {row[3] for row in rows}
+    ctx.exit(EXIT_VIOLATION if "refused" in outcomes else EXIT_UNDECIDED if "open" in outcomes else EXIT_FINE)
 
 
 @retention.command("audit")

@@ -85,6 +85,8 @@ class Calendar:
         ordered = self._ordered.setdefault(item, _Ordered())
         ordered.count += 1
         ordered.is_open = True
+        if LOG not in action.evidence:  # given by a person, who knows nothing of what was read
+            return
         ordered.log_id = action.evidence.get(LOG, "")
         ordered.through = {
             int(name.removeprefix(THROUGH)): int(offset)

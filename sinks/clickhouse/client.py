@@ -42,6 +42,15 @@ class StoreClient:
         """Rows of a SELECT with {name:Type} parameters."""
         return self._do(lambda client: [tuple(row) for row in client.query(sql, parameters=params).result_rows])
 
+    def rows(self, sql: str, **params: Any) -> list[dict[str, Any]]:
+        """Rows of a SELECT by column name, strings as bytes."""
+
+        def act(client: Client) -> list[dict[str, Any]]:
+            result = client.query(sql, parameters=params, query_formats={"*String": "bytes"})
+            return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+        return self._do(act)
+
     def command(self, sql: str, comment: str = "") -> None:
         """A statement without a result. `comment` names the order under which rows are deleted."""
         self._do(lambda client: client.command(sql, settings={"log_comment": comment} if comment else None))

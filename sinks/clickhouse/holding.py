@@ -91,6 +91,8 @@ class Keeper:
 
     def count(self, retention_class: str) -> int:
         """Rows of a class that are there, moved ones too; each once."""
+        if not self.count_moved(retention_class):
+            return self._number_of(f"SELECT count() FROM {self._name} WHERE {self._of(retention_class)}")
         where = f"({self._of(retention_class)} OR {self._moved_from(retention_class)})"
         key = ", ".join(self._table.key)
         return self._number_of(f"SELECT uniqExact({key}) FROM {self._name} WHERE {where}")

@@ -1,4 +1,4 @@
-"""The SIEM sink: detections and summaries of closed sessions to a transport, at least once.
+"""The SIEM sink: detections, summaries of closed sessions, heads of the log to a transport, at least once.
 
 What was sent counts only when the transport has confirmed it. Until then it stays in a window in memory: after any
 failure of the transport the window is sent again, in order, and after a restart everything since the saved progress is.
@@ -26,11 +26,14 @@ from sinks.contract import InputView, Positions
 from sinks.origins import Begin, Position
 from sinks.reader import Batch
 from sinks.records import Record
+from sinks.siem.heads import HeadWatch
 from sinks.siem.summaries import Tallies, describe_detection, is_severe_enough
 from sinks.siem.syslog import SyslogTransport
 from sinks.siem.transport import Message, Transport
 
 COMPONENT: Final = "sink-siem"
+HEADS: Final = "checkpoints"
+"""Where a topic's name stands otherwise: heads of the transparency log come from its directory."""
 CONFIRM_INTERVAL_S: Final = 2.0
 MAX_WINDOW: Final = 2_000
 """Unconfirmed messages at most: beyond it nothing more is sent before a confirmation (back-pressure)."""
@@ -68,6 +71,7 @@ class SiemSink:
         store: StoreClient,
         min_severity: str,
         confirm_interval_s: float = CONFIRM_INTERVAL_S,
+        heads: HeadWatch | None = None,
     ) -> None:
         self.name = name
         self.confirmed = 0
@@ -78,15 +82,23 @@ class SiemSink:
         self._store = store
         self._min_severity = min_severity
         self._confirm_interval_s = confirm_interval_s
-        self._ledgers = {SESSIONS: ProgressLedger(store, name), DETECTIONS: ProgressLedger(store, f"{name}.detections")}
+        self._heads = heads
+        self._ledgers = {
+            SESSIONS: ProgressLedger(store, name),
+            DETECTIONS: ProgressLedger(store, f"{name}.detections"),
+            HEADS: ProgressLedger(store, f"{name}.checkpoints"),
+        }
         self._tallies = Tallies()
         self._window: list[Sent] = []
         self._sent = 0  # of the window, from its beginning
-        self._reached: dict[str, dict[int, Position]] = {SESSIONS: {}, DETECTIONS: {}}
+        self._reached: dict[str, dict[int, Position]] = {SESSIONS: {}, DETECTIONS: {}, HEADS: {}}
         self._confirm_at = 0.0
 
     def load_progress(self) -> Positions:
-        return {topic: ledger.read() for topic, ledger in self._ledgers.items()}
+        positions = {topic: ledger.read() for topic, ledger in self._ledgers.items()}
+        if self._heads is not None:
+            self._heads.resume(positions[HEADS].get(0))
+        return positions
 
     def write(self, batches: Sequence[Batch]) -> None:
         """Take summaries into the window and send it; it is acknowledged by `work`."""
@@ -107,13 +119,23 @@ class SiemSink:
 
     def work(self, view: InputView) -> None:
         """Confirm when it is time: soon after the last message, and at the latest every few seconds."""
+        self._take_head()
         self._flush()
         has_news = any(self._reached.values())
         if has_news and time.monotonic() >= self._confirm_at:
             self._acknowledge()
 
+    def _take_head(self) -> None:
+        head = self._heads.look() if self._heads is not None else None
+        if head is not None:
+            origin, size = head.fields["origin"], int(head.fields["size"])
+            if self._is_new(HEADS, origin, 0, size):
+                self._window.append(Sent(head, origin, 0, size))
+
     def describe(self) -> dict[str, object]:
+        alarms = {"heads": self._heads.problem} if self._heads is not None and self._heads.problem else {}
         return {
+            "alarms": alarms,
             "confirmed": self.confirmed,
             "unconfirmed": len(self._window),
             "resent": self.resent,
@@ -211,4 +233,6 @@ def make_syslog_sink(settings: Settings, home: Home) -> SiemSink:
     """The syslog sink of a home. Raises ConfigError."""
     config = settings.siem.syslog
     store = StoreClient(settings, home, "writer")
-    return SiemSink("siem-syslog", f"{config.host}:{config.port}", SyslogTransport(config), store, config.min_severity)
+    target = f"{config.host}:{config.port}"
+    heads = HeadWatch(settings, home)
+    return SiemSink("siem-syslog", target, SyslogTransport(config), store, config.min_severity, heads=heads)

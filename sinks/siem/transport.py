@@ -10,7 +10,7 @@ class Message:
     """One thing to tell the SIEM. `identity` is what a receiver can drop repeats by; `at` is µs, UTC."""
 
     identity: str
-    kind: str  # detection, session
+    kind: str  # detection, session, checkpoint
     severity: str  # a value of events.Severity
     at: int
     text: str

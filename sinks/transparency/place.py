@@ -1,5 +1,6 @@
 """Where a home keeps its transparency log, under which name, and whom it asks for cosignatures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Final
 from schemas.config import Settings
 from schemas.errors import ConfigError, ProofError
 from schemas.runtime import Home, write_private
-from sinks.transparency.note import COSIGNATURE, ED25519, Verifier
+from sinks.transparency.note import COSIGNATURE, Verifier
 from sinks.transparency.quorum import Policy, Witness, format_policy, parse_policy
+from sinks.transparency.rotation import list_keys
 from sinks.transparency.signing import KEY
 
 WITNESS: Final = "witness"
@@ -18,11 +20,12 @@ LOOPBACK: Final = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class LogPlace:
-    """`directory` may be given to anybody; `state` is the sequencer's own. `policy` names the log's keys, too."""
+    """`directory` may be given to anybody; `state` is the sequencer's own. `keys` are the log's, the newest last."""
 
     directory: Path
     state: Path
     policy: Policy
+    keys: Sequence[Verifier]
 
     @property
     def origin(self) -> str:
@@ -30,8 +33,8 @@ class LogPlace:
 
     @property
     def verifier(self) -> Verifier:
-        """The key that signs now: the last one the policy names."""
-        return self.policy.log_keys[-1]
+        """The key that signs now."""
+        return self.keys[-1]
 
 
 def log_directory(home: Home) -> Path:
@@ -77,20 +80,23 @@ def embedded_witness(home: Home) -> Verifier:
 def find_policy(settings: Settings, home: Home) -> Policy:
     """The policy file, or the embedded witness as the whole quorum. Raises ConfigError."""
     origin = find_origin(settings, home)
-    key = Verifier(origin, ED25519, home.read_public(KEY))
+    keys = list_keys(home, origin)
     if not settings.transparency.policy_file:
         url = f"http://{LOOPBACK}:{settings.ports.witness}"
-        return parse_policy(format_policy([key], [Witness(WITNESS, embedded_witness(home), url)], 1))
+        return parse_policy(format_policy(keys, [Witness(WITNESS, embedded_witness(home), url)], 1))
     path = home.root / settings.transparency.policy_file
     try:
         policy = parse_policy(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, ProofError) as error:
         raise ConfigError(f"transparency.policy_file {path.name}: {error}") from None
-    if key not in policy.log_keys:
-        raise ConfigError(f"transparency.policy_file {path.name} does not name this log's key {key.vkey}")
-    return policy
+    if not set(keys) & set(policy.log_keys):
+        raise ConfigError(f"transparency.policy_file {path.name} does not name this log's key {keys[-1].vkey}")
+    # Keys that took over since the policy was written: readers follow the chain (rotation.py).
+    later = tuple(key for key in keys if key not in policy.log_keys)
+    return Policy(policy.log_keys + later, policy.witnesses, policy.groups, policy.quorum)
 
 
 def find_log(settings: Settings, home: Home) -> LogPlace:
     """Raises ConfigError."""
-    return LogPlace(log_directory(home), state_directory(home), find_policy(settings, home))
+    keys = list_keys(home, find_origin(settings, home))
+    return LogPlace(log_directory(home), state_directory(home), find_policy(settings, home), keys)

@@ -34,6 +34,10 @@ class Published:
     cosignatures: dict[str, Signature]
     is_witnessed: bool
 
+    def encode(self) -> bytes:
+        """The note."""
+        return self.note.encode()
+
 
 class Publisher:
     """See above. `note` is called with each checkpoint that was published."""
@@ -59,6 +63,7 @@ class Publisher:
         self._note, self._clock = note, clock
         self._next_at = 0.0
         self._attempted = -1
+        self._is_stale = False
         self._executor = ThreadPoolExecutor(1, "publisher")
         self._job: tuple[Head, Future[Published]] | None = None
 
@@ -74,10 +79,20 @@ class Publisher:
         while time.monotonic() < deadline:
             self._collect()
             if self._job is None:
-                if self._attempted >= self._log.size or self.unsigned:
+                if (self._attempted >= self._log.size and not self._is_stale) or self.unsigned:
                     return
                 self._start()
             time.sleep(0.005)
+
+    @property
+    def settled(self) -> Published | None:
+        """The last checkpoint, if none is being signed meanwhile."""
+        return self.latest if self._job is None else None
+
+    def use_signer(self, signer: Signer) -> None:
+        """Sign with another key from the next head on, which is due even if nothing is new. Not while one is signed."""
+        self._signer = signer
+        self._is_stale, self._next_at = True, 0.0
 
     def close(self) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
@@ -102,11 +117,11 @@ class Publisher:
         head = self._log.head()
         self._log.stage(head)
         self._next_at = time.monotonic() + self._interval_s
-        self._attempted = head.size
+        self._attempted, self._is_stale = head.size, False
         self._job = (head, self._executor.submit(self._sign, head))
 
     def _is_due(self) -> bool:
-        if self.latest is None or self.latest.head.size < self._log.size:
+        if self._is_stale or self.latest is None or self.latest.head.size < self._log.size:
             return True
         if not self.latest.is_witnessed:
             self._next_at = max(self._next_at, time.monotonic() + REPEAT_S)

@@ -23,12 +23,15 @@ from sinks.contract import InputView, Positions
 from sinks.origins import Begin, Position
 from sinks.reader import Batch
 from sinks.records import Record
+from sinks.transparency.alerts import AlertWriter
 from sinks.transparency.hold_leaf import make_hold_leaf
 from sinks.transparency.leaf import Coordinates, encode_retention
 from sinks.transparency.log import Log
 from sinks.transparency.merkle import hash_leaf
 from sinks.transparency.place import LogPlace, find_log, keep_origin
 from sinks.transparency.publisher import Published, Publisher, explain
+from sinks.transparency.rehash import Rehash
+from sinks.transparency.rotation import Rotation, settle_rotation
 from sinks.transparency.signing import make_signer
 from sinks.transparency.storage import DirectoryStorage
 from sinks.transparency.tiles import frame_entry
@@ -69,6 +72,11 @@ class TransparencySink:
             requires_quorum=settings.transparency.require_witnesses,
             note=self._bookkeeper.note,
         )
+        self._alerts = AlertWriter(settings, home, COMPONENT)
+        self._rehash = Rehash(
+            settings.transparency, StoreClient(settings, home, "writer"), self._storage, self._alerts.write
+        )
+        self._rotation = Rotation(home, self._log, self._storage, self._publisher)
         self._root = home.verify_key(ROOT_WRITER)
         self._is_open = False
 
@@ -106,6 +114,8 @@ class TransparencySink:
 
     def work(self, view: InputView) -> None:
         self._publisher.work()
+        self._rotation.work()
+        self._rehash.work()
         self._bookkeeper.work()
 
     def describe(self) -> dict[str, object]:
@@ -114,10 +124,15 @@ class TransparencySink:
             "tree_size": self._log.size,
             "published_size": latest.head.size if latest else 0,
             "unreadable_records": self.unreadable,
+            "rehashed_leaves": self._rehash.leaves,
         }
+        alarms = {}
         if alarm := explain(self._publisher):
-            described |= {"unwitnessed_since": int(self._publisher.unwitnessed_since), "alarms": {"heads": alarm}}
-        return described
+            described["unwitnessed_since"] = int(self._publisher.unwitnessed_since)
+            alarms["heads"] = alarm
+        if self._rehash.faults:
+            alarms["record"] = f"{self._rehash.faults} leaves do not fit their rows: see `custody verify`"
+        return described | ({"alarms": alarms} if alarms else {})
 
     def close(self) -> None:
         """Publishes what is in the log, and begins the journal anew, so that the next start is quick."""
@@ -127,6 +142,7 @@ class TransparencySink:
                 self._log.settle()
         except Unreachable as error:
             _logger.warning("closing: %s", error)
+        self._rehash.close()
         self._publisher.close()
         self._bookkeeper.close()
         self._log.close()
@@ -217,4 +233,5 @@ def _as_positions(known: Mapping[int, tuple[str, int]]) -> dict[int, Position]:
 def make_transparency_sink(settings: Settings, home: Home) -> TransparencySink:
     """The sink of a home. Raises ConfigError without its keys, or when another process writes the log."""
     keep_origin(settings, home)
+    settle_rotation(home)
     return TransparencySink(settings, home, find_log(settings, home))

@@ -55,7 +55,10 @@ class Answer:
 
 
 class WitnessState:
-    """The witness without its socket. `log_keys` are the verifier keys of the logs it signs for, by origin."""
+    """The witness without its socket. `log_keys` are the verifier keys of the logs it signs for.
+
+    `reload_keys` is asked for more when none of them signed: a log's key may have been rotated.
+    """
 
     def __init__(
         self,
@@ -64,14 +67,15 @@ class WitnessState:
         signer: Signer,
         log_keys: Iterable[Verifier],
         clock: Callable[[], float] = time.time,
+        reload_keys: Callable[[], Iterable[Verifier]] = tuple,
     ) -> None:
         self.verifier = Verifier(name, COSIGNATURE, signer.public_key)
         self._directory = directory
         self._signer = signer
         self._clock = clock
+        self._reload_keys = reload_keys
         self._keys: dict[str, list[Verifier]] = {}
-        for key in log_keys:
-            self._keys.setdefault(key.name, []).append(key)
+        self._learn(log_keys)
         self._guard = threading.Lock()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -95,13 +99,29 @@ class WitnessState:
         if keys is None:
             return _refuse(404, "this witness does not know the log")
         try:
-            open_checkpoint(note.encode(), keys)
+            self._open(note, keys)
         except ProofError as error:
             return _refuse(403, str(error))
         if old > checkpoint.size:
             return _refuse(400, "the old size is larger than the new one")
         with self._guard:
             return self._judge(old, proof, note, checkpoint)
+
+    def _open(self, note: Note, keys: list[Verifier]) -> None:
+        """Raises ProofError when no key of the log signed, nor one that has come since."""
+        try:
+            open_checkpoint(note.encode(), keys)
+        except ProofError:
+            if not self._learn(self._reload_keys()):
+                raise
+            open_checkpoint(note.encode(), keys)
+
+    def _learn(self, keys: Iterable[Verifier]) -> bool:
+        """Whether any of the keys is new."""
+        new = [key for key in keys if key not in self._keys.get(key.name, ())]
+        for key in new:
+            self._keys.setdefault(key.name, []).append(key)
+        return bool(new)
 
     def read_latest(self, origin_hash: str) -> bytes | None:
         """The last checkpoint signed for the log whose origin has this SHA-256 (hexadecimal), with the cosignature."""

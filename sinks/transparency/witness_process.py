@@ -8,15 +8,16 @@ import logging
 import signal
 import sys
 import threading
+from functools import partial
 from http.server import ThreadingHTTPServer
 
 from schemas.config import find_settings
 from schemas.errors import CustodyError
 from schemas.runtime import Home, announce_ready, find_home
 from schemas.wire.log_filter import set_up_logging
-from sinks.transparency.note import ED25519, KeySigner, Verifier
+from sinks.transparency.note import KeySigner
 from sinks.transparency.place import LOOPBACK, WITNESS, embedded_witness, find_origin, witness_directory
-from sinks.transparency.signing import KEY
+from sinks.transparency.rotation import list_keys
 from sinks.transparency.witness import WitnessState, make_server
 
 _log = logging.getLogger(__name__)
@@ -42,9 +43,13 @@ def main() -> int:
     home = Home(find_home())
     try:
         settings = find_settings(home)
-        key = Verifier(find_origin(settings, home), ED25519, home.read_public(KEY))
+        origin = find_origin(settings, home)
         state = WitnessState(
-            witness_directory(home), embedded_witness(home).name, KeySigner(home.signing_key(WITNESS)), [key]
+            witness_directory(home),
+            embedded_witness(home).name,
+            KeySigner(home.signing_key(WITNESS)),
+            list_keys(home, origin),
+            reload_keys=partial(list_keys, home, origin),
         )
         server = make_server(state, LOOPBACK, settings.ports.witness)
     except (CustodyError, OSError) as error:

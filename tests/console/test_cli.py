@@ -46,7 +46,7 @@ def all_commands() -> list[tuple[str, click.Command]]:
         if isinstance(command, click.Group):
             for name, inner in command.commands.items():
                 walk(f"{path} {name}", inner)
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             found.append((path, command))
 
     for name, entry in COMMANDS.items():
@@ -55,16 +55,20 @@ def all_commands() -> list[tuple[str, click.Command]]:
     return found
 
 
+def words_of(heading: str) -> str:
+    """A command's name without its arguments."""
+    return " ".join(word for word in heading.split() if word.islower() and word[0].isalpha())
+
+
 def test_docs_have_every_command_and_option_and_no_other() -> None:
     text = (ROOT / "docs" / "commands.md").read_text()
     headings = {line.removeprefix("### `custody ").split("`")[0].strip() for line in text.splitlines()
                 if line.startswith("### `custody ")}  # fmt: skip
-    documented = {" ".join(word for word in heading.split() if word.islower() and word[0].isalpha())
-                  for heading in headings}  # fmt: skip
+    documented = {words_of(heading) for heading in headings}
     assert documented == {path for path, _ in all_commands()}
     sections = {part.split("`")[0]: part for part in text.split("### `custody ")[1:]}
     for path, command in all_commands():
-        (section,) = [part for head, part in sections.items() if f"{head} ".startswith(f"{path} ")]
+        (section,) = [part for head, part in sections.items() if words_of(head) == path]
         for option in command.params:
             for flag in (flag for flag in option.opts if flag.startswith("--")):
                 assert f"`{flag}" in section, f"{path} {flag}"

@@ -5,22 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer
 
 from console import erasure
-from console.control import Place, find_place
+from console.control import find_place
 from console.erasure import ErasureRefused, Request
 from console.store import Store, open_store
 from schemas.config import Retention, RetentionClass
 from schemas.errors import ConfigError
-from schemas.events import RetentionAction
 from schemas.holds import parse_hold
-from schemas.runtime import Home
-from schemas.topics import RETENTION
-from schemas.wire import framing
-from schemas.wire.kafka import read_range, watermarks
 from tests.console.conftest import START, Record, event, session
-from tests.support.kafka import Kafka
 
 REQUEST = Request("ann", "bob", "b", "DSR-17")
 NOW = 1_800_000_000_000_000
@@ -95,18 +88,3 @@ def test_copies_are_listed_with_their_end(filled: Record, store: Store) -> None:
     assert copies["siem-syslog siem:6514"]["what"].startswith("1 messages")
     assert any("backups" in where for where in copies)
     assert json.dumps(list(copies.values()))
-
-
-def test_orders_are_durable_on_the_retention_topic(home: Home, kafka: Kafka) -> None:
-    place: Place = find_place()
-    config = {**kafka.client_config("retain"), "group.id": "retain-erase-test"}
-    consumer = Consumer(config)
-    low = watermarks(consumer, RETENTION, 0)[1]
-    part = erasure.Part("no-such-session", (1, 2), "standard", True)
-    orders = erasure.make_orders([part, part], REQUEST, Retention(), NOW)
-    erasure.send_orders(place, orders)
-    high = watermarks(consumer, RETENTION, 0)[1]
-    consumer.close()
-    found = [framing.decode(message.value() or b"") for message in read_range(config, RETENTION, 0, low, high)]
-    assert [item for item in found if isinstance(item, RetentionAction) and item.action == "erase"] == orders
-    assert len({order.order_id for order in orders}) == 2

@@ -4,6 +4,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from tests.console.conftest import Record, Run, event
+from tests.support.homes import connect_home
+from tests.support.kafka import Kafka
 
 
 def test_status_plan_and_audit(custody: Run, record: Record) -> None:
@@ -22,3 +24,13 @@ def test_status_plan_and_audit(custody: Run, record: Record) -> None:
     ordered = {**action, "action": "expire", "day": str(days["overdue"].date()), "at": now, "reason": "old"}
     record.insert("retention_actions", [ordered, {**ordered, "action": "done", "offset": 2}])
     assert "though its order was carried out" in custody("retention", "audit").out
+
+
+def test_run_orders_what_is_due_and_says_what_came_of_it(custody: Run, record: Record, kafka: Kafka) -> None:
+    connect_home(record.home, kafka, store={"url": record.store.url})
+    assert custody("retention", "run").out == "nothing is due\n"
+    old = datetime.now(UTC) - timedelta(days=400)
+    record.insert("events", [event(1, "data.sent", 1, at=old)])
+    answer = custody("retention", "run", "--wait", "0", "--json")
+    (order,) = json.loads(answer.out)
+    assert answer.code == 2 and (order["outcome"], order["day"]) == ("open", str(old.date()))

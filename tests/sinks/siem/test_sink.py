@@ -1,5 +1,7 @@
 """The SIEM sink as a process, from Kafka to a real rsyslog that comes and goes."""
 
+import json
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from sinks.clickhouse.client import StoreClient
 from tests.sinks.batches import LOG_ID, START_US, Feed, make_batch, make_session
 from tests.sinks.running import SinkProcess, connect_sink, run_sink
 from tests.sinks.siem.receiver import Receiver
+from tests.sinks.transparency.logs import append, entries, open_log, publish
 from tests.support.kafka import Kafka
 from tests.support.store import Store, run_store
 
@@ -127,3 +130,24 @@ def test_a_sink_killed_at_random_loses_nothing(kafka: Kafka, sink: SinkProcess, 
     senders.send_detection(100)
     sink.wait(lambda: "d-100" in ids(receiver))
     assert len(ids(receiver)) == count + 1
+
+
+def head_sizes(receiver: Receiver) -> list[int]:
+    texts = [json.dumps(message) for message in receiver.messages()]
+    return [int(size) for text in texts for size in re.findall(r"transparency log [^ ]+: (\d+) leaves", text)]
+
+
+def test_heads_of_the_log_arrive_and_come_once(home: Home, own_store: Store, receiver: Receiver, kafka: Kafka) -> None:
+    kafka.reset_topics()
+    syslog = receiver.config(min_severity="medium").model_dump()
+    connect_sink(home, kafka, own_store, siem={"syslog": syslog, "checkpoint_interval_s": 0.1})
+    log = open_log(home.root / "transparency")
+    for size in (3, 9):
+        append(log, entries(log.size, size))
+        publish(log)
+        with run_sink(home, "siem-syslog", "sink-siem") as running:
+            running.wait(lambda size=size: size in head_sizes(receiver))
+            running.wait(lambda running=running: running.detail().get("unconfirmed") == 0)
+            running.stop()
+    log.close()
+    assert head_sizes(receiver).count(3) == 1
