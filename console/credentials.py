@@ -1,9 +1,10 @@
 """Agent credentials: made here, written to control, their secret computed from the mint key and stored nowhere."""
 
 import getpass
+import hmac
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -59,6 +60,7 @@ def issue(
     groups: Sequence[str] = (),
     agent_version: str = "",
     charter: str = "",
+    parents: Sequence[str] = (),
 ) -> Issued:
     """A credential that is not yet in control. Raises ConfigError."""
     if ttl > MAX_LIFETIME:
@@ -73,6 +75,7 @@ def issue(
             groups=list(groups),
             agent_version=agent_version,
             charter=charter,
+            parents=list(parents),
             resources=resources,
             expires_at=now_us() + int(ttl.total_seconds() * 1_000_000),
         )
@@ -81,13 +84,28 @@ def issue(
     return Issued(credential, mint_secret(home.read_key("mint.key"), credential.id, credential.expires_at))
 
 
+def check_shown(home: Home, view: ControlView, shown: str) -> Credential:
+    """The credential behind `id.secret`, if it is valid now. Raises ConfigError, which says only that it is not."""
+    id, _, secret = shown.partition(".")
+    payload = view.get(ControlKind.CREDENTIAL, id)
+    if payload is None:
+        view.refresh(control.TIMEOUT_S)  # issued a moment ago, perhaps
+        payload = view.get(ControlKind.CREDENTIAL, id)
+    if payload is None or _is_revoked(payload, view.all(ControlKind.REVOCATION)) or _expiry_of(payload) <= now_us():
+        raise ConfigError("it is no valid credential")
+    expected = mint_secret(home.read_key("mint.key"), id, _expiry_of(payload))
+    if not hmac.compare_digest(expected.encode(), secret.encode("utf-8", "surrogatepass")):
+        raise ConfigError("it is no valid credential")
+    return Credential.model_validate(payload)
+
+
 def list_credentials(view: ControlView, *, with_ended: bool = False) -> list[dict[str, Any]]:
     """Control's credentials, the next to end first, each with its `state`: valid, expired or revoked. No secrets."""
     revoked = view.all(ControlKind.REVOCATION)
     now = now_us()
     rows = []
-    for id, entry in sorted(view.all(ControlKind.CREDENTIAL).items(), key=lambda item: _expiry_of(item[1])):
-        state = "revoked" if id in revoked else "expired" if _expiry_of(entry) <= now else "valid"
+    for entry in sorted(view.all(ControlKind.CREDENTIAL).values(), key=_expiry_of):
+        state = "revoked" if _is_revoked(entry, revoked) else "expired" if _expiry_of(entry) <= now else "valid"
         if with_ended or state == "valid":
             rows.append(entry | {"state": state})
     return rows
@@ -107,6 +125,11 @@ def revoke(place: Place, view: ControlView, id: str, reason: str) -> bool:
     changes = control.plan({(ControlKind.REVOCATION, id): {"reason": reason}}, view)
     control.write_changes(place, changes, view)
     return True
+
+
+def _is_revoked(entry: Mapping[str, Any], revoked: Container[str]) -> bool:
+    """Whether a credential, or one it was derived from, was."""
+    return any(id in revoked for id in (entry.get("id", ""), *entry.get("parents", ())))
 
 
 def _expiry_of(entry: Mapping[str, Any]) -> int:

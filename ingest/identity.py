@@ -83,15 +83,20 @@ class Identities:
         if not credential_id:
             return True
         payload = self._view.get(ControlKind.CREDENTIAL, credential_id)
-        is_revoked = self._view.get(ControlKind.REVOCATION, credential_id) is not None
-        return payload is not None and not is_revoked and int(payload.get("expires_at", 0)) > now_us()
+        if payload is None or self._is_revoked(credential_id, *payload.get("parents", ())):
+            return False
+        return int(payload.get("expires_at", 0)) > now_us()
+
+    def _is_revoked(self, *credential_ids: str) -> bool:
+        """Whether one of them is: a credential ends with those it was derived from."""
+        return any(self._view.get(ControlKind.REVOCATION, id) is not None for id in credential_ids)
 
     def _checked(self, payload: dict[str, object], resource: Resource) -> Credential:
         try:
             credential = Credential.model_validate(payload)
         except ValidationError:
             raise LoginRefused("malformed credential") from None
-        if self._view.get(ControlKind.REVOCATION, credential.id) is not None:
+        if self._is_revoked(credential.id, *credential.parents):
             raise LoginRefused("revoked credential")
         if credential.expires_at <= now_us():
             raise LoginRefused("expired credential")

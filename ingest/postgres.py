@@ -158,10 +158,10 @@ async def _log_in_agent(service: Service, agent: Leg, context: SessionContext) -
                         reason = str(refusal)
                     startup.provide(Password(service.proxy.identities.secret_of(identity)) if identity else None)
                 case Authenticated() if identity is not None:
-                    identity.apply_to(context)
                     context.tls = agent.tls_name
                     context.client = step.parameters.get("application_name", "")
                     context.attributes = {"database": step.database, "login": step.method}
+                    identity.apply_to(context)
                     return _Login(step, identity, startup.unread())
                 case StartupFailed(sqlstate=sqlstate, message=message):
                     _record_refusal(service, context, sqlstate, reason or message)

@@ -1,4 +1,4 @@
-"""Settings of identity: who vouches for people, and what their groups make of them."""
+"""Settings of identity: who vouches for people and workloads, and which agents may act for whom."""
 
 import re
 from typing import Annotated, Final, Literal
@@ -73,7 +73,66 @@ class Oidc(Model):
         return self
 
 
+class TrustedIssuer(Model):
+    """Whoever vouches for workloads: a cluster, a CI system, an OpenID provider with client credentials."""
+
+    name: str = Field(..., pattern=r"^[a-z0-9][a-z0-9-]{0,30}$", description="its name here, and in the record")
+    issuer: Url = Field(..., min_length=1, description="exactly as its tokens name it")
+    audience: str = Field(..., min_length=1, max_length=512, description="what its tokens for Custody are for")
+    jwks_url: Url = Field("", description="where its keys are; empty: as its OpenID discovery says")
+    algorithms: list[Algorithm] = Field(["RS256", "ES256"], min_length=1, description="signatures that are accepted")
+    max_skew_s: int = Field(30, ge=0, le=300, description="how far its clock may be from ours")
+    ca_file: str = Field("", description="CA certificates for it; empty: those of the system")
+
+
+class Workload(Model):
+    """Which workloads: tokens of an issuer whose claims all match. `*` in a pattern stands for any text."""
+
+    issuer: str = Field(..., min_length=1, description="name of a trusted issuer")
+    claims: dict[ClaimName, str] = Field(
+        ..., min_length=1, description="claim (dots lead into objects) to pattern: {sub: system:serviceaccount:a:b}"
+    )
+
+
+class Grant(Model):
+    """Who may act for whom, on what. Whatever no grant says is refused."""
+
+    agent: str = Field(..., min_length=1, max_length=200, description="the agent whose credentials these are")
+    workload: Workload | None = Field(
+        None, description="what the agent proves to be; without it whoever signed in may start it"
+    )
+    principals: list[str] = Field(default_factory=list, description="patterns of people for whom it may act")
+    groups: list[str] = Field(default_factory=list, description="groups whose people it may act for")
+    on_its_own: bool = Field(False, description="it may act for itself, without a person")
+    after: list[str] = Field(default_factory=list, description="agents that may hand on to it")
+    resources: list[str] = Field(..., min_length=1, description="patterns of resources")
+    max_ttl_s: int = Field(3600, ge=60, le=7_776_000, description="longest life of a credential")
+
+    @model_validator(mode="after")
+    def _speaks_of_somebody(self) -> "Grant":
+        if self.workload is None and (self.on_its_own or self.after):
+            raise ValueError("on_its_own and after need a workload: without one nobody proves to be the agent")
+        if not (self.principals or self.groups or self.on_its_own or self.after):
+            raise ValueError("a grant for nobody: set principals, groups, on_its_own or after")
+        return self
+
+
 class Identity(Model):
     """Who people and workloads are."""
 
     oidc: Oidc = Field(default_factory=Oidc, description="sign-in of people")
+    issuers: list[TrustedIssuer] = Field(default_factory=list, description="who vouches for workloads")
+    grants: list[Grant] = Field(default_factory=list, description="which agents may act for whom")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Identity":
+        names = [issuer.name for issuer in self.issuers]
+        if len(set(names)) < len(names) or len({issuer.issuer for issuer in self.issuers}) < len(names):
+            raise ValueError("two trusted issuers are the same")
+        for issuer in self.issuers:
+            if issuer.issuer == self.oidc.issuer and issuer.audience == self.oidc.client_id:
+                raise ValueError(f"{issuer.name}: tokens of workloads need another audience than people's have")
+        unknown = [g.workload.issuer for g in self.grants if g.workload and g.workload.issuer not in names]
+        if unknown:
+            raise ValueError(f"a grant names the issuer {unknown[0]!r}, which is not among issuers")
+        return self

@@ -84,6 +84,7 @@ class Credential(Model):
     groups: list[Group] = Field(default_factory=list, max_length=200, description="of the principal, for policies")
     delegation: list[Delegate] = Field(default_factory=list)
     run_id: str = ""
+    parents: list[str] = Field(default_factory=list, max_length=16, description="credentials it was derived from")
     resources: list[str] = Field(..., min_length=1, description="resource names, or * for all")
     expires_at: int = Field(..., gt=0, description="µs since the epoch, UTC")
 

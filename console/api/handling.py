@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -15,7 +16,7 @@ from starlette.responses import Response
 
 from console.api.problems import Problem, invalid, problem_of
 from console.api.recording import Recorder
-from console.api.routing import Answer, Call, Caller, Prove, Route, Services
+from console.api.routing import FORM, JSON, Answer, Call, Caller, Prove, Route, Services
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,12 @@ MAX_OPEN_BODY_BYTES: Final = 65_536
 MAX_QUERY_BYTES: Final = 16_384
 MAX_STATEMENT_CHARS: Final = 100_000
 THREADS: Final = 16
+MAX_FIELDS: Final = 200
+MAX_DESCRIPTION_CHARS: Final = 2000
+OAUTH_CODES: Final = frozenset(
+    {"invalid_request", "invalid_grant", "invalid_target", "unsupported_grant_type", "access_denied"}
+)
+OAUTH_BY_STATUS: Final = {503: "temporarily_unavailable", 500: "server_error"}
 HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 NOBODY: Final = Caller("", via="open")
 
@@ -54,7 +61,8 @@ class Handling:
         try:
             return await self._answer(route, request)
         except Exception as error:
-            return problem_of(error).respond()
+            problem = problem_of(error)
+            return respond_as_oauth(problem) if route.content_type == FORM else problem.respond()
 
     async def _answer(self, route: Route, request: Request) -> Response:
         caller = await self._identify(route, request)
@@ -66,16 +74,17 @@ class Handling:
             return _respond(route, await self._run(route, call))
         session = self._recorder.open(caller.principal, source_of(request), client_of(request))
         await self._recorder.request(session, route.operation, _statement(route, call, request), _facts(route, call))
-        started, status, rows = time.monotonic(), 500, 0
+        started, status, rows, error = time.monotonic(), 500, 0, ""
         try:
             found = await self._run(route, call)
             status, rows = route.status, found.rows
-        except Exception as error:
-            status = problem_of(error).status
+        except Exception as failure:
+            problem = problem_of(failure)
+            status, error = problem.status, f"{problem.name}: {problem.detail}"
             raise
         finally:
             lasted = int((time.monotonic() - started) * 1_000_000)
-            await self._recorder.finish(session, route.operation, status, rows, lasted)
+            await self._recorder.finish(session, route.operation, status, rows, lasted, error)
         return _respond(route, found)
 
     async def _identify(self, route: Route, request: Request) -> Caller:
@@ -118,6 +127,8 @@ class Handling:
         if kind != route.content_type:
             raise Problem(415, "unsupported", f"the content must be {route.content_type}")
         try:
+            if route.content_type == FORM:
+                return route.body.model_validate(read_form(raw, route.form_lists))
             return route.body.model_validate_json(raw)
         except ValidationError as error:
             raise invalid(error, "content") from None
@@ -139,6 +150,33 @@ async def read_bounded(request: Request, limit: int) -> bytes:
     except ClientDisconnect:
         raise Problem(400, "refused", "the content ended early") from None
     return b"".join(pieces)
+
+
+def read_form(raw: bytes, lists: Iterable[str]) -> dict[str, Any]:
+    """A form's parameters: texts, and lists of texts for those in `lists`. Raises Problem for one that stands twice."""
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+    except ValueError:
+        raise Problem(400, "invalid_request", "the content is no form, or has too many fields") from None
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in lists:
+            found.setdefault(name, []).append(value)
+        elif name in found:
+            raise Problem(400, "invalid_request", "a parameter stands twice")
+        else:
+            found[name] = value
+    return found
+
+
+def respond_as_oauth(problem: Problem) -> Response:
+    """A problem in the form of RFC 6749, 5.2."""
+    code = problem.name if problem.name in OAUTH_CODES else OAUTH_BY_STATUS.get(problem.status, "invalid_request")
+    faults = "; ".join(problem.faults)
+    body = orjson.dumps(
+        {"error": code, "error_description": f"{problem.detail}{': ' if faults else ''}{faults}"[:2000]}
+    )
+    return Response(body, problem.status, {**HEADERS, **problem.headers}, JSON)
 
 
 def source_of(request: Request) -> tuple[str, int]:
@@ -184,4 +222,4 @@ def _respond(route: Route, found: Answer) -> Response:
     if found.document is None:
         return Response(status_code=route.status, headers=HEADERS)
     body = orjson.dumps(found.document.model_dump(mode="json"))
-    return Response(body, route.status, HEADERS, "application/json")
+    return Response(body, route.status, HEADERS, JSON)

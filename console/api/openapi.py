@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from console.api.problems import ProblemDocument, describe
-from console.api.routing import Nothing, Route
+from console.api.routing import FORM, Nothing, Route
 
 OPENAPI: Final = "3.1.0"
 REFERENCE: Final = "#/components/schemas/{model}"
@@ -60,7 +60,7 @@ def _operation(route: Route, references: References) -> dict[str, Any]:
         "operationId": route.operation,
         "summary": route.summary,
         "parameters": [*_path_parameters(route), *_query_parameters(route)],
-        "responses": {str(route.status): _response(route, references), "default": describe(500)},
+        "responses": {str(route.status): _response(route, references), "default": _failure(route)},
         "security": [] if route.is_open else [{"bearer": []}, {"cookie": []}],
     }
     if route.permission is not None:
@@ -68,6 +68,8 @@ def _operation(route: Route, references: References) -> dict[str, Any]:
     if route.body is not None:
         schema = references[(route.body, "validation")]
         operation["requestBody"] = {"required": True, "content": {route.content_type: {"schema": schema}}}
+    if route.content_type == FORM:
+        return operation
     failures = () if route.is_open else (401, 403)
     for status in (*failures, *((404,) if "{" in route.path else ()), *((422,) if route.body else ())):
         operation["responses"][str(status)] = describe(status)
@@ -79,6 +81,14 @@ def _response(route: Route, references: References) -> dict[str, Any]:
         return {"description": "done"}
     schema = references[(route.answer, "serialization")]
     return {"description": "answered", "content": {"application/json": {"schema": schema}}}
+
+
+def _failure(route: Route) -> dict[str, Any]:
+    if route.content_type != FORM:
+        return describe(500)
+    texts = {name: {"type": "string"} for name in ("error", "error_description")}
+    schema = {"type": "object", "properties": texts, "required": ["error"]}
+    return {"description": "RFC 6749, 5.2", "content": {"application/json": {"schema": schema}}}
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:

@@ -46,7 +46,9 @@ class Recorder:
         )
         await session.wait()
 
-    async def finish(self, session: TrailSession, operation: str, status: int, rows: int, duration_us: int) -> None:
+    async def finish(
+        self, session: TrailSession, operation: str, status: int, rows: int, duration_us: int, error: str = ""
+    ) -> None:
         """How it ended, durable when this returns. Raises AuditUnavailable."""
         session.record(
             EventKind.ACTION_COMPLETED,
@@ -56,6 +58,7 @@ class Recorder:
             status=str(status),
             rows=rows,
             duration_us=duration_us,
+            error=error[:MAX_ATTRIBUTE_CHARS],
         )
         session.close("answered", actions=1)
         await session.wait()

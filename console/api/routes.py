@@ -3,9 +3,9 @@
 from typing import Final
 
 from console.api import models
-from console.api.endpoints import credentials, policies, record, resources, service, sign_in
+from console.api.endpoints import credentials, policies, record, resources, service, sign_in, token
 from console.api.roles import Permission
-from console.api.routing import Route
+from console.api.routing import FORM, Route
 from schemas.resources import Policy, Resource
 
 _P = Permission
@@ -77,4 +77,11 @@ SIGN_IN: Final = (
     Route("DELETE", "/v1/sign-in", "sign_out", "End this session.", sign_in.sign_out, None, status=204),
 )  # fmt: skip
 
-ROUTES: Final = (*RECORD, *RESOURCES, *CREDENTIALS, *POLICIES, *SERVICE, *SIGN_IN)
+TOKEN: Final = (
+    Route("POST", "/token", "token.exchange", "Exchange a proof of identity for an agent's credential (RFC 8693).",
+          token.exchange, models.TokenAnswer, is_open=True, prove=token.prove, body=models.TokenRequest,
+          content_type=FORM, form_lists=("audience",),
+          recorded_fields=("audience", "agent", "agent_version", "charter", "run_id", "lifetime")),
+)  # fmt: skip
+
+ROUTES: Final = (*RECORD, *RESOURCES, *CREDENTIALS, *POLICIES, *SERVICE, *SIGN_IN, *TOKEN)

@@ -3,16 +3,21 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
 from console.api.roles import Permission, permissions_of
 from console.control import Place
+from console.oidc.workloads import Workloads
 from schemas.wire.control import ControlView
 
 if TYPE_CHECKING:
     from console.api.people import People
+
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+"""A route with this content speaks OAuth: its errors are those of RFC 6749."""
 
 
 class Document(BaseModel):
@@ -68,6 +73,7 @@ class Services:
     place: Place
     view: ControlView
     people: "People | None" = None
+    workloads: Workloads = field(default_factory=lambda: Workloads(()))
     writing: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -89,7 +95,9 @@ class Route:
     query: type[Document] = Nothing
     body: type[BaseModel] | None = None
     status: int = 200
-    content_type: str = "application/json"
+    content_type: str = JSON
+    form_lists: tuple[str, ...] = ()
+    """Parameters of a form that may stand several times."""
     is_open: bool = False
     """Answered without a login."""
     prove: Prove | None = None

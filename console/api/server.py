@@ -25,6 +25,7 @@ from console.api.routing import Services
 from console.api.sessions import Sessions
 from console.control import COMPONENT, Place
 from console.oidc.provider import Provider
+from console.oidc.workloads import Workloads
 from schemas.errors import ConfigError
 from schemas.resources import resolve_secret
 from schemas.runtime import RunState, announce_ready, now_us, write_run_state
@@ -69,7 +70,8 @@ async def serve(place: Place, stop: asyncio.Event) -> None:
         local = LocalLogins(place.home) if place.settings.api.local_logins else None
         people = make_people(place)
         recorder = Recorder(trail)
-        handling = Handling(Services(place, view, people), Authentication(local, people), recorder)
+        workloads = Workloads(place.settings.identity.issuers)
+        handling = Handling(Services(place, view, people, workloads), Authentication(local, people), recorder)
         listener = bind(place.settings.api.bind, place.settings.ports.api)
         with contextlib.closing(listener):
             pages = Browser(people, recorder, redirect_url(place, listener)).routes() if people is not None else []

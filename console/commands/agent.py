@@ -5,6 +5,7 @@ from datetime import timedelta
 import click
 
 from console import control, credentials
+from console.commands.connect import issue
 from console.output import from_us, print_json, print_table
 from console.times import Duration
 
@@ -16,7 +17,7 @@ def agent() -> None:
 
 @agent.command("credential")
 @click.option("--agent", "name", required=True, help="The software that acts.")
-@click.option("--principal", default="", help="Whose authority is used; default: you@local.")
+@click.option("--principal", default="", help="Whose authority is used; default: who is signed in, else you@local.")
 @click.option("--resource", "resources", multiple=True, required=True, help="May be repeated; * is all.")
 @click.option("--ttl", type=Duration(), default="24h", show_default=True, help="How long it lives.")
 @click.option("--run-id", default="", help="The agent run its sessions belong to.")
@@ -27,15 +28,7 @@ def credential(name: str, principal: str, resources: tuple[str, ...], ttl: timed
         for resource in resources:
             if resource != "*":
                 control.require_resource(view, resource)
-        issued = credentials.issue(
-            place.home,
-            principal=principal or credentials.default_principal(),
-            agent=name,
-            resources=list(resources),
-            ttl=ttl,
-            run_id=run_id,
-        )
-        credentials.store_credential(place, issued)
+        issued = issue(place, principal=principal, agent=name, resources=list(resources), ttl=ttl, run_id=run_id)
     print_json({"id": issued.credential.id, "secret": issued.secret, "expires_at": issued.credential.expires_at})
 
 

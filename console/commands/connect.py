@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import click
 
-from console import control, credentials
+from console import control, credentials, remote
+from console.exchange import issue_in_name
 from console.output import print_json
 from console.probes import ANY_ADDRESS, proxy_address
 from console.times import Duration
@@ -15,7 +16,7 @@ from schemas.runtime import Home, read_run_state
 @click.command()
 @click.argument("resource")
 @click.option("--env", "with_env", is_flag=True, help="Add export lines: proxies and CA certificates.")
-@click.option("--principal", default="", help="Whose authority is used; default: you@local.")
+@click.option("--principal", default="", help="Whose authority is used; default: who is signed in, else you@local.")
 @click.option("--agent", default="cli", show_default=True, help="The software that acts.")
 @click.option("--ttl", type=Duration(), default="1h", show_default=True, help="How long the credential lives.")
 @click.option("--run-id", default="", help="The agent run its sessions belong to.")
@@ -28,18 +29,10 @@ def connect(
     with control.open_view(place) as view:
         entry = control.require_resource(view, resource)
         address = proxy_address(place, entry)
-        issued = credentials.issue(
-            place.home,
-            principal=principal or credentials.default_principal(),
-            agent=agent,
-            resources=[resource],
-            ttl=ttl,
-            run_id=run_id,
-        )
+        issued = issue(place, principal=principal, agent=agent, resources=[resource], ttl=ttl, run_id=run_id)
         url = credentials.make_url(entry, issued, *address, place.settings)
         proxy = find_http_proxy(place.home, place.settings)
         variables = credentials.make_environment(entry, issued, url, proxy, place.home, place.settings)
-        credentials.store_credential(place, issued)
     if as_json:
         expiry = issued.credential.expires_at
         document = {"url": url, "id": issued.credential.id, "secret": issued.secret, "expires_at": expiry}
@@ -48,6 +41,28 @@ def connect(
     click.echo(url)
     if with_env:
         click.echo("\n".join(credentials.as_exports(variables)))
+
+
+def issue(
+    place: control.Place, *, principal: str, agent: str, resources: list[str], ttl: timedelta, run_id: str
+) -> credentials.Issued:
+    """A credential that the proxies know: for `principal`, else in the name of who is signed in, else for you@local.
+
+    Raises ConfigError, Unreachable.
+    """
+    login = remote.read_login(place.home) if not principal else None
+    if login is not None:
+        return issue_in_name(login, agent=agent, resources=resources, ttl=ttl, run_id=run_id)
+    issued = credentials.issue(
+        place.home,
+        principal=principal or credentials.default_principal(),
+        agent=agent,
+        resources=resources,
+        ttl=ttl,
+        run_id=run_id,
+    )
+    credentials.store_credential(place, issued)
+    return issued
 
 
 def find_http_proxy(home: Home, settings: Settings) -> tuple[str, int]:

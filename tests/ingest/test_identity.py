@@ -102,6 +102,31 @@ async def test_a_revoked_credential_is_over_at_once() -> None:
         await identities.find("agent-1", DB)
 
 
+async def test_a_credential_ends_with_those_it_was_derived_from() -> None:
+    identities, view = make(credential(id="child-1", parents=["root-1", "middle-1"]))
+    assert identities.is_session_allowed("child-1")
+    view.apply(sign_entry(ControlKind.REVOCATION, "root-1", '{"reason": "lost"}', "api", API))
+    assert not identities.is_session_allowed("child-1")
+    with pytest.raises(LoginRefused, match="revoked"):
+        await identities.find("child-1", DB)
+
+
+async def test_groups_version_and_charter_are_in_the_session() -> None:
+    known = credential(groups=["security", "developers"], agent_version="1.2", charter="ab12")
+    identities, _ = make(known)
+    context = SessionContext("s", "?", "?", attributes={"kept": "yes"})
+    (await identities.find(known.id, DB)).apply_to(context)
+    assert context.attributes == {
+        "kept": "yes", "groups": "security,developers", "agent_version": "1.2", "charter": "ab12",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("group", ["a,b", "", "x" * 201, "a\nb", "a\x00"])
+async def test_a_group_that_could_pass_for_several_is_no_group(group: str) -> None:
+    with pytest.raises(ValueError, match="groups"):
+        credential(groups=[group])
+
+
 async def test_sessions_without_a_credential_go_on() -> None:
     identities, _ = make()
     assert identities.is_session_allowed("")

@@ -33,3 +33,31 @@ def test_faults_are_named(text: str, words: str) -> None:
 def test_a_provider_on_this_host_may_be_without_tls() -> None:
     settings = parse_settings("identity: {oidc: {issuer: 'http://127.0.0.1:9000', client_id: c}}")
     assert settings.identity.oidc.algorithms[0] == "RS256"
+
+
+CLUSTER = "issuers: [{name: cluster, issuer: 'https://k8s.example', audience: custody}]"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("grants: [{agent: a, resources: [r]}]", "grant for nobody"),
+        ("grants: [{agent: a, resources: [], groups: [g]}]", "resources"),
+        ("grants: [{agent: a, resources: [r], on_its_own: true}]", "need a workload"),
+        ("grants: [{agent: a, resources: [r], groups: [g], workload: {issuer: x, claims: {sub: s}}}]", "not among"),
+        ("grants: [{agent: a, resources: [r], groups: [g], workload: {issuer: x, claims: {}}}]", "claims"),
+        (f"{CLUSTER}, oidc: {{issuer: 'https://k8s.example', client_id: custody}}", "another audience"),
+        ("issuers: [{name: a, issuer: 'https://x', audience: c}, {name: b, issuer: 'https://x', audience: d}]", "same"),
+        ("issuers: [{name: a, issuer: 'http://x', audience: c}]", "https"),
+        ("issuers: [{name: a, issuer: '', audience: c}]", "issuer"),
+        ("issuers: [{name: a, issuer: 'https://x', audience: ''}]", "audience"),
+    ],
+)
+def test_faults_of_workloads_and_grants_are_named(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_settings(f"identity: {{{text}}}")
+
+
+def test_a_grant_may_name_a_trusted_workload() -> None:
+    grant = "{agent: a, resources: [r], on_its_own: true, workload: {issuer: cluster, claims: {sub: s}}}"
+    assert parse_settings(f"identity: {{{CLUSTER}, grants: [{grant}]}}").identity.grants[0].max_ttl_s == 3600

@@ -9,7 +9,8 @@ from console.commands.login import wait_for
 from console.oidc.errors import TokenRefused
 from console.oidc.people import person_of
 from console.oidc.provider import Pending, Provider, make_verifier
-from schemas.identity_config import Oidc
+from console.oidc.workloads import Workloads
+from schemas.identity_config import Oidc, TrustedIssuer
 from tests.servers.oidc_server import OidcServer, run_server, use_browser
 
 pytestmark = pytest.mark.servers
@@ -70,3 +71,11 @@ def test_the_device_flow(provider: Provider, settings: Oidc) -> None:
 def test_a_token_for_another_client_is_refused(provider: Provider, server: OidcServer) -> None:
     with pytest.raises(TokenRefused, match="audience"):
         provider.verify_id_token(server.client_token())
+
+
+def test_a_workload_by_client_credentials(server: OidcServer) -> None:
+    trusted = TrustedIssuer(name="idp", issuer=server.issuer, audience="urn:custody:api")
+    workload = Workloads([trusted]).identify(server.client_token())
+    assert workload.principal == "idp:planner"
+    with pytest.raises(TokenRefused, match="audience"):
+        Workloads([trusted.model_copy(update={"audience": "custody"})]).identify(server.client_token())

@@ -130,6 +130,25 @@ def oidc_settings(provider: OidcProvider, **changes: object) -> dict[str, object
     }
 
 
+WORKLOAD_AUDIENCE = "custody-api"
+
+
+def identity_settings(provider: OidcProvider) -> dict[str, object]:
+    """People and workloads of the tests' provider, and who may act for whom."""
+    cluster = {"name": "cluster", "issuer": provider.issuer, "audience": WORKLOAD_AUDIENCE}
+    planner = {"issuer": "cluster", "claims": {"sub": "sa:planner"}}
+    executor = {"issuer": "cluster", "claims": {"sub": "sa:executor"}}
+    return {
+        "oidc": oidc_settings(provider),
+        "issuers": [cluster],
+        "grants": [
+            {"agent": "planner", "workload": planner, "groups": ["developers"], "resources": ["demo-*"]},
+            {"agent": "executor", "workload": executor, "after": ["planner"], "on_its_own": True, "resources": ["*"]},
+            {"agent": "notebook", "principals": ["*@example.com"], "resources": ["demo-postgres"]},
+        ],
+    }
+
+
 @pytest.fixture(scope="session")
 def api(
     secrets_home: Home, kafka: Kafka, shared_provider: OidcProvider, tmp_path_factory: pytest.TempPathFactory
@@ -141,6 +160,6 @@ def api(
     shutil.copytree(secrets_home.root, root)
     with run_store(tmp_path_factory.mktemp("api-store")) as store:
         fill(Record(store, store.home))
-        connect_to(Home(root), kafka, store, identity={"oidc": oidc_settings(shared_provider)})
+        connect_to(Home(root), kafka, store, identity=identity_settings(shared_provider))
         with run_api(Home(root)) as running:
             yield running

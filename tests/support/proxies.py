@@ -106,13 +106,12 @@ def issue_credential(
     id: str = "agent-1",
     resources: tuple[str, ...] = ("*",),
     ttl_s: float = 600,
-    principal: str = "ann@example.test",
+    **more: object,
 ) -> Login:
-    """Write a credential to control."""
+    """Write a credential to control; `more` are other fields of it."""
     expires_at = now_us() + int(ttl_s * 1e6)
-    credential = Credential(
-        id=id, principal=principal, agent="planner/1.0", resources=list(resources), expires_at=expires_at
-    )
+    who = {"id": id, "principal": "ann@example.test", "agent": "planner/1.0"}
+    credential = Credential.model_validate(who | {"resources": list(resources), "expires_at": expires_at} | more)
     writer.put(ControlKind.CREDENTIAL, id, credential.model_dump())
     return Login(id, mint_secret(home.read_key("mint.key"), id, expires_at))
 

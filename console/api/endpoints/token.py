@@ -1,0 +1,133 @@
+"""`POST /token`: one proof of identity exchanged for an agent's credential (OAuth 2.0 Token Exchange, RFC 8693)."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from console import control, credentials
+from console.api import models
+from console.api.problems import Problem
+from console.api.routing import Answer, Call, Caller, Services
+from console.delegation import Asking, NotGranted, decide
+from console.exchange import ACCESS_TOKEN, GRANT_TYPE
+from console.oidc.errors import TokenRefused
+from console.oidc.workloads import WorkloadIdentity
+from schemas.errors import ConfigError
+from schemas.runtime import now_us
+
+TYPES: Final = "urn:ietf:params:oauth:token-type:"
+ID_TOKEN, JWT = f"{TYPES}id_token", f"{TYPES}jwt"
+
+
+def prove(services: Services, call: Call) -> Caller:
+    """Who asks, for whom: every token of the request verified."""
+    asked: models.TokenRequest = call.body
+    if asked.grant_type != GRANT_TYPE:
+        raise Problem(400, "unsupported_grant_type", f"the grant type is {GRANT_TYPE}")
+    if asked.requested_token_type not in ("", ACCESS_TOKEN):
+        raise Problem(400, "invalid_request", f"only tokens of the type {ACCESS_TOKEN} are issued")
+    if bool(asked.actor_token) != bool(asked.actor_token_type):
+        raise Problem(400, "invalid_request", "actor_token and actor_token_type come together")
+    try:
+        asking = _subject_of(services, asked)
+    except (TokenRefused, ConfigError) as error:
+        raise Problem(400, "invalid_grant", f"the subject token is not accepted: {error}") from None
+    return Caller(asking.principal, groups=asking.groups, via="exchange", proof=asking)
+
+
+def exchange(services: Services, call: Call) -> Answer:
+    """POST /token: the credential, if a grant allows it."""
+    asked: models.TokenRequest = call.body
+    registered = sorted(control.resources_of(services.view))
+    if unknown := [name for name in asked.audience if name not in registered]:
+        raise Problem(400, "invalid_target", f"no resource {unknown[0]!r}")
+    try:
+        grants = services.place.settings.identity.grants
+        granted = decide(call.caller.proof, grants, registered, now_us())
+    except NotGranted as error:
+        raise Problem(400, "access_denied", str(error)) from None
+    issued = credentials.issue(
+        services.place.home,
+        principal=granted.principal,
+        agent=granted.agent,
+        resources=list(granted.resources),
+        ttl=timedelta(seconds=granted.ttl_s),
+        run_id=granted.run_id or asked.run_id,
+        delegation=granted.delegation,
+        groups=granted.groups,
+        agent_version=asked.agent_version,
+        charter=asked.charter,
+        parents=granted.parents,
+    )
+    credentials.store_credential(services.place, issued)
+    return Answer(_as_token(issued, granted.ttl_s), 1)
+
+
+def _subject_of(services: Services, asked: models.TokenRequest) -> Asking:
+    """Raises TokenRefused, ConfigError, Problem."""
+    read = _SUBJECTS.get(asked.subject_token_type)
+    if read is None:
+        raise Problem(400, "invalid_request", f"subject_token_type is one of {', '.join(_SUBJECTS)}")
+    known = read(services, asked.subject_token)
+    actor = _actor_of(services, asked) if asked.actor_token else known.pop("itself", None)
+    known.pop("itself", None)
+    if known.get("parent") is not None and actor is None:
+        raise Problem(400, "invalid_request", "to hand a credential on takes the actor_token of who gets it")
+    return Asking(
+        **known, actor=actor, agent=asked.agent, resources=tuple(dict.fromkeys(asked.audience)), ttl_s=asked.lifetime
+    )
+
+
+def _actor_of(services: Services, asked: models.TokenRequest) -> WorkloadIdentity:
+    if asked.actor_token_type != JWT:
+        raise Problem(400, "invalid_request", f"actor_token_type is {JWT}")
+    try:
+        return services.workloads.identify(asked.actor_token)
+    except TokenRefused as error:
+        raise Problem(400, "invalid_grant", f"the actor token is not accepted: {error}") from None
+
+
+def _person_by_id_token(services: Services, token: str) -> dict[str, Any]:
+    if services.people is None:
+        raise TokenRefused("nobody can sign in here")
+    person = services.people.prove(token).person
+    return {"principal": person.principal, "groups": person.groups, "is_person": True}
+
+
+def _by_access_token(services: Services, token: str) -> dict[str, Any]:
+    """A person's session, or a credential that is handed on."""
+    caller = services.people.find(token) if services.people is not None else None
+    if caller is not None:
+        return {"principal": caller.principal, "groups": caller.groups, "is_person": True}
+    parent = credentials.check_shown(services.place.home, services.view, token)
+    return {"principal": parent.principal, "groups": tuple(parent.groups), "parent": parent}
+
+
+def _workload(services: Services, token: str) -> dict[str, Any]:
+    """It asks for itself."""
+    itself = services.workloads.identify(token)
+    return {"principal": itself.principal, "itself": itself}
+
+
+_SUBJECTS: Final[Mapping[str, Callable[[Services, str], dict[str, Any]]]] = {
+    ID_TOKEN: _person_by_id_token,
+    ACCESS_TOKEN: _by_access_token,
+    JWT: _workload,
+}
+
+
+def _as_token(issued: credentials.Issued, ttl_s: int) -> models.TokenAnswer:
+    credential = issued.credential
+    return models.TokenAnswer(
+        access_token=f"{credential.id}.{issued.secret}",
+        issued_token_type=ACCESS_TOKEN,
+        token_type="Bearer",  # noqa: S106 - RFC 6750's name of the kind
+        expires_in=ttl_s,
+        credential_id=credential.id,
+        secret=issued.secret,
+        expires_at=credential.expires_at,
+        principal=credential.principal,
+        agent=credential.agent,
+        delegation=list(credential.delegation),
+        audience=list(credential.resources),
+    )
