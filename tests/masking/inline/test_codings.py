@@ -11,14 +11,14 @@ from masking.inline.model import Unreadable
 TEXT = b"".join(b"line %d of the content\n" % number for number in range(20_000))
 RAW = zlib.compressobj(6, zlib.DEFLATED, -15)
 PACKED = {
-    "gzip": gzip.compress(TEXT),
-    "x-gzip": gzip.compress(TEXT[:1000]) + gzip.compress(TEXT[1000:]),
+    "gzip": gzip.compress(TEXT, mtime=0),
+    "x-gzip": gzip.compress(TEXT[:1000], mtime=0) + gzip.compress(TEXT[1000:], mtime=0),
     "deflate": zlib.compress(TEXT),
     "Deflate": RAW.compress(TEXT) + RAW.flush(),
     "br": brotli.compress(TEXT),
     "zstd": zstandard.compress(TEXT),
     "zstd, identity": zstandard.compress(TEXT[:1000]) + zstandard.compress(TEXT[1000:]),
-    "br, gzip": gzip.compress(brotli.compress(TEXT)),
+    "br, gzip": gzip.compress(brotli.compress(TEXT), mtime=0),
 }
 
 
