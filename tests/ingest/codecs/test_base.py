@@ -12,7 +12,7 @@ METHODS = sorted(name for name in vars(Codec) if callable(getattr(Codec, name)) 
 
 
 def test_the_contract_is_what_the_relay_uses() -> None:
-    assert METHODS == ["backlog", "mask", "receive", "receive_eof", "refuse", "take_steps"]
+    assert METHODS == ["backlog", "mask", "notice", "receive", "receive_eof", "refuse", "take_steps"]
 
 
 @pytest.mark.parametrize("codec", [OpaqueCodec("TUNNEL x:1"), PostgresCodec()])
