@@ -74,7 +74,7 @@ class ControlState:
             payload = json.loads(entry.payload) if entry.payload else None
         except (ValueError, RecursionError):
             raise RecordError(f"control entry {entry.kind}/{entry.id} is not JSON") from None
-        self._entries = {**self._entries, key: (entry.version, payload)}
+        self._entries[key] = (entry.version, payload)  # in place: there may be very many decisions
         return True
 
     def get(self, kind: ControlKind, id: str) -> dict[str, Any] | None:
@@ -84,7 +84,8 @@ class ControlState:
 
     def all(self, kind: ControlKind) -> dict[str, dict[str, Any]]:
         """Every present entry of a kind, by id."""
-        return {id: payload for (kind_, id), (_, payload) in self._entries.items() if kind_ == kind.value and payload}
+        entries = list(self._entries.items())  # at once: another thread may add to them
+        return {id: payload for (kind_, id), (_, payload) in entries if kind_ == kind.value and payload}
 
 
 class ControlWriter:

@@ -1,6 +1,7 @@
 """Held actions over PostgreSQL, with a real client, server and broker: they wait, and go on as people decide."""
 
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -8,23 +9,25 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from schemas.config import find_settings
 from schemas.runtime import Home
 from tests.ingest.test_postgres import register, url
 from tests.support.approvals import HOLDS, decide, events_of, policy_in_force, wait_for_held
-from tests.support.homes import write_settings
+from tests.support.homes import connect_home
+from tests.support.kafka import Kafka
 from tests.support.postgres import Postgres
 from tests.support.proxies import Login, Proxy, issue_credential, run_proxy, wait_for_trails
 
 
-@pytest.fixture
-def proxy(home: Home) -> Iterator[Proxy]:
-    with run_proxy(home) as running:
-        with policy_in_force(running, HOLDS):
-            yield running
+@pytest.fixture(scope="module")
+def proxy(secrets_home: Home, tmp_path_factory: pytest.TempPathFactory, kafka: Kafka) -> Iterator[Proxy]:
+    home = Home(tmp_path_factory.mktemp("held") / "home")
+    shutil.copytree(secrets_home.root, home.root)
+    connect_home(home, kafka)
+    with run_proxy(home) as running, policy_in_force(running, HOLDS):
+        yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def login(proxy: Proxy) -> Login:
     return issue_credential(proxy.home, proxy.writer, "held-agent")
 
@@ -182,39 +185,10 @@ def test_an_agent_may_cancel_what_waits_or_leave(proxy: Proxy, login: Login, pos
         assert again.execute("SELECT count(*) FROM t").fetchone() == (1,)
 
 
-def test_nobody_decides_and_the_time_is_over(home: Home, postgres_server: Postgres) -> None:
-    write_settings(home, kafka={"bootstrap": find_settings(home).kafka.bootstrap}, approvals={"timeout_s": 0.5})
-    with run_proxy(home) as proxy, policy_in_force(proxy, HOLDS):
-        login = issue_credential(home, proxy.writer, "held-agent")
-        client = Client(register(proxy, postgres_server, "held-timeout"), login)
-        client.connection.execute("CREATE TABLE t AS SELECT 1 AS a")
-        with pytest.raises(
-            psycopg.errors.InsufficientPrivilege, match=r"nobody has decided within .* \(approval \w+\)"
-        ):
-            client.connection.execute("DELETE FROM t")
-        assert client.connection.execute("SELECT count(*) FROM t").fetchone() == (1,)
-        client.connection.close()
-
-
-def test_after_a_kill_of_the_proxy_an_approval_is_for_nothing(home: Home, postgres_server: Postgres) -> None:
-    with run_proxy(home) as proxy, policy_in_force(proxy, HOLDS):
-        login = issue_credential(home, proxy.writer, "held-agent")
-        port = register(proxy, postgres_server, "held-kill")
-        client = Client(port, login)
-        client.connection.execute("CREATE TABLE t AS SELECT 1 AS a")
-        asked = client.execute("DELETE FROM t")
-        event = wait_for_held(proxy, "held-kill")
-        proxy.process.kill()
-        asked.wait()
-        assert isinstance(asked.error, psycopg.OperationalError)
-        decide(proxy, event)
-        with run_proxy(home) as again:
-            again.wait_for(lambda: port in again.ports.values())
-            decide(again, event)
-            client = Client(port, login)
-            again.wait_for(lambda: client.connection.execute("SELECT count(*) FROM t").fetchone() == (1,))
-            asked = client.execute("DELETE FROM t")
-            wait_for_held(again, "held-kill", 2)  # the same statement waits anew
-            client.connection.cancel_safe()
-            asked.wait()
-            client.connection.close()
+def test_nobody_decides_and_the_time_is_over(proxy: Proxy, login: Login, postgres_server: Postgres) -> None:
+    client = Client(register(proxy, postgres_server, "held-timeout", labels={"wait": "short"}), login)
+    client.connection.execute("CREATE TABLE t AS SELECT 1 AS a")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=r"nobody has decided within 1 s \(approval \w+\)"):
+        client.connection.execute("DELETE FROM t")
+    assert client.connection.execute("SELECT count(*) FROM t").fetchone() == (1,)
+    client.connection.close()

@@ -13,6 +13,8 @@ from tests.support.proxies import Proxy, read_trails
 HOLDS = """
 @id("others") permit (principal, action, resource) unless { context.operation == "delete" };
 @id("deletions") @approval("deletions wait") permit (principal, action == Action::"delete", resource);
+@id("short") @approval("; within=1")
+permit (principal, action == Action::"delete", resource in Label::"wait=short");
 """
 
 

@@ -72,9 +72,9 @@ def test_the_processes_of_the_stack_are_among_those_and_nobody_sets_up_logging_o
     from deploy.embedded.parts import PARTS
 
     own = {"ingest/tcp.py", "ingest/http/__main__.py", "processors/worker.py", "processors/keyholder/__main__.py"}
-    assert own | {"sinks/runner.py"} <= set(map(str, PROCESSES))
+    assert own | {"sinks/runner.py", "sinks/approvals/notifier.py"} <= set(map(str, PROCESSES))
     assert {f"deploy/embedded/{name}.py" for name in ("store", "http_api", "supervisor")} <= set(map(str, PROCESSES))
-    assert len(PARTS) == 14  # another process: name it here too
+    assert len(PARTS) == 15  # another process: name it here too
     sources = [
         path for folder in {path.parts[0] for path in PROCESSES} | {"schemas"} for path in (ROOT / folder).rglob("*.py")
     ]
