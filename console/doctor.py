@@ -177,7 +177,7 @@ def check_free_text(place: Place) -> Iterator[Finding]:
         yield Finding("free text", Health.FINE, "names and places in prose are not looked for (masking.free_text: off)")
     elif find_spec("presidio_analyzer") is None:
         detail = f"masking.free_text is {settings.free_text}, but presidio-analyzer is not installed"
-        yield Finding("free text", Health.BAD, detail, "pip install 'custody[free-text]', and a spaCy model")
+        yield Finding("free text", Health.BAD, detail, "pip install presidio-analyzer spacy, and a model")
     else:
         yield Finding("free text", Health.FINE, f"{settings.free_text} with {settings.free_text_model}")
 

@@ -63,7 +63,8 @@ def load_presidio(model: str, language: str) -> PresidioFinder:
         from spacy.util import is_package
     except ImportError as error:
         raise ConfigError(
-            f"masking.free_text is presidio, but {error.name} is not installed here: pip install 'custody[free-text]'"
+            f"masking.free_text is presidio, but {error.name} is not installed here: "
+            "pip install presidio-analyzer spacy"
         ) from None
     if not (is_package(model) or Path(model).is_dir()):
         raise ConfigError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from processors.admission import MAX_CLAIM_CHARS, Opened, Refused
+from processors.borders import BorderMasker
 from processors.facts_of import encode_fact, facts_of
 from processors.flows_of import MASKED_ONLY, FlowReader, Sightings
 from processors.pieces import Lexicon, Pieces, put_together, read_context
@@ -52,14 +53,15 @@ def derive(
     notes: list[Mapping[str, str]],
     at: int,
     flows: FlowReader = MASKED_ONLY,
+    borders: BorderMasker | None = None,
 ) -> Derived:
     """The derived batch. `notes` are gaps found on the way; each becomes an `audit.gap` after the events.
 
     Raises Refused when its texts are none, or when it does not fit a Kafka record.
     """
     try:
-        if opened.pieces is None or notes:
-            derived = _derive_whole(opened, origin, redactor, notes, at, flows)
+        if opened.pieces is None or notes or (borders is not None and borders.has_crossing(opened.pieces)):
+            derived = _derive_whole(opened, origin, redactor, notes, at, flows, borders)
         else:
             derived = _derive_pieces(opened, opened.pieces, origin, redactor, lexicon, flows)
     except RecordError as error:
@@ -101,10 +103,18 @@ def _tallies_of(pieces: Pieces, changes: Changes) -> bytes | None:
 
 
 def _derive_whole(
-    opened: Opened, origin: Origin, redactor: Redactor, notes: list[Mapping[str, str]], at: int, flows: FlowReader
+    opened: Opened,
+    origin: Origin,
+    redactor: Redactor,
+    notes: list[Mapping[str, str]],
+    at: int,
+    flows: FlowReader,
+    borders: BorderMasker | None,
 ) -> Derived:
     """Every field read and written again."""
     fields = opened.read()
+    if borders is not None:
+        borders.mask(fields)
     redactor.redact(fields)
     found = flows.find(fields)
     fields["origin"] = vars(origin)

@@ -23,6 +23,7 @@ from masking.free_text import load_finder, make_masker
 from masking.tokens import FlowKey, TokenRing
 from processors.admission import Refused, decode_sealed, open_sealed, verify_sealed
 from processors.app import StageApp
+from processors.borders import BorderMasker
 from processors.derivation import DEAD, MAX_DERIVED_BYTES, dead_letter, derive, derive_gap
 from processors.epochs import EpochLedger
 from processors.flows_of import FlowReader
@@ -109,7 +110,9 @@ class MaskStage(Stage):
         ring = self._token_keys.read()
         self._tokens = TokenRing(ring.keys)
         finder = load_finder(settings.masking)
-        self._redactor = Redactor(make_masker(finder, tokens=self._tokens))
+        masker = make_masker(finder, tokens=self._tokens)
+        self._redactor = Redactor(masker)
+        self._borders = BorderMasker(masker)
         self.patience = FREE_TEXT_PATIENCE if finder is not None else 1.0
         self._lexicon = Lexicon()
         self._flows = FlowReader(FlowKey(ring.current))
@@ -219,7 +222,7 @@ class MaskStage(Stage):
                 opened = open_sealed(sealed, self._unsealer, self._lexicon)
             except KeyMissing as missing:
                 raise Wait(str(missing)) from None
-        derived = derive(opened, origin, self._redactor, self._lexicon, notes, now_us(), self._flows)
+        derived = derive(opened, origin, self._redactor, self._lexicon, notes, now_us(), self._flows, self._borders)
         room = MAX_DERIVED_BYTES - len(derived.value)
         headers = headers_of(derived.slices, derived.facts, derived.tallies, origin, room, derived.flows)
         return header, derived.value, headers

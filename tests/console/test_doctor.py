@@ -72,4 +72,4 @@ def test_free_text_is_said_to_be_off_and_a_missing_model_is_bad(place: Place) ->
     (off,) = check_free_text(place)
     assert off.health is Health.FINE and "not looked for" in off.detail
     (missing,) = check_free_text(Place(place.home, Settings(masking=Masking(free_text="presidio"))))
-    assert missing.health is Health.BAD and "custody[free-text]" in missing.advice
+    assert missing.health is Health.BAD and "presidio-analyzer" in missing.advice

@@ -251,7 +251,7 @@ def is_ours(leak: str) -> bool:
     return topics.RAW in where and what.startswith(f"{RAW_UNDECODABLE}/")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 def test_no_secret_is_anywhere_on_disk(run: Run) -> None:
     places: dict[str, list[str]] = {}
     for leak in run.leaks:

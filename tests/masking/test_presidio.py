@@ -43,7 +43,7 @@ def test_entities_become_labels_and_others_are_dropped() -> None:
 
 def test_where_it_is_not_installed_it_says_what_to_install() -> None:
     with pytest.raises(
-        ConfigError, match=r"presidio_analyzer is not installed here: pip install 'custody\[free-text\]'"
+        ConfigError, match="presidio_analyzer is not installed here: pip install presidio-analyzer spacy"
     ):
         load_presidio("en_core_web_lg", "en")
 

@@ -75,4 +75,4 @@ def test_without_its_model_it_says_what_to_install(custody: Run, given, bare_hom
     given(b"Ada Lovelace\n")
     answer = custody("mask")
     assert (answer.code, answer.out) == (2, "")
-    assert "pip install 'custody[free-text]'" in answer.err
+    assert "pip install presidio-analyzer spacy" in answer.err
