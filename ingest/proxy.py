@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from ingest.identity import Identities
+from ingest.secrets.store import SecretStore, make_sources
 from ingest.session import Recorder, Session
 from ingest.spool import DiskSpool
 from masking.tokens import DigestKey
@@ -42,6 +43,7 @@ class Proxy:
         self.on_resource: Callable[[str], None] = lambda name: None
         self.on_revocation: Callable[[str], None] = lambda credential_id: None
         self.engine: LiveEngine
+        self.secrets = SecretStore(settings.secrets, make_sources(settings, home))
         self._loop = asyncio.get_running_loop()
         self._own: Session
         self._spool: DiskSpool
