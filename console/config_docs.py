@@ -21,8 +21,7 @@ directory; `$CUSTODY_CONFIG` names another file. Every key has a default, so no 
 reported together, each with its path, before anything starts. `custody config show` prints the settings in force,
 `custody config check FILE` checks a file, `custody config schema` prints the JSON Schema for editors.
 
-Secrets are never in this file: they are files of mode 0600 under `secrets/` of the home, or environment variables that
-a resource names (`secret: env:NAME`).
+Secrets are never in this file: a resource names where its own is ([secrets.md](secrets.md)).
 
 This page is written by `custody config docs`.
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from console.control import Place
+from ingest.secrets.store import make_sources
 from schemas.errors import ConfigError, Unreachable
-from schemas.resources import Resource, Upstream, resolve_secret
+from schemas.resources import Resource, Upstream
 from schemas.runtime import read_run_state
+from schemas.secret_references import parse_reference
 
 TIMEOUT_S: Final = 5.0
 PROXY_OF: Final = {"postgres": "proxy-tcp", "tcp": "proxy-tcp", "http": "proxy-http"}
@@ -66,7 +68,8 @@ def probe_secret(place: Place, resource: Resource) -> str:
     reference = resource.upstream.secret
     if not reference:
         return "none is configured"
-    resolve_secret(reference, place.home)
+    parsed = parse_reference(reference)
+    make_sources(place.settings, place.home)[parsed.kind]().fetch(parsed)
     where = " (here; the proxy has its own environment)" if reference.startswith("env:") else ""
     return f"{reference} is there{where}"
 

@@ -37,7 +37,6 @@ from ingest.relay import AUDIT_LOST, Relay
 from ingest.session import Session
 from schemas.errors import AuditUnavailable, ConfigError, Unreachable
 from schemas.events import EventKind, SessionContext
-from schemas.resources import resolve_secret
 
 log = logging.getLogger(__name__)
 
@@ -235,13 +234,26 @@ async def _cancel_upstream(service: Service, key: CancelKey) -> None:
 async def _log_in_upstream(service: Service, agent: Leg, login: _Login) -> tuple[Leg, UpstreamReady, bytes] | None:
     """Connect and log in with the resource's own secret. None when the upstream refused: the agent has been told.
 
+    A secret that the upstream refuses may have been rotated: it is asked for again, once.
     Raises Unreachable, ConfigError (no secret), OSError or TimeoutError.
     """
+    try:
+        return await _try_upstream(service, agent, login)
+    except _SecretRefused:
+        return await _try_upstream(service, agent, login)
+
+
+class _SecretRefused(Exception):  # an outcome: once more with a new one
+    """The upstream does not take the secret, and another may be there by now."""
+
+
+async def _try_upstream(service: Service, agent: Leg, login: _Login) -> tuple[Leg, UpstreamReady, bytes] | None:
     limits = service.resource.limits
+    known = await _upstream_login(service, login)
     leg = await connect_upstream(service.resource.upstream, limits.connect_timeout_s)
     try:
         async with asyncio.timeout(limits.connect_timeout_s):
-            return await _drive_upstream(service, agent, leg, UpstreamStartup(_upstream_login(service, login)))
+            return await _drive_upstream(service, agent, leg, UpstreamStartup(known))
     except BaseException:
         leg.abort()
         raise
@@ -255,6 +267,8 @@ async def _drive_upstream(
         if not steps:
             data = await leg.read()
             startup.receive(data) if data else startup.receive_eof()
+        if any(_is_worth_another_try(service, step) for step in steps):
+            raise _SecretRefused
         for step in steps:
             match step:
                 case SendTo(side=side, data=data):
@@ -273,14 +287,22 @@ async def _drive_upstream(
         steps = startup.steps()
 
 
-def _upstream_login(service: Service, login: _Login) -> UpstreamLogin:
+def _is_worth_another_try(service: Service, step: StartupStep) -> bool:
+    reference = service.resource.upstream.secret
+    is_refusal = isinstance(step, StartupFailed) and step.is_login_refused
+    return is_refusal and bool(reference) and service.proxy.secrets.refused(reference)
+
+
+async def _upstream_login(service: Service, login: _Login) -> UpstreamLogin:
     upstream = service.resource.upstream
+    secret = await service.proxy.secrets.get(upstream.secret) if upstream.secret else None
+    user = secret.user if secret is not None and secret.user else upstream.user
     agent = login.authenticated
     named = agent.database if agent.database != agent.user else ""  # libpq's default is the user's name
     return UpstreamLogin(
-        user=upstream.user,
-        database=named or upstream.database or upstream.user,
-        password=resolve_secret(upstream.secret, service.proxy.home) or None,
+        user=user,
+        database=named or upstream.database or user,
+        password=secret.value if secret is not None else None,
         nonce=b64encode(secrets.token_bytes(18)).decode(),
         agent_key=CancelKey(secrets.randbits(31), secrets.token_bytes(32)),
         parameters=agent.parameters,

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from ingest.approvals import Approvals
 from ingest.identity import Identities
 from ingest.quarantine import Quarantined, Quarantines
+from ingest.secrets.store import SecretStore, make_sources
 from ingest.session import Recorder, Session
 from ingest.spool import DiskSpool
 from masking.tokens import DigestKey
@@ -50,6 +51,7 @@ class Proxy:
         self.quarantines: Quarantines
         self.engine: LiveEngine
         self.approvals: Approvals
+        self.secrets = SecretStore(settings.secrets, make_sources(settings, home))
         self._loop = asyncio.get_running_loop()
         self._own: Session
         self._spool: DiskSpool

@@ -17,6 +17,7 @@ from schemas.errors import ConfigError
 from schemas.identity_config import Identity
 from schemas.retention_presets import find_minimum
 from schemas.runtime import Home, find_home
+from schemas.secrets_config import Secrets
 from schemas.settings_base import Model as Model
 from schemas.settings_base import is_loopback as is_loopback
 
@@ -285,6 +286,7 @@ class Settings(Model):
     transparency: Transparency = Field(default_factory=Transparency, description="transparency log")
     siem: Siem = Field(default_factory=Siem, description="alert forwarding")
     api: Api = Field(default_factory=Api, description="REST API")
+    secrets: Secrets = Field(default_factory=Secrets, description="places of upstreams' secrets")
     identity: Identity = Field(default_factory=Identity, description="who people and workloads are")
     schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry, description="Avro registry")
     approvals: Approvals = Field(default_factory=Approvals, description="actions that wait for a person")

@@ -3,11 +3,12 @@
 import os
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from schemas.config import Model, faults_of
 from schemas.errors import ConfigError
 from schemas.runtime import Home
+from schemas.secret_references import EXAMPLES, parse_reference
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
@@ -24,9 +25,19 @@ class Upstream(Model):
     ca_file: str = Field("", description="CA certificates for tls: verify")
     user: str = Field("", description="user the proxy logs in as")
     database: str = Field("", description="PostgreSQL: database when the agent names none")
-    secret: str = Field("", description="where the upstream's secret is: env:NAME or file:NAME (under secrets/)")
+    secret: str = Field(
+        "", description="where the upstream's secret is: env:NAME, file:NAME, vault:…, aws:… (docs/secrets.md)"
+    )
     header: str = Field("Authorization", description="HTTP: header that carries the secret")
     scheme: str = Field("Bearer", description="HTTP: prefix of the secret in that header; may be empty")
+
+    @field_validator("secret")
+    @classmethod
+    def _is_a_reference(cls, secret: str) -> str:
+        try:
+            return parse_reference(secret).text if secret else ""
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
 
 class Limits(Model):
@@ -131,7 +142,7 @@ def parse_document(data: object, name: str) -> Document:
 
 
 def resolve_secret(reference: str, home: Home) -> str:
-    """The secret a reference names; "" for no reference. Raises ConfigError, without the secret."""
+    """The secret that an env: or file: reference names; "" for no reference. Raises ConfigError, without the secret."""
     kind, _, name = reference.partition(":")
     if not reference:
         return ""
@@ -142,4 +153,4 @@ def resolve_secret(reference: str, home: Home) -> str:
         return value
     if kind == "file":
         return home.read_secret(name)
-    raise ConfigError(f"a secret is named env:NAME or file:NAME, not {kind}:…")
+    raise ConfigError(f"a secret is named by one of {EXAMPLES}, and read here only as env: or file:")

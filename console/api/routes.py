@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from console.api import models
+from console.api import identity_models, models
 from console.api.endpoints import credentials, policies, record, resources, service, sign_in, token
 from console.api.roles import Permission
 from console.api.routing import FORM, Route
@@ -71,16 +71,16 @@ SERVICE: Final = (
 
 SIGN_IN: Final = (
     Route("GET", "/v1/sign-in", "sign_in.settings", "Where people sign in.", sign_in.settings_of,
-          models.SignInSettings, is_open=True, is_recorded=False),
+          identity_models.SignInSettings, is_open=True, is_recorded=False),
     Route("POST", "/v1/sign-in", "sign_in", "Begin a session with an ID token of the provider.", sign_in.sign_in,
-          models.SignedIn, is_open=True, prove=sign_in.prove, body=models.IdToken, status=201),
+          identity_models.SignedIn, is_open=True, prove=sign_in.prove, body=identity_models.IdToken, status=201),
     Route("DELETE", "/v1/sign-in", "sign_out", "End this session.", sign_in.sign_out, None, status=204),
 )  # fmt: skip
 
 TOKEN: Final = (
     Route("POST", "/token", "token.exchange", "Exchange a proof of identity for an agent's credential (RFC 8693).",
-          token.exchange, models.TokenAnswer, is_open=True, prove=token.prove, body=models.TokenRequest,
-          content_type=FORM, form_lists=("audience",),
+          token.exchange, identity_models.TokenAnswer, is_open=True, prove=token.prove,
+          body=identity_models.TokenRequest, content_type=FORM, form_lists=("audience",),
           recorded_fields=("audience", "agent", "agent_version", "charter", "run_id", "lifetime")),
 )  # fmt: skip
 

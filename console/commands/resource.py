@@ -23,7 +23,7 @@ def resource() -> None:
 @click.option("--upstream", required=True, metavar="HOST:PORT", help="Where it really is.")
 @click.option("--user", default="", help="User the proxy logs in as.")
 @click.option("--database", default="", help="PostgreSQL: database when the agent names none.")
-@click.option("--secret", default="", metavar="env:NAME|file:NAME", help="Where the upstream's secret is.")
+@click.option("--secret", default="", metavar="KIND:WHERE", help="Where the upstream's secret is: env:NAME, vault:…")
 @click.option("--tls", type=click.Choice(["off", "require", "verify"]), default="off", help="TLS to the upstream.")
 @click.option("--principal", default="", help="tcp only: whose authority is used.")
 @click.option("--record", type=click.Choice(["complete", "request", "best_effort"]), default="complete")

@@ -1,6 +1,7 @@
 """What can be wrong with a token or a provider."""
 
 from schemas.errors import CustodyError, Fault, Unreachable
+from schemas.web import Web
 
 
 class TokenRefused(CustodyError):
@@ -11,3 +12,8 @@ class TokenRefused(CustodyError):
 
 class ProviderFailed(Unreachable):
     """The provider does not answer, or not as OpenID Connect says."""
+
+
+def open_web(ca_file: str = "") -> Web:
+    """Connections to a provider, whose failures are ProviderFailed."""
+    return Web(ca_file, failure=ProviderFailed)

@@ -10,11 +10,11 @@ from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from console.oidc.errors import ProviderFailed, TokenRefused
-from console.oidc.http import Web, check_url
+from console.oidc.errors import ProviderFailed, TokenRefused, open_web
 from console.oidc.keys import Keys
 from console.oidc.tokens import MAX_TOKEN_CHARS, Rules, verify
 from schemas.identity_config import Oidc
+from schemas.web import Web
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
@@ -53,7 +53,7 @@ class Provider:
         self._settings = settings
         self._secret = client_secret
         self._clock = clock
-        self._web = web or Web(settings.ca_file)
+        self._web = web or open_web(settings.ca_file)
         self._lock = threading.Lock()
         self._document: Mapping[str, Any] = {}
         self._read_at = 0.0
@@ -96,7 +96,7 @@ class Provider:
             lasts_s = min(float(document["expires_in"]), MAX_DEVICE_S)
             uri, whole_uri = str(document["verification_uri"]), str(document.get("verification_uri_complete", ""))
             for url in filter(None, (uri, whole_uri)):
-                check_url(url)
+                self._web.check_url(url)
             return Device(
                 str(document["device_code"]),
                 str(document["user_code"]),
@@ -131,7 +131,7 @@ class Provider:
     def _post(self, endpoint: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
         settings = self._settings
         if not self._secret:
-            return self._web.post(self._endpoint(endpoint), {**form, "client_id": settings.client_id}, {})
+            return self._web.post(self._endpoint(endpoint), {**form, "client_id": settings.client_id})
         # RFC 6749, 2.3.1: both parts are form-encoded first.
         login = f"{quote(settings.client_id, safe='')}:{quote(self._secret, safe='')}"
         headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
@@ -141,7 +141,7 @@ class Provider:
         url = self._discover().get(name)
         if not isinstance(url, str) or not url:
             raise ProviderFailed(f"the provider names no {name}")
-        check_url(url)
+        self._web.check_url(url)
         return url
 
     def _discover(self) -> Mapping[str, Any]:

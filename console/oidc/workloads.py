@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from console.oidc.errors import ProviderFailed, TokenRefused
-from console.oidc.http import Web, check_url
+from console.oidc.errors import ProviderFailed, TokenRefused, open_web
 from console.oidc.keys import Keys
 from console.oidc.people import check_principal
 from console.oidc.provider import WELL_KNOWN
 from console.oidc.tokens import Rules, read_header, verify
 from schemas.identity_config import TrustedIssuer
+from schemas.web import Web
 
 MAX_CLAIM_CHARS: Final = 2000
 
@@ -69,7 +69,7 @@ def _keys_of(settings: TrustedIssuer) -> Keys:
 
     def fetch() -> Mapping[str, Any]:
         if not web:
-            web.append(Web(settings.ca_file))
+            web.append(open_web(settings.ca_file))
         return web[0].get(settings.jwks_url or _discover(web[0], settings.issuer))
 
     return Keys(fetch)
@@ -80,7 +80,7 @@ def _discover(web: Web, issuer: str) -> str:
     url = document.get("jwks_uri")
     if document.get("issuer") != issuer or not isinstance(url, str):
         raise ProviderFailed("a trusted issuer calls itself another one, or names no keys")
-    check_url(url)
+    web.check_url(url)
     return url
 
 

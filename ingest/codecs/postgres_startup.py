@@ -117,6 +117,8 @@ class StartupFailed:
 
     sqlstate: str
     message: str
+    is_login_refused: bool = False
+    """The upstream does not take the proxy's own login."""
 
 
 StartupStep = SendTo | StartTls | CancelRequested | CredentialNeeded | Authenticated | UpstreamReady | StartupFailed

@@ -260,7 +260,9 @@ class UpstreamStartup:
         fields = read_fields(whole, 5, len(whole))
         sqlstate, text = fields.get("sqlstate", "08004"), fields.get("message", "")
         if sqlstate.startswith("28"):  # it names the upstream's own user, which is not the agent's business
-            self._fail("08004", f"the upstream refused the login of this proxy ({sqlstate})")
+            text = f"the upstream refused the login of this proxy ({sqlstate})"
+            self._steps.append(SendTo(Side.AGENT, error_response("FATAL", "08004", text)))
+            self._end("08004", text, is_login_refused=True)
             return
         self._steps.append(SendTo(Side.AGENT, b"".join(self._answer) + whole))
         self._end(sqlstate, text)
@@ -269,10 +271,10 @@ class UpstreamStartup:
         self._steps.append(SendTo(Side.AGENT, error_response("FATAL", sqlstate, text)))
         self._end(sqlstate, text)
 
-    def _end(self, sqlstate: str, text: str) -> None:
+    def _end(self, sqlstate: str, text: str, *, is_login_refused: bool = False) -> None:
         self._phase = _Phase.DONE
         self._buffer = b""
-        self._steps.append(StartupFailed(sqlstate, text))
+        self._steps.append(StartupFailed(sqlstate, text, is_login_refused))
 
 
 _Reader = Callable[[UpstreamStartup, bytes], None]

@@ -31,13 +31,14 @@ from ingest.http.exchange import MASKED_CREDENTIAL, Exchange, Tally
 from ingest.http.holding import TOO_LONG
 from ingest.identity import LoginRefused
 from ingest.quarantine import Quarantined
-from schemas.errors import AuditUnavailable, ConfigError
+from schemas.errors import AuditUnavailable
 from schemas.events import EventKind, Verdict
 from schemas.resources import Resource
 
 Commands = Generator[commands.Command, Any]
 Check = Generator[commands.Command, Any, bool]
 
+UNAUTHORIZED: Final = 401
 CHALLENGES: Final = {
     401: ((b"WWW-Authenticate", b'Bearer realm="custody"'), (b"WWW-Authenticate", b'Basic realm="custody"')),
     407: ((b"Proxy-Authenticate", b'Basic realm="custody"'), (b"Proxy-Authenticate", b'Bearer realm="custody"')),
@@ -377,11 +378,19 @@ class CapturedStream(AnswerStream):
         """Put the resource's own credential and address on the request, and connect."""
         request = self.flow.request
         self.aim(self.resource)
-        try:
-            secret = self.agent.shared.upstream_secret(self.resource)
-        except ConfigError as error:
-            yield from self.fail_upstream("upstream_secret_missing", str(error))
-            return False
+        secret = self.agent.shared.fresh_secret(self.resource)
+        if secret is None:
+            found: list[str] = []
+
+            async def read() -> None:
+                found.append(await self.agent.shared.upstream_secret(self.resource))
+
+            wait = AwaitHook(read)
+            yield wait
+            if not found:
+                yield from self.fail_upstream("upstream_secret_missing", str(wait.error))
+                return False
+            secret = found[0]
         self.asked_host = request.authority or request.host_header or ""
         self.is_websocket = forwarding.is_websocket(request)
         forwarding.readdress(request, self.resource.upstream, secret, self.asked_host if self.agent.fixed else "")
@@ -390,6 +399,11 @@ class CapturedStream(AnswerStream):
             return False
         self.server_state = self.state_wait_for_response_headers
         return (yield from self.make_server_connection())
+
+    def state_wait_for_response_headers(self, event: ResponseHeaders) -> Any:
+        if event.response.status_code == UNAUTHORIZED:
+            self.agent.shared.secret_refused(self.resource)
+        yield from super().state_wait_for_response_headers(event)
 
     def aim(self, resource: Resource) -> None:
         """Let the connection that will be opened be the resource's."""

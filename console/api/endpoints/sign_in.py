@@ -1,6 +1,6 @@
 """Signing in and out over the API; browsers go by console/api/browser.py."""
 
-from console.api import models
+from console.api import identity_models as models
 from console.api.authentication import unauthorized
 from console.api.people import People
 from console.api.problems import Problem, not_found

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from console import control, credentials
-from console.api import models
+from console.api import identity_models as models
 from console.api.problems import Problem
 from console.api.routing import Answer, Call, Caller, Services
 from console.delegation import Asking, NotGranted, decide

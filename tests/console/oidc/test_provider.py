@@ -102,6 +102,9 @@ def test_a_confidential_client_shows_its_secret_as_rfc_6749_says(provider: OidcP
     sent: list[tuple[Any, Any]] = []
 
     class Spy:
+        def check_url(self, url: str) -> None:
+            assert url == "https://idp.example/token"
+
         def get(self, url: str) -> dict[str, Any]:
             return {"issuer": provider.issuer, "token_endpoint": "https://idp.example/token"}
 

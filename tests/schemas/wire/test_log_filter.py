@@ -15,7 +15,7 @@ from schemas.wire.log_filter import MAX_LINE, ScrubbingFormatter, scrub
 ROOT = Path(__file__).parents[3]
 PROCESSES = sorted(
     path.relative_to(ROOT)
-    for package in ("ingest", "processors", "sinks", "deploy")
+    for package in ("ingest", "processors", "sinks", "deploy", "console/api")
     for path in (ROOT / package).rglob("*.py")
     if '__name__ == "__main__"' in path.read_text("utf-8")
     and path.name not in ("jars.py", "native.py")  # run by set-up
@@ -72,9 +72,11 @@ def test_the_processes_of_the_stack_are_among_those_and_nobody_sets_up_logging_o
     from deploy.embedded.parts import PARTS
 
     own = {"ingest/tcp.py", "ingest/http/__main__.py", "processors/worker.py", "processors/keyholder/__main__.py"}
-    assert own | {"sinks/runner.py", "sinks/approvals/notifier.py"} <= set(map(str, PROCESSES))
+    assert own | {"sinks/runner.py", "sinks/approvals/notifier.py", "console/api/__main__.py"} <= set(
+        map(str, PROCESSES)
+    )
     assert {f"deploy/embedded/{name}.py" for name in ("store", "http_api", "supervisor")} <= set(map(str, PROCESSES))
-    assert len(PARTS) == 15  # another process: name it here too
+    assert len(PARTS) == 16  # another process: name it here too
     sources = [
         path for folder in {path.parts[0] for path in PROCESSES} | {"schemas"} for path in (ROOT / folder).rglob("*.py")
     ]
@@ -84,8 +86,11 @@ def test_the_processes_of_the_stack_are_among_those_and_nobody_sets_up_logging_o
 
 @pytest.mark.parametrize(
     "command",
-    ["ingest.tcp", "ingest.http", "processors.worker mask", "processors.keyholder", "sinks.runner clickhouse"],
-)
+    [
+        "ingest.tcp", "ingest.http", "processors.worker mask", "processors.keyholder", "sinks.runner clickhouse",
+        "console.api",
+    ],
+)  # fmt: skip
 def test_what_a_process_logs_is_scrubbed(command: str, tmp_path: Path) -> None:
     (tmp_path / "custody.yaml").write_text("'password=hunter2secret': 1\n")
     environment = {**os.environ, "CUSTODY_HOME": str(tmp_path)}

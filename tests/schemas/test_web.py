@@ -1,4 +1,4 @@
-"""A provider that misbehaves."""
+"""A server that misbehaves."""
 
 import threading
 from collections.abc import Iterator
@@ -6,9 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from console.oidc import http
-from console.oidc.errors import ProviderFailed
-from console.oidc.http import MAX_ANSWER_BYTES, Web, check_url
+from schemas.errors import Unreachable
+from schemas.web import MAX_ANSWER_BYTES, Web
 
 ANSWERS = {
     "/fine": (200, b'{"a": 1}'),
@@ -63,23 +62,22 @@ def test_a_json_object_is_read(server: tuple[str, list[str]]) -> None:
 
 
 @pytest.mark.parametrize("path", ["/error", "/list", "/html", "/deep", "/huge"])
-def test_anything_else_is_a_failure_of_the_provider(server: tuple[str, list[str]], path: str) -> None:
-    with pytest.raises(ProviderFailed):
+def test_anything_else_is_a_failure_of_the_server(server: tuple[str, list[str]], path: str) -> None:
+    with pytest.raises(Unreachable):
         Web().get(server[0] + path)
 
 
 def test_redirects_are_not_followed(server: tuple[str, list[str]]) -> None:
-    with pytest.raises(ProviderFailed, match="302"):
+    with pytest.raises(Unreachable, match="302"):
         Web().get(server[0] + "/elsewhere")
     assert server[1] == ["/elsewhere"]
 
 
-def test_one_that_says_nothing_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_says_nothing_is_waited_for_only_so_long() -> None:
     import socket
 
-    monkeypatch.setattr(http, "TIMEOUT_S", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ProviderFailed, match="does not answer"):
-        Web().get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Unreachable, match="does not answer"):
+        Web(timeout_s=0.2).get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
 
 
 @pytest.mark.parametrize(
@@ -94,12 +92,20 @@ def test_one_that_says_nothing_is_waited_for_only_so_long(monkeypatch: pytest.Mo
     ],
 )
 def test_clear_text_leaves_this_host_never(url: str) -> None:
-    with pytest.raises(ProviderFailed, match="https"):
-        check_url(url)
-    with pytest.raises(ProviderFailed):
+    with pytest.raises(Unreachable, match="https"):
+        Web().check_url(url)
+    with pytest.raises(Unreachable):
         Web().get(url)
 
 
 def test_a_missing_ca_file_is_said() -> None:
-    with pytest.raises(ProviderFailed, match="nowhere"):
+    with pytest.raises(Unreachable, match="nowhere"):
         Web("nowhere.pem")
+
+
+def test_a_host_may_be_named_that_is_asked_in_the_clear() -> None:
+    web = Web(plain=frozenset({"metadata.internal"}))
+    web.check_url("http://metadata.internal/x")
+    for url in ("http://metadata.internal.evil/x", "http://metadata.internal:81/x", "http://x@metadata.internal/"):
+        with pytest.raises(Unreachable):
+            web.check_url(url)
