@@ -14,7 +14,7 @@ from masking import names
 from masking.engine import Masker
 from masking.model import Finding, MaskedText, summarize
 from masking.payload import mask_payload
-from masking.structured import mask_headers, mask_json, mask_rows
+from masking.structured import mask_headers, mask_rows
 from processors.walk import STRUCTURED
 
 # A refused login's credential id is whatever somebody claimed.
@@ -187,10 +187,8 @@ class Redactor:
             columns, found = self._mask_columns(table[0])
             rows, findings = mask_rows(self._masker, table[0], table[1])
             return orjson.dumps({"columns": columns, "rows": rows}).decode(), (*found, *findings)
-        if kind == "rows":  # cut off, or not what its type says
-            masked = mask_json(self._masker, content, "rows")
-            return masked.data.decode("utf-8", "replace"), masked.findings
-        outcome = mask_payload(self._masker, content, "", kind)
+        is_cut = kind == "rows"  # or not what its type says
+        outcome = mask_payload(self._masker, content, "rows" if is_cut else "", "json" if is_cut else kind)
         return outcome.text, outcome.findings
 
     def _mask_columns(self, columns: list[str]) -> tuple[list[str], list[Finding]]:
