@@ -26,8 +26,11 @@ from sinks.transparency.leaf import (
     BatchLeaf,
     Coordinates,
     EventLeaf,
+    HoldLeaf,
+    KeyLeaf,
     commit,
     encode_event,
+    encode_hold,
     encode_key,
     encode_retention,
     parse_leaf,
@@ -35,7 +38,7 @@ from sinks.transparency.leaf import (
 from sinks.transparency.log import Log, LogReader
 from sinks.transparency.merkle import hash_leaf
 from sinks.transparency.note import ED25519, Checkpoint, KeySigner, Note, Verifier, parse_signature, sign_checkpoint
-from sinks.transparency.orders import DAY_US, Orders, day_of
+from sinks.transparency.orders import DAY_US, Holds, HoldSpan, Orders, day_of
 from sinks.transparency.quorum import Policy, Witness, format_policy, parse_policy
 from sinks.transparency.reading import check_continues, iterate_bundles, read_head, verify_head, verify_tree
 from sinks.transparency.storage import DirectoryStorage
@@ -45,6 +48,8 @@ from sinks.transparency.witness import WitnessState
 ORIGIN: Final = "drill.custody.local/log"
 WITNESS: Final = "drill.custody.local/witness"
 KEPT_DAYS: Final = 30
+HOLD: Final = "drill-hold"
+"""Of the drill's own: it takes in everything."""
 
 Key = tuple[str, int, int, int]
 Row = Mapping[str, Any]
@@ -119,8 +124,13 @@ class Copy:
         try:
             head = read_head(storage, self.policy)
             reader = LogReader(storage, head.checkpoint.size)
-            orders = Orders()
-            verify_tree(reader, head.checkpoint.root, retention_schemas(), orders, lambda index, leaf: None)
+            orders, spans = Orders(), list[HoldSpan]()
+
+            def note(index: int, leaf: HoldLeaf | KeyLeaf) -> None:
+                if isinstance(leaf, HoldLeaf) and leaf.hold_id == HOLD:
+                    spans.append(HoldSpan(HOLD, index, None, None))
+
+            verify_tree(reader, head.checkpoint.root, retention_schemas(), orders, note)
         except ProofError as error:
             return "the tree", str(error), False
         try:
@@ -131,7 +141,7 @@ class Copy:
             return "the witness", f"what it signed last is not continued: {error}", True
         if not head.is_witnessed:
             return "the witness", "the quorum has not signed this head: it contradicts what it signed before", True
-        auditor, ledger = Auditor(orders, self.now_us), Ledger()
+        auditor, ledger = Auditor(orders, self.now_us, holds=Holds(spans)), Ledger()
         matched = 0
         for first, entries in iterate_bundles(reader):
             for index, entry in enumerate(entries, first):
@@ -304,21 +314,44 @@ def _re_sign(copy: Copy, name: str, honest: DirectoryStorage) -> tuple[Directory
 
 def _expire_early(copy: Copy, name: str, honest: DirectoryStorage) -> tuple[DirectoryStorage, Rows]:
     """A whole day goes under an order that was given a second too early; the log goes on in order."""
-    leaf = next(leaf for entry in copy.entries if isinstance(leaf := parse_leaf(entry), EventLeaf))
-    day = day_of(leaf.at)
-    due = (leaf.at // DAY_US + 1 + KEPT_DAYS) * DAY_US
-    evidence, early = {"max_age_days": str(KEPT_DAYS), "min_age_days": "0"}, due - 1_000_000
-    order = RetentionAction("drill", RetentionVerb.EXPIRE, leaf.retention_class, day, early, "drill", evidence)
+    return copy.write(name, [*copy.entries, _make_order(copy, early_us=1_000_000)]), _without_day(copy)
+
+
+def _expire_held(copy: Copy, name: str, honest: DirectoryStorage) -> tuple[DirectoryStorage, Rows]:
+    """A whole day goes under an order that was given in time, though a legal hold takes it in.
+
+    The log goes on from the attack before this one: the witness has signed that.
+    """
+    hold = encode_hold(Coordinates("drill", 0, 1), HOLD, True, sha256(b"drill").digest())
+    orders = [_make_order(copy, early_us=1_000_000), hold, _make_order(copy, early_us=0)]
+    return copy.write(name, [*copy.entries, *orders]), _without_day(copy)
+
+
+def _first_event(copy: Copy) -> EventLeaf:
+    return next(leaf for entry in copy.entries if isinstance(leaf := parse_leaf(entry), EventLeaf))
+
+
+def _make_order(copy: Copy, early_us: int) -> bytes:
+    """The leaf of an order that the first event's day goes."""
+    leaf = _first_event(copy)
+    at = (leaf.at // DAY_US + 1 + KEPT_DAYS) * DAY_US - early_us
+    evidence = {"max_age_days": str(KEPT_DAYS), "min_age_days": "0"}
+    name = f"drill/{early_us}"
+    order = RetentionAction(name, RetentionVerb.EXPIRE, leaf.retention_class, day_of(leaf.at), at, "drill", evidence)
     body = framing.encode_body("RetentionAction", framing.to_avro(order))
-    fingerprint = framing.current_fingerprint("RetentionAction")
-    entries = [*copy.entries, encode_retention(Coordinates("drill", 0, 0), fingerprint, body)]
+    return encode_retention(Coordinates("drill", 0, early_us), framing.current_fingerprint("RetentionAction"), body)
+
+
+def _without_day(copy: Copy) -> Rows:
+    """The rows without those of the first event's class and day."""
+    first = _first_event(copy)
     gone = {
-        key_of(other)
+        key_of(leaf)
         for entry in copy.entries
-        if isinstance(other := parse_leaf(entry), EventLeaf)
-        and (other.retention_class, day_of(other.at)) == (leaf.retention_class, day)
+        if isinstance(leaf := parse_leaf(entry), EventLeaf)
+        and (leaf.retention_class, day_of(leaf.at)) == (first.retention_class, day_of(first.at))
     }
-    return copy.write(name, entries), {key: row for key, row in copy.rows.items() if key not in gone}
+    return {key: row for key, row in copy.rows.items() if key not in gone}
 
 
 LOG_ATTACKS: Final = (
@@ -329,6 +362,7 @@ LOG_ATTACKS: Final = (
     ("roll log and table back to an older head that was witnessed", _roll_back_to_witnessed),
     ("fork: another log of the same size", _fork),
     ("expire a day one second early", _expire_early),
+    ("expire a day that a legal hold takes in", _expire_held),
 )
 
 

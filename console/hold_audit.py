@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from console.store import Store
-from schemas.holds import LegalHold
+from schemas.holds import LegalHold, encode_payload
 from sinks.clickhouse.holding import quote
 from sinks.transparency.hold_leaf import opens
-from sinks.transparency.leaf import HoldLeaf
+from sinks.transparency.leaf import EventLeaf, HoldLeaf
 from sinks.transparency.orders import Holds, HoldSpan
 
 SESSIONS_OF = """
@@ -84,3 +85,26 @@ def _select_sessions(hold: LegalHold) -> list[str]:
     named = [("agent", hold.agent), ("principal", hold.principal), ("resource", hold.resource)]
     parts = [f"{column} = {quote(value)}" for column, value in named if value]
     return [*parts, "1"] if hold.token and not parts else parts
+
+
+def disclose_holds(
+    store: Store,
+    leaves: Sequence[tuple[int, HoldLeaf]],
+    known: Mapping[str, LegalHold],
+    records: Sequence[EventLeaf],
+) -> dict[str, Any]:
+    """holds.json of a file of evidence: the holds that take any of its records in. Raises QueryFailed, Unreachable."""
+    found: dict[str, Any] = {}
+    sessions = {leaf.session_id for leaf in records}
+    for id in sorted({leaf.hold_id for _, leaf in leaves} & known.keys()):
+        hold = known[id]
+        span = make_span(store, id, hold, 0, None)
+        if not any(span.takes(leaf) for leaf in records):
+            continue
+        is_released = any(leaf.hold_id == id and not leaf.is_placed for _, leaf in leaves)
+        found[id] = {
+            "placed": encode_payload(hold.payload(as_placed=True)),
+            "released": encode_payload(hold.payload()) if is_released else "",
+            "sessions": None if span.sessions is None else sorted(span.sessions & sessions),
+        }
+    return found

@@ -39,6 +39,7 @@ def export(
 
     Exit code as of `evidence verify`: what is missing or altered is exported and said.
     """
+    from console.commands.verify import read_holds
     from console.control import find_place
     from console.evidence.export import Selection, export_evidence
     from console.store import open_store
@@ -48,7 +49,7 @@ def export(
     place = find_place()
     with open_store(place) as store:
         selection = Selection(session, agent, _as_us(since), _as_us(until))
-        report = export_evidence(store, place.settings, place.home, selection, out)
+        report = export_evidence(store, place.settings, place.home, selection, out, lambda: read_holds(place))
     _show(ctx, report, out, as_json)
 
 

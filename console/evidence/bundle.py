@@ -5,7 +5,7 @@ from typing import Final
 
 from schemas.native import source_of
 
-MODULES: Final = ("merkle", "note", "leaf", "quorum", "avro", "orders", "audit", "proof", "evidence")
+MODULES: Final = ("merkle", "note", "leaf", "quorum", "avro", "orders", "audit", "hold_evidence", "proof", "evidence")
 """Of sinks.transparency, in the order of their imports."""
 
 HEAD: Final = '''#!/usr/bin/env python3

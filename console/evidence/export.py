@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from console.evidence.bundle import make_verifier
 from console.evidence.html import render_report
+from console.hold_audit import disclose_holds
+from console.integrity import ReadHolds
 from console.store import Store
 from schemas.config import Settings
 from schemas.errors import ConfigError
@@ -29,7 +31,8 @@ from sinks.transparency.evidence import (
     EvidenceReport,
     verify_evidence,
 )
-from sinks.transparency.leaf import EventLeaf, Leaf, RetentionLeaf, parse_leaf
+from sinks.transparency.hold_evidence import HOLDS_FILE
+from sinks.transparency.leaf import EventLeaf, HoldLeaf, Leaf, RetentionLeaf, parse_leaf
 from sinks.transparency.log import LogReader
 from sinks.transparency.place import find_log
 from sinks.transparency.proof import LeafProof, encode_leaf_proof
@@ -75,8 +78,18 @@ class Selection:
         return self.since <= leaf.at < (self.until or 1 << 62)
 
 
-def export_evidence(store: Store, settings: Settings, home: Home, selection: Selection, path: Path) -> EvidenceReport:
-    """Write the file and verify it. Raises ConfigError, ProofError, Unreachable, QueryFailed."""
+def export_evidence(
+    store: Store,
+    settings: Settings,
+    home: Home,
+    selection: Selection,
+    path: Path,
+    read_holds: ReadHolds = lambda: None,
+) -> EvidenceReport:
+    """Write the file and verify it. `read_holds` gives control's legal holds; None: they are not disclosed.
+
+    Raises ConfigError, ProofError, Unreachable, QueryFailed.
+    """
     place = find_log(settings, home)
     storage = DirectoryStorage(place.directory)
     head = read_head(storage, place.policy)
@@ -97,6 +110,7 @@ def export_evidence(store: Store, settings: Settings, home: Home, selection: Sel
             archive.writestr(CHECKPOINT_FILE, note)
             archive.writestr(MANIFEST, json.dumps(_make_manifest(selection, head.checkpoint.origin), indent=1))
             _write_schemas(archive)
+            _write_holds(archive, store, chosen, read_holds)
             _write_records(archive, store, chosen)
             for index, _, _ in chosen:
                 proof = LeafProof(index, reader.prove_inclusion(index), note)
@@ -122,7 +136,7 @@ def _find_sessions(store: Store, selection: Selection) -> frozenset[str]:
 
 
 def _choose(reader: LogReader, selection: Selection, sessions: frozenset[str]) -> Iterator[tuple[int, bytes, Leaf]]:
-    """The events that were asked for, and every order of retention: what is gone needs its cause.
+    """The events that were asked for, every order of retention and every hold: what is gone needs its cause.
 
     A session's events run without holes from the first to the last that was asked for, whatever its clock did.
     """
@@ -136,7 +150,7 @@ def _choose(reader: LogReader, selection: Selection, sessions: frozenset[str]) -
             low, high = spans.get(leaf.session_id, (1, 0))
             if low <= leaf.seq <= high:
                 yield index, entry, leaf
-        elif isinstance(leaf, RetentionLeaf):
+        elif isinstance(leaf, RetentionLeaf | HoldLeaf):
             yield index, entry, leaf
 
 
@@ -157,6 +171,16 @@ def _write_schemas(archive: zipfile.ZipFile) -> None:
             document = framing.load_avsc(record, version)
             name = f"schemas/{framing.schema_fingerprint(document).hex()}.avsc"
             archive.writestr(name, json.dumps(document, indent=1))
+
+
+def _write_holds(
+    archive: zipfile.ZipFile, store: Store, chosen: list[tuple[int, bytes, Leaf]], read_holds: ReadHolds
+) -> None:
+    leaves = [(index, leaf) for index, _, leaf in chosen if isinstance(leaf, HoldLeaf)]
+    known = read_holds() if leaves else None
+    if known is not None:
+        records = [leaf for _, _, leaf in chosen if isinstance(leaf, EventLeaf)]
+        archive.writestr(HOLDS_FILE, json.dumps(disclose_holds(store, leaves, known, records), indent=1))
 
 
 def _write_records(archive: zipfile.ZipFile, store: Store, chosen: list[tuple[int, bytes, Leaf]]) -> None:

@@ -8,6 +8,7 @@ is read is bounded. It ends in a report, or in ProofError when it cannot be deci
     checkpoint                  the head that all proofs lead to, with its cosignatures
     records.jsonl               a line a leaf: index, leaf, opening and canonical bytes (empty when the record is gone)
     proofs/<index>.tlog-proof   that the leaf is in the tree
+    holds.json                  legal holds that concern the records (hold_evidence.py); may be left out
     schemas/<fingerprint>.avsc  what the canonical bytes and orders are read with
     report.html, README.txt, verify.py
 """
@@ -25,10 +26,11 @@ from typing import Any, Final
 from schemas.errors import ProofError
 from sinks.transparency.audit import Auditor, Found, Report, State
 from sinks.transparency.avro import read_fingerprint, read_record, read_stored
-from sinks.transparency.leaf import EventLeaf, Leaf, RetentionLeaf, parse_leaf
+from sinks.transparency.hold_evidence import HOLDS_FILE, count_undisclosed, read_spans
+from sinks.transparency.leaf import EventLeaf, HoldLeaf, Leaf, RetentionLeaf, parse_leaf
 from sinks.transparency.merkle import check_inclusion, hash_leaf
 from sinks.transparency.note import Checkpoint, decode_base64, open_checkpoint
-from sinks.transparency.orders import Orders
+from sinks.transparency.orders import Holds, Orders
 from sinks.transparency.proof import MAX_PROOF_BYTES, parse_leaf_proof
 from sinks.transparency.quorum import MAX_POLICY_BYTES, Policy, find_cosigners, parse_policy
 
@@ -43,7 +45,7 @@ MAX_LINE_BYTES: Final = 16 << 20
 MAX_TOTAL_BYTES: Final = 2 << 30
 MAX_SMALL_BYTES: Final = 1 << 20
 _NAMES: Final = re.compile(
-    r"manifest\.json|policy\.txt|checkpoint|records\.jsonl|report\.html|README\.txt|verify\.py"
+    r"manifest\.json|policy\.txt|checkpoint|records\.jsonl|holds\.json|report\.html|README\.txt|verify\.py"
     r"|proofs/[0-9]{1,19}\.tlog-proof|schemas/[0-9a-f]{16}\.avsc",
     re.ASCII,
 )
@@ -70,6 +72,7 @@ class EvidenceReport:
     is_witnessed: bool
     is_own_policy: bool
     audit: Report
+    undisclosed_holds: int = 0
     sessions: Counter[str] = field(default_factory=Counter)
     first_at: int = 0
     last_at: int = 0
@@ -141,10 +144,17 @@ class _Verification:
 
     def run(self) -> EvidenceReport:
         orders = Orders()
+        hold_leaves: list[tuple[int, HoldLeaf]] = []
         for record in self.iterate():
             if isinstance(record.leaf, RetentionLeaf):
                 orders.note_action(record.index, self._read_order(record))
-        auditor = Auditor(orders, self._now_us)
+            elif isinstance(record.leaf, HoldLeaf):
+                hold_leaves.append((record.index, record.leaf))
+        disclosed = self._read_json(HOLDS_FILE) if HOLDS_FILE in self._archive.NameToInfo else {}
+        spans, faults = read_spans(disclosed, hold_leaves)
+        auditor = Auditor(orders, self._now_us, holds=Holds(spans))
+        for fault in faults:
+            auditor.report.violate(f"ALTERED: {fault}")
         report = EvidenceReport(
             self._manifest,
             self._policy,
@@ -153,6 +163,7 @@ class _Verification:
             self._policy.is_met(list(self._cosigners)),
             self._is_own_policy,
             auditor.report,
+            count_undisclosed(disclosed, hold_leaves),
         )
         seqs: dict[str, _Seqs] = {}
         for record in self.iterate():
@@ -331,6 +342,10 @@ def describe_report(report: EvidenceReport) -> list[str]:
     if report.is_own_policy:
         lines.append(
             "note          the policy is the file's own: compare the keys above with those you know (--policy)"
+        )
+    if report.undisclosed_holds:
+        lines.append(
+            f"note          the log has {report.undisclosed_holds} more legal holds that the file does not disclose"
         )
     if not report.is_witnessed:
         lines.append("note          without the quorum nobody can tell a log that was rolled back or forked")

@@ -284,8 +284,8 @@ class LogReader:
         data = self._find(bundle_path(number), bundle_path(number, width))
         if data is None:
             raise ProofError(f"the entries from {number * WIDTH} on are missing")
-        entries = split_bundle(*_fit_bundle(data, width))
-        return entries[:width]
+        # A full bundle is walked over once; one that may have grown beyond the tree twice.
+        return split_bundle(data, WIDTH) if width == WIDTH else split_bundle(*_fit_bundle(data, width))
 
     def hash_perfect(self, level: int, index: int) -> bytes:
         """The root over the leaves index * 2^level up to (index + 1) * 2^level."""

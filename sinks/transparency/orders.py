@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from sinks.transparency.leaf import EventLeaf
@@ -109,7 +110,7 @@ class Orders:
 
     def list_expiries(self, leaf: EventLeaf) -> Sequence[Order]:
         """Every order that this record's day goes."""
-        return self._expiries.get((leaf.retention_class, day_of(leaf.at)), ())
+        return self._expiries.get((leaf.retention_class, day_of(leaf.at)), ()) if self._expiries else ()
 
     def list_erasures(self, leaf: EventLeaf) -> Sequence[Order]:
         """Every order that this record is erased."""
@@ -173,7 +174,12 @@ def format_seqs(numbers: Iterable[int]) -> str:
 
 def day_of(at_us: int) -> str:
     """The UTC day of a time; times beyond the calendar fall on its last or first day."""
+    return _name_day(at_us // DAY_US)
+
+
+@lru_cache(1024)
+def _name_day(day: int) -> str:
     try:
-        return datetime.fromtimestamp(at_us // 1_000_000, UTC).date().isoformat()
+        return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
     except (ValueError, OverflowError, OSError):
-        return date.max.isoformat() if at_us > 0 else date.min.isoformat()
+        return date.max.isoformat() if day > 0 else date.min.isoformat()

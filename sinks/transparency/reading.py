@@ -69,9 +69,8 @@ def verify_tree(
     tiles: list[bytes] = []
     for first, entries in iterate_bundles(reader):
         tiles.append(fold([sha256(LEAF_PREFIX + entry).digest() for entry in entries]))
-        for index, entry in enumerate(entries, first):
-            if entry[1:2] not in _COMMON:
-                _note_other(index, entry, schemas, orders, note)
+        for place in [place for place, entry in enumerate(entries) if entry[1:2] not in _COMMON]:
+            _note_other(first + place, entries[place], schemas, orders, note)
     found = fold(tiles) if tiles else EMPTY_ROOT
     if found != root:
         raise ProofError(f"the {reader.size} entries do not make the root that was signed")

@@ -44,6 +44,8 @@ def test_every_attack_is_caught_and_the_witness_where_it_is_needed(tmp_path: Pat
     }
     by = {item.attack: item for item in found}
     assert "1.000000 s before" in by["expire a day one second early"].finding
+    held = by["expire a day that a legal hold takes in"].finding
+    assert held.startswith("MISSING") and "legal hold drill-hold was in force" in held
     assert "columns statement" in by["edit a column, leave the committed bytes"].finding
 
 

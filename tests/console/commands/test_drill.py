@@ -29,7 +29,7 @@ def test_the_drill_catches_all_and_touches_nothing(committed: Committed, custody
     before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     answer = custody("drill", "--json")
     found = json.loads(answer.out)
-    assert answer.code == 0 and len(found) == 13 and all(item["by"] for item in found)
+    assert answer.code == 0 and len(found) == 14 and all(item["by"] for item in found)
     assert before == {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     assert json.loads(custody("verify", "--json").out)[0]["outcome"] == "holds"
     assert "witness needed" in custody("drill").out

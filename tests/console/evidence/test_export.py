@@ -12,6 +12,7 @@ from console.control import find_place
 from console.evidence.export import Selection, export_evidence
 from console.store import open_store
 from schemas.errors import ConfigError
+from schemas.holds import parse_hold
 from schemas.runtime import Home
 from tests.console.committed import Committed
 from tests.console.conftest import Record, Run
@@ -60,6 +61,38 @@ def test_what_was_deleted_is_exported_as_missing(committed: Committed, custody: 
     answer = custody("evidence", "export", "--session", "s-1", "--out", str(out))
     assert answer.code == 1 and "MISSING: leaf" in answer.out and "16 present" in answer.out
     assert custody("evidence", "verify", str(out)).code == 1
+
+
+def test_holds_that_concern_the_records_are_in_the_file(
+    committed: Committed, secrets_home: Home, tmp_path: Path
+) -> None:
+    shutil.copy(secrets_home.secrets / "api.key", committed.home.secrets / "api.key")
+    base = {"authority": "court", "reason": "x", "placed_by": "ann", "approved_by": "bob", "placed_at": 1}
+    release = {"released_by": "ann", "release_approved_by": "bob", "release_reason": "over", "released_at": 2}
+    criteria = {"h-1": {"session": "s-1"}, "h-2": {"agent": "planner"}, "h-3": {"session": "another"}}
+    placed = {id: {**base, **own, "opening": "ab" * 16} for id, own in criteria.items()}
+    for id, payload in placed.items():
+        committed.commit_hold(id, payload)
+    committed.commit_hold("h-2", placed["h-2"] | release)
+    committed.publish()
+    known = {id: parse_hold(id, payload) for id, payload in placed.items()}
+    known["h-2"] = parse_hold("h-2", placed["h-2"] | release)
+    place, out = find_place(), tmp_path / "e.zip"
+    with open_store(place) as store:
+        for session, states in (("s-1", {"held": 18}), ("s-0", {"present": 18})):
+            report = export_evidence(store, place.settings, committed.home, Selection(session), out, lambda: known)
+            assert report.exit_code == 0 and dict(report.audit.states) == states
+            with zipfile.ZipFile(out) as archive:
+                disclosed = json.loads(archive.read("holds.json"))
+            assert set(disclosed) == ({"h-1", "h-2"} if session == "s-1" else {"h-2"})
+            assert report.undisclosed_holds == 3 - len(disclosed)
+        # Another hold than the log's is found.
+        known["h-2"] = parse_hold("h-2", {**placed["h-2"], "reason": "y"} | release)
+        report = export_evidence(store, place.settings, committed.home, Selection("s-1"), out, lambda: known)
+        assert report.exit_code == 1 and "legal hold h-2 in the file" in report.audit.findings[0]
+        # Without control there is nothing to disclose, and that is said.
+        report = export_evidence(store, place.settings, committed.home, Selection("s-1"), out)
+        assert report.exit_code == 0 and report.undisclosed_holds == 3
 
 
 def test_selections(committed: Committed, tmp_path: Path) -> None:

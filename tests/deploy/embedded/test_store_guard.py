@@ -233,7 +233,7 @@ def post(store: Store, role: str, query: str, method: str = "POST", **params: st
     path = "/?" + urllib.parse.urlencode(params)
     connection.request(method, path, body=None if method == "GET" else query.encode(), headers=headers)
     response = connection.getresponse()
-    text = response.read().decode()
+    text = response.read().decode("utf-8", "replace")
     connection.close()
     return response.status, text
 

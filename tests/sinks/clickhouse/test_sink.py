@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from schemas.config import Settings
+from schemas.config import Settings, find_settings
 from schemas.config import Store as StoreSettings
-from schemas.events import Detection, Origin, Progress, RetentionAction
+from schemas.events import ControlKind, Detection, Origin, Progress, RetentionAction
 from schemas.runtime import Home
 from schemas.topics import DETECTIONS, RETENTION
 from schemas.wire import framing
+from schemas.wire.control import ControlWriter
 from schemas.wire.kafka import read_range, topic_id, watermarks
 from sinks.clickhouse.client import StoreClient
 from sinks.clickhouse.progress import WITNESSED, ProgressLedger
@@ -114,6 +115,39 @@ def test_an_order_is_carried_out_and_answered(kafka: Kafka, sink: SinkProcess, c
     mask.send([make_batch(0, 5, at=START_US + DAY_US)])
     sink.wait(lambda: stored(client, LOG_ID) == expected({0: [4, 5], 1: [0]}))
     assert len(answers(kafka)) == 5
+
+
+def test_holds_of_control_are_kept_to_and_a_session_is_erased(
+    kafka: Kafka, home: Home, sink: SinkProcess, client: StoreClient
+) -> None:
+    mask, retain = Feed(kafka.client_config("mask")), Feed(kafka.client_config("retain"))
+    api = Feed(kafka.client_config("api"))
+    control = ControlWriter(find_settings(home), home)
+    hold = {
+        "session": "s-1", "authority": "court", "reason": "case 7", "placed_by": "ann", "approved_by": "bob",
+        "placed_at": 1, "opening": "ab" * 16,
+    }  # fmt: skip
+    control.put(ControlKind.LEGAL_HOLD, "h-1", hold)
+    mask.send([make_batch(partition, 0) for partition in range(3)])
+    retain.send_bytes(RETENTION, 0, framing.encode(order()))
+    retain.flush()
+    sink.wait(lambda: len(answers(kafka)) == 1)
+    (done,) = answers(kafka)
+    assert (done.action, done.rows, done.evidence["held.events"], done.evidence["holds"]) == ("done", 10, "5", "h-1")
+    assert stored(client, LOG_ID) == expected({1: [0]})
+
+    # Erasure waits for the hold to be released; the order comes from the API's login.
+    facts = {"session_id": "s-1", "by": "ann", "approved_by": "bob"}
+    for number in (1, 2):
+        erase = RetentionAction(f"erase-x/{number}", "erase", "standard", "", START_US + DAY_US, "Art. 17", facts)
+        api.send_bytes(RETENTION, 0, framing.encode(erase))
+        api.flush()
+        sink.wait(lambda number=number: len(answers(kafka)) == 1 + number, timeout_s=120)
+        release = {"released_by": "ann", "release_approved_by": "bob", "release_reason": "over", "released_at": 2}
+        control.put(ControlKind.LEGAL_HOLD, "h-1", hold | release)
+    refused, erased = answers(kafka)[1:]
+    assert refused.action == "refused" and "legal hold h-1 keeps 5 events" in refused.reason
+    assert (erased.action, erased.rows) == ("done", 5) and stored(client, LOG_ID) == []
 
 
 def test_an_order_waits_until_it_is_under_a_witnessed_checkpoint(
