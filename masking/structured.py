@@ -116,7 +116,8 @@ def _mask_slots(masker: Masker, slots: list[_Slot], depth: int) -> list[MaskedTe
     for index, slot in enumerate(slots):
         if names.label_of(slot.name):
             outcomes[index] = masker.mask_named(slot.name, slot.text, slot.place)
-        elif depth < MAX_JSON_DEPTH and slot.text[:1] in ("{", "["):  # its escapes may hide what a scan of it would find
+        elif depth < MAX_JSON_DEPTH and slot.text[:1] in ("{", "["):
+            # Its escapes may hide what a scan of it would find.
             inner = mask_json(masker, slot.text.encode("utf-8", "surrogatepass"), slot.place, depth + 1)
             if inner.findings:
                 outcomes[index] = MaskedText(inner.data.decode("utf-8", "surrogatepass"), inner.findings)

@@ -28,6 +28,7 @@ NOTATIONS: dict[str, Callable[[str], str]] = {
     "as it is": lambda text: text,
     "JSON": lambda text: json.dumps({"note": text}),
     "JSON in a list": lambda text: json.dumps({"rows": [[1, text]]}),
+    "JSON in JSON": lambda text: json.dumps({"body": json.dumps({"note": text})}),
     "server-sent event": lambda text: f"event: x\ndata: {json.dumps({'note': text})}\n\n",
     "COPY": lambda text: f"1\t{escape_copy(text)}\n",
     "CSV": lambda text: 'a,"' + text.replace('"', '""') + '",b\n',
