@@ -19,11 +19,14 @@ from typing import Final
 from schemas.native import MANIFEST, ROOT, hash_source, native_dir
 
 MODULES: Final = (
+    "ingest.action_records",
     "ingest.codecs.base",
     "ingest.codecs.postgres",
     "ingest.codecs.postgres_answers",
     "ingest.codecs.postgres_failures",
     "ingest.codecs.postgres_intake",
+    "ingest.codecs.postgres_masked_rows",
+    "ingest.codecs.postgres_masked_values",
     "ingest.codecs.postgres_outflow",
     "ingest.codecs.postgres_parameters",
     "ingest.codecs.postgres_requests",
@@ -37,6 +40,7 @@ MODULES: Final = (
     "ingest.relay",
     "ingest.session",
     "ingest.stream",
+    "masking.inline.json_walk",
     "processors.fact_batch",
     "processors.facts_of",
     "processors.pieces",

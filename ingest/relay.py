@@ -9,8 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-import orjson
-
+from ingest.action_records import ActionRecords, Live
 from ingest.approvals import Approvals, Held, Outcome, Question
 from ingest.codecs.base import (
     AGENT,
@@ -33,12 +32,10 @@ from ingest.codecs.base import (
 from ingest.gate import CANNOT, Gate, Ruling, SessionGate
 from ingest.leg import Leg
 from ingest.outbox import HIGH_BYTES, LOW_BYTES, Outbox
-from ingest.session import MAX_TEXT, Session
+from ingest.session import Session
 from ingest.stream import Stream, StreamRecorder
-from masking.inline.model import Report, Unreadable
-from schemas.clock import now_us
+from masking.inline.model import Unreadable
 from schemas.errors import AuditUnavailable
-from schemas.events import EventKind, Masked, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -46,34 +43,11 @@ AUDIT_LOST: Final = "58030"
 OUTCOME_UNKNOWN: Final = "08007"
 DENIED: Final = "42501"
 
-ACTION_REQUESTED: Final = EventKind.ACTION_REQUESTED.value
-ACTION_DECIDED: Final = EventKind.ACTION_DECIDED.value
-ACTION_COMPLETED: Final = EventKind.ACTION_COMPLETED.value
-DATA_SENT: Final = EventKind.DATA_SENT.value
-DATA_RECEIVED: Final = EventKind.DATA_RECEIVED.value
-
 CANCELED: Final = "57014"
 TOO_LONG: Final = "it is too long for a person to see all of it"
 
-NO_VERDICT: Final = Verdict.NONE.value
-MASKED: Final = Verdict.MASK.value
-DENIED_VERDICT: Final = Verdict.DENY.value
-
 TUNNEL: Final = "tunnel"
 OTHER: Final = {AGENT: UPSTREAM, UPSTREAM: AGENT}
-
-
-class _Live:
-    """What the relay knows of an action under way."""
-
-    def __init__(self, id: str, at: int, is_write: bool) -> None:
-        self.id = id
-        self.at = at
-        self.is_write = is_write
-        self.request = 0  # ticket of its request
-        self.outcome = 0  # ticket of its outcome
-        self.streams: dict[Side, Stream] | None = None  # of an open-ended action
-        self.why: dict[str, str] = {}  # the rules that demand a mask
 
 
 class Relay:
@@ -101,6 +75,7 @@ class Relay:
         self._to_upstream = Outbox(session, self._write_upstream, self._on_release)
         self._is_whole = session.resource.record == "complete"
         self._limit = session.resource.limits
+        self._records = ActionRecords(session)
         self._streams = StreamRecorder(session, lambda: self._withhold("Custody: the audit log takes no more events"))
         self._ended: set[Side] = set()
         self._is_throttled = False
@@ -110,7 +85,7 @@ class Relay:
         self._told = ""  # the last words of a conversation that we end
         self._has_masks = False
         self._approvals = approvals
-        self._waiting: tuple[Held, Action, _Live, Ruling] | None = None
+        self._waiting: tuple[Held, Action, Live, Ruling] | None = None
         self._source: Side | None = None  # UPSTREAM while an action of the agent waits for a person
         self._loop = asyncio.get_running_loop()
         self.last_activity = self._loop.time()
@@ -257,9 +232,9 @@ class Relay:
         elif isinstance(step, Progressed):
             self._progress(step)
         elif isinstance(step, Noted):
-            self._note(step)
+            self._records.noted(step)
         elif isinstance(step, Opaque):
-            self._mark_opaque(step)
+            self._records.opaque(step)
         elif isinstance(step, Closed):
             self._finish(step.reason)
 
@@ -273,24 +248,25 @@ class Relay:
         ruling = self._gate.rule(action.statement, not action.is_truncated)
         if ruling.mask is not None or self._has_masks:
             ruling = self._mask(action, ruling)
-        live = self._record_request(action, ruling)
+        live = self._records.requested(action, ruling)
+        self._open_writes += live.is_write
         action.token = live
         if ruling.is_refused:
             if ruling.approval is not None and self._approvals is not None:
                 self._hold(self._approvals, action, live, ruling)
             else:
-                self._record_refusal(live, ruling)
+                self._records.refused(live, ruling)
                 self._codec.refuse(action, DENIED, f"Custody: refused by policy: {ruling.reason or ruling.verdict}")
         elif not action.is_bounded:
             self._open_streams(action, live)
 
     # -- actions that wait for a person
 
-    def _hold(self, approvals: Approvals, action: Action, live: _Live, ruling: Ruling) -> None:
+    def _hold(self, approvals: Approvals, action: Action, live: Live, ruling: Ruling) -> None:
         """Have people asked; until they have decided, only what the upstream says goes on."""
         if ruling.approval is None:
             return
-        if action.is_truncated or len(action.statement) > self._limit.max_statement_bytes:
+        if self._records.is_cut(action):
             self._release(action, live, ruling, Outcome(False, "refused", TOO_LONG))
             return
         question = Question(
@@ -314,7 +290,7 @@ class Relay:
         if notice:
             self._to_agent.push(notice, held.ticket)
 
-    def _decided(self, action: Action, live: _Live, ruling: Ruling, outcome: Outcome, code: str = DENIED) -> None:
+    def _decided(self, action: Action, live: Live, ruling: Ruling, outcome: Outcome, code: str = DENIED) -> None:
         """The wait is over: the agent's bytes are read on."""
         self._waiting = self._source = None
         self.last_activity = self._loop.time()
@@ -332,14 +308,14 @@ class Relay:
             held, action, live, ruling = self._waiting
             self._decided(action, live, ruling, self._approvals.withdraw(held, why), code)
 
-    def _release(self, action: Action, live: _Live, ruling: Ruling, outcome: Outcome, code: str = DENIED) -> None:
+    def _release(self, action: Action, live: Live, ruling: Ruling, outcome: Outcome, code: str = DENIED) -> None:
         """Let a held action go, or refuse it."""
         fault = outcome.told
         if outcome.is_allowed:
             fault = self._mask_late(action)
         if fault:
             self._gate.refused()
-            self._record_refusal(live, ruling)
+            self._records.refused(live, ruling)
             self._codec.refuse(action, code, f"Custody: not approved: {fault}")
             return
         # Whatever it is, it goes upstream once the approval is on record.
@@ -371,82 +347,19 @@ class Relay:
             return ruling.without_mask(str(fault))
         return ruling
 
-    def _record_request(self, action: Action, ruling: Ruling) -> _Live:
-        # A held action is not under way before it is approved.
-        live = _Live(self.session.next_action_id(), now_us(), ruling.is_write and ruling.approval is None)
-        self._open_writes += live.is_write
-        attributes = {"kind": action.kind, **action.attributes, **ruling.attributes}
-        if action.mask is not None:
-            live.why = ruling.attributes  # the outcome says it again, beside what was masked
-        live.request = self.session.record(
-            ACTION_REQUESTED,
-            at=live.at,
-            # A read goes upstream at once: its record travels with that of its outcome when that comes quickly.
-            is_urgent=ruling.is_write or not action.is_bounded,
-            action_id=live.id,
-            statement=action.statement[: self._limit.max_statement_bytes],
-            fingerprint=ruling.fingerprint,
-            parameters=action.parameters,
-            operation=ruling.operation,
-            objects=ruling.objects,
-            verdict=ruling.verdict,
-            bytes=action.request_bytes,
-            attributes=attributes,
-            is_truncated=action.is_truncated or len(action.statement) > self._limit.max_statement_bytes,
-        )
-        return live
-
-    def _record_refusal(self, live: _Live, ruling: Ruling) -> None:
-        live.request = self.session.record(
-            ACTION_DECIDED,
-            action_id=live.id,
-            operation=ruling.operation,
-            # A held action that comes to be refused was not approved.
-            verdict=ruling.verdict if ruling.approval is None else DENIED_VERDICT,
-            attributes=ruling.attributes,
-        )
-
     def _complete(self, step: Completed) -> None:
         action = step.action
         live = action.token
-        if not isinstance(live, _Live):
+        if not isinstance(live, Live):
             return
         if live.streams is not None:
             for stream in live.streams.values():
                 self._streams.record(stream)
         self._gate.completed(action.rows)
-        rows = {"columns": action.columns, "rows": action.row_values} if action.row_values or action.columns else None
-        digest = getattr(action.digest, "digest", None)
-        masked = None if action.report is None else self._take_masked(action, action.report, live)
-        live.outcome = self.session.record(
-            ACTION_COMPLETED,
-            action_id=live.id,
-            status=action.status,
-            error=action.error[:MAX_TEXT],
-            # rows returned, or else affected
-            rows=action.rows or int(action.attributes.get("rows_affected", "0")),
-            bytes=action.response_bytes,
-            duration_us=now_us() - live.at,
-            verdict=NO_VERDICT if masked is None else MASKED,
-            attributes={"kind": action.kind, **action.attributes},
-            payload=orjson.dumps(rows) if rows else b"",
-            payload_type="rows" if rows else "",
-            payload_bytes=action.response_bytes,
-            payload_digest=digest() if digest else b"",
-            is_truncated=action.is_truncated,
-            masked=masked,
-        )
+        live.outcome = self._records.completed(action, live)
         if live.is_write:
             self._open_writes -= 1
             self._write_outcome = live.outcome
-
-    @staticmethod
-    def _take_masked(action: Action, report: Report, live: _Live) -> list[Masked]:
-        """What the outcome says of a masked answer. Its content is what the agent got."""
-        action.attributes.update(live.why)
-        if report.unread:
-            action.attributes["mask.unread"] = report.unread
-        return report.take()
 
     def _pass(self, piece: Piece) -> None:
         outbox = self._to_agent if piece.to is AGENT else self._to_upstream
@@ -455,20 +368,20 @@ class Relay:
             outbox.push(piece.data, 0)
         elif action is None:  # not of one action, e.g. a notification: the record of all so far
             outbox.push(piece.data, self.session.last_ticket)
-        elif not isinstance(action.token, _Live):  # refused without a record
+        elif not isinstance(action.token, Live):  # refused without a record
             outbox.push(piece.data, 0)
         elif piece.to is AGENT:
             outbox.push(piece.data, self._ticket_to_agent(piece.hold, action.token))
         else:
             outbox.push(piece.data, self._ticket_to_upstream(piece.hold, action.token))
 
-    def _ticket_to_agent(self, hold: Hold, live: _Live) -> int:
+    def _ticket_to_agent(self, hold: Hold, live: Live) -> int:
         if hold is HOLD_OUTCOME:
             return live.outcome if self._is_whole and live.outcome else live.request
         stream = live.streams[UPSTREAM] if live.streams is not None else None
         return stream.floor if stream else live.request
 
-    def _ticket_to_upstream(self, hold: Hold, live: _Live) -> int:
+    def _ticket_to_upstream(self, hold: Hold, live: Live) -> int:
         stream = live.streams[AGENT] if live.streams is not None else None
         if stream is not None:
             if hold is HOLD_OUTCOME:
@@ -477,28 +390,11 @@ class Relay:
             return stream.floor
         return live.request if live.is_write else 0
 
-    def _note(self, step: Noted) -> None:
-        self.session.record(DATA_RECEIVED, attributes={"what": step.name, **step.attributes})
-
-    def _mark_opaque(self, step: Opaque) -> None:
-        ledger = self.session.ledger
-        if step.source is AGENT:
-            ledger.opaque_agent += step.size
-        else:
-            ledger.opaque_upstream += step.size
-        if not self.session.has_opaque:
-            self.session.has_opaque = True
-            self.session.record(
-                DATA_SENT if step.source is AGENT else DATA_RECEIVED,
-                bytes=step.size,
-                attributes={"what": "opaque", "reason": step.reason, "from": step.source.value},
-            )
-
     # -- streams
 
     def _progress(self, step: Progressed) -> None:
         live = step.action.token
-        if not isinstance(live, _Live):
+        if not isinstance(live, Live):
             return
         # It may turn out to be open-ended only now, e.g. a COPY among the answers of a Query.
         streams = live.streams if live.streams is not None else self._open_streams(step.action, live)
@@ -506,7 +402,7 @@ class Relay:
             self._streams.turn(streams[OTHER[step.source]], streams[step.source])
         self._streams.take(streams[step.source], step.data)
 
-    def _open_streams(self, action: Action, live: _Live) -> dict[Side, Stream]:
+    def _open_streams(self, action: Action, live: Live) -> dict[Side, Stream]:
         is_tunnel = action.kind == TUNNEL
         live.streams = {
             side: Stream(

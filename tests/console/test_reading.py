@@ -14,8 +14,9 @@ DAY_US = 86_400_000_000
 
 def test_sessions_carry_what_happened_in_them(filled: Record) -> None:
     with open_store(find_place()) as store:
-        found = reading.list_sessions(store, since_us=now_us() - DAY_US, until_us=now_us(), limit=10, agent="planner")
-    assert [(row["session_id"], row["actions"], row["refused"]) for row in found] == [("s1", 2, 1)]
+        found = reading.list_sessions(store, since_us=now_us() - DAY_US, until_us=now_us(), limit=1000, agent="planner")
+    told = [(row["session_id"], row["actions"], row["refused"]) for row in found]
+    assert [each for each in told if each[0] == "s1"] == [("s1", 2, 1)]  # the store is shared with other tests
 
 
 def test_a_session_is_found_by_how_its_id_begins(filled: Record) -> None:

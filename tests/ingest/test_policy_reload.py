@@ -122,4 +122,4 @@ def check_the_trail(proxy: Proxy, requests: list[object]) -> None:
     refused = [event for event in requests if event.verdict == "deny"]  # type: ignore[attr-defined]
     assert {event.attributes["policy.ids"] for event in refused} == {"no-reads-of-secrets"}  # type: ignore[attr-defined]
     changes = [event for trail in read_trails(proxy.home, "custody") for event in trail.of("policy.changed")]
-    assert {event.attributes["policy.version"] for event in changes} == versions
+    assert versions <= {event.attributes["policy.version"] for event in changes}

@@ -1,30 +1,12 @@
 """Sessions on a real audit log: seq without holes, release by record mode, one close."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-
 from ingest.session import MAX_TEXT, Recorder, Session
-from masking.tokens import DigestKey
-from schemas.config import Capture, find_settings
 from schemas.events import EventKind, SessionContext
 from schemas.resources import Resource
 from schemas.runtime import Home
-from schemas.wire import kafka
-from schemas.wire.publisher import Publisher
-from schemas.wire.sealing import Sealer
 from tests.support.proxies import read_trails
-
-
-@pytest.fixture
-async def recorder(home: Home) -> AsyncIterator[Recorder]:
-    sealer = Sealer("proxy-tcp", home.signing_key("proxy-tcp"), home.unseal_public())
-    config = kafka.producer_config(find_settings(home), home, "proxy")
-    publisher = Publisher(config, sealer, Capture())
-    await publisher.start()
-    yield Recorder(publisher, DigestKey(b"d" * 32))
-    await publisher.close(5)
 
 
 def open_session(recorder: Recorder, name: str, **settings: Any) -> Session:

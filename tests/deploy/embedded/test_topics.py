@@ -1,5 +1,6 @@
 """The broker lets each component do what schemas/topics.py says, and nothing else."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -144,7 +145,14 @@ def test_more_partitions_and_changed_settings_reach_an_existing_topic(kafka: Kaf
     apply_topics(kafka.admin(), [grown])
     apply_topics(kafka.admin(), [replace(grown, partitions=9, config={"retention.ms": "1234"})])
     admin = kafka.admin()
-    assert len(admin.list_topics(timeout=TIMEOUT_S).topics[grown.name].partitions) == 9
     resource = ConfigResource(ConfigResource.Type.TOPIC, grown.name)
-    (future,) = admin.describe_configs([resource]).values()
-    assert future.result(TIMEOUT_S)["retention.ms"].value == "1234"
+
+    def as_it_is() -> tuple[int, str]:
+        (future,) = admin.describe_configs([resource]).values()
+        count = len(admin.list_topics(timeout=TIMEOUT_S).topics[grown.name].partitions)
+        return count, future.result(TIMEOUT_S)["retention.ms"].value
+
+    deadline = time.monotonic() + TIMEOUT_S
+    while as_it_is() != (9, "1234"):  # the controller answers before the broker follows it
+        assert time.monotonic() < deadline, as_it_is()
+        time.sleep(0.1)

@@ -1,0 +1,138 @@
+"""What a session's record says of the actions in it: asked for, refused, completed; and of bytes that were no action.
+
+The relay decides what happens; here is how it is written down.
+"""
+
+from typing import Final
+
+import orjson
+
+from ingest.codecs.base import AGENT, Action, Noted, Opaque, Side
+from ingest.gate import Ruling
+from ingest.session import MAX_TEXT, Session
+from ingest.stream import Stream
+from masking.inline.model import Report
+from schemas.clock import now_us
+from schemas.events import EventKind, Masked, Verdict
+
+ACTION_REQUESTED: Final = EventKind.ACTION_REQUESTED.value
+ACTION_DECIDED: Final = EventKind.ACTION_DECIDED.value
+ACTION_COMPLETED: Final = EventKind.ACTION_COMPLETED.value
+DATA_SENT: Final = EventKind.DATA_SENT.value
+DATA_RECEIVED: Final = EventKind.DATA_RECEIVED.value
+
+NO_VERDICT: Final = Verdict.NONE.value
+MASKED: Final = Verdict.MASK.value
+DENIED_VERDICT: Final = Verdict.DENY.value
+
+
+class Live:
+    """What is known of an action under way."""
+
+    def __init__(self, id: str, at: int, is_write: bool) -> None:
+        self.id = id
+        self.at = at
+        self.is_write = is_write
+        self.request = 0  # ticket of its request
+        self.outcome = 0  # ticket of its outcome
+        self.streams: dict[Side, Stream] | None = None  # of an open-ended action
+        self.why: dict[str, str] = {}  # the rules that demand a mask
+
+
+class ActionRecords:
+    """Writes the actions of one session. Each method raises AuditUnavailable when the log takes no more."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._max_statement = session.resource.limits.max_statement_bytes
+
+    def is_cut(self, action: Action) -> bool:
+        """Whether the record does not hold all of what was asked for."""
+        return action.is_truncated or len(action.statement) > self._max_statement
+
+    def requested(self, action: Action, ruling: Ruling) -> Live:
+        """An action and what policy says of it."""
+        # A held action is not under way before it is approved.
+        live = Live(self._session.next_action_id(), now_us(), ruling.is_write and ruling.approval is None)
+        attributes = {"kind": action.kind, **action.attributes, **ruling.attributes}
+        if action.mask is not None:
+            live.why = ruling.attributes  # the outcome says it again, beside what was masked
+        live.request = self._session.record(
+            ACTION_REQUESTED,
+            at=live.at,
+            # A read goes upstream at once: its record travels with that of its outcome when that comes quickly.
+            is_urgent=ruling.is_write or not action.is_bounded,
+            action_id=live.id,
+            statement=action.statement[: self._max_statement],
+            fingerprint=ruling.fingerprint,
+            parameters=action.parameters,
+            operation=ruling.operation,
+            objects=ruling.objects,
+            verdict=ruling.verdict,
+            bytes=action.request_bytes,
+            attributes=attributes,
+            is_truncated=self.is_cut(action),
+        )
+        return live
+
+    def refused(self, live: Live, ruling: Ruling) -> None:
+        """An action that will not be executed."""
+        live.request = self._session.record(
+            ACTION_DECIDED,
+            action_id=live.id,
+            operation=ruling.operation,
+            # A held action that comes to be refused was not approved.
+            verdict=ruling.verdict if ruling.approval is None else DENIED_VERDICT,
+            attributes=ruling.attributes,
+        )
+
+    def completed(self, action: Action, live: Live) -> int:
+        """An action's outcome; its ticket."""
+        rows = {"columns": action.columns, "rows": action.row_values} if action.row_values or action.columns else None
+        digest = getattr(action.digest, "digest", None)
+        masked = None if action.report is None else self._take_masked(action, action.report, live)
+        return self._session.record(
+            ACTION_COMPLETED,
+            action_id=live.id,
+            status=action.status,
+            error=action.error[:MAX_TEXT],
+            # rows returned, or else affected
+            rows=action.rows or int(action.attributes.get("rows_affected", "0")),
+            bytes=action.response_bytes,
+            duration_us=now_us() - live.at,
+            verdict=NO_VERDICT if masked is None else MASKED,
+            attributes={"kind": action.kind, **action.attributes},
+            payload=orjson.dumps(rows) if rows else b"",
+            payload_type="rows" if rows else "",
+            payload_bytes=action.response_bytes,
+            payload_digest=digest() if digest else b"",
+            is_truncated=action.is_truncated,
+            masked=masked,
+        )
+
+    @staticmethod
+    def _take_masked(action: Action, report: Report, live: Live) -> list[Masked]:
+        """What the outcome says of a masked answer. Its content is what the agent got."""
+        action.attributes.update(live.why)
+        if report.unread:
+            action.attributes["mask.unread"] = report.unread
+        return report.take()
+
+    def noted(self, step: Noted) -> None:
+        """What the upstream said by itself."""
+        self._session.record(DATA_RECEIVED, attributes={"what": step.name, **step.attributes})
+
+    def opaque(self, step: Opaque) -> None:
+        """Bytes that were not understood: counted, and told once in a session."""
+        ledger = self._session.ledger
+        if step.source is AGENT:
+            ledger.opaque_agent += step.size
+        else:
+            ledger.opaque_upstream += step.size
+        if not self._session.has_opaque:
+            self._session.has_opaque = True
+            self._session.record(
+                DATA_SENT if step.source is AGENT else DATA_RECEIVED,
+                bytes=step.size,
+                attributes={"what": "opaque", "reason": step.reason, "from": step.source.value},
+            )
