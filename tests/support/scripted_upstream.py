@@ -68,7 +68,13 @@ def scripted() -> Iterator[Scripted]:
     """The server, in a thread of its own."""
     running = Scripted()
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(running.serve, LOOPBACK, 0))
+    writers: list[asyncio.StreamWriter] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await running.serve(reader, writer)
+
+    server = loop.run_until_complete(asyncio.start_server(accept, LOOPBACK, 0))
     running.port = server.sockets[0].getsockname()[1]
     thread = threading.Thread(target=loop.run_forever, name="scripted-upstream")
     thread.start()
@@ -79,6 +85,9 @@ def scripted() -> Iterator[Scripted]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()  # a closed one may still wait for a peer that reads no more
+        await asyncio.sleep(0)
 
     try:
         yield running
