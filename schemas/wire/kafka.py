@@ -21,7 +21,7 @@ from schemas.errors import Unreachable
 from schemas.runtime import Home
 
 TIMEOUT_S: Final = 10.0
-SETTLING_S: Final = 5.0
+SETTLING_S: Final = 10.0
 """How long a partition may be unknown: a broker that comes back tells of topics before it leads partitions."""
 ASK_AGAIN_S: Final = 0.25
 END_WAIT_MS: Final = 20
@@ -113,6 +113,7 @@ def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int
         except KafkaException as error:
             if error.args[0].code() == KafkaError._UNKNOWN_PARTITION and time.monotonic() < until:
                 time.sleep(ASK_AGAIN_S)
+                partition_count(consumer, topic)  # the client remembers what it was told; this asks the broker
                 continue
             raise Unreachable(f"{topic}[{partition}]: {error.args[0].str()}") from None
         return low, high
