@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Producer
 
 from console.control import Place
 from console.retention import Done, Slice
 from console.store import Store
 from schemas.config import RetentionClass
-from schemas.errors import Unreachable
 from schemas.events import RetentionAction, RetentionVerb
 from schemas.topics import RETENTION
 from schemas.wire import framing, kafka
@@ -48,22 +47,8 @@ def order_due(
 
 def send_orders(place: Place, orders: Sequence[RetentionAction]) -> None:
     """Make orders durable on the retention topic. Raises Unreachable: then some may have been taken."""
-    failures: list[str] = []
-
-    def note(error: Any, _message: Any) -> None:
-        if error is not None:
-            failures.append(error.str())
-
     config = kafka.producer_config(place.settings, place.home, "api") | {"message.timeout.ms": 8000}
-    try:
-        producer = Producer(config)
-        for order in orders:
-            producer.produce(RETENTION, framing.encode(order), partition=0, on_delivery=note)
-        left = producer.flush(ANSWER_TIMEOUT_S)
-    except (KafkaException, BufferError) as error:
-        raise Unreachable(f"{RETENTION}: {error}") from None
-    if left or failures:
-        raise Unreachable(f"{RETENTION} did not take every order: {failures[0] if failures else 'no answer'}")
+    kafka.write_durably(Producer(config), RETENTION, map(framing.encode, orders), ANSWER_TIMEOUT_S)
 
 
 def wait_for_answers(store: Store, orders: Sequence[RetentionAction], timeout_s: float) -> list[dict[str, Any]]:

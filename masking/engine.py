@@ -131,11 +131,8 @@ class Masker:
 
     def mask_named(self, name: str, value: str, place: str = "") -> MaskedText:
         """Mask a value whose name is known (a JSON key, column, header, parameter): the name wins over guessing."""
-        named = names.label_of(name)
-        if named is None:
-            return self.mask_text(value, place)
-        part = names.secret_span(named, value.encode(_ENCODING, _ERRORS))
-        return self.mask_parts(value, [part] if part else [], named.label, place)
+        known = self._known_of((value,), (names.label_of(name),))
+        return self._mask_known(value, known.get(0, ()), place) or MaskedText(value)
 
     def mask_parts(self, text: str, parts: Sequence[tuple[int, int]], label: str, place: str = "") -> MaskedText:
         """Mask the given parts (offsets in UTF-8 bytes) as `label`, and whatever detectors find besides."""

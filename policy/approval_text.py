@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from policy.annotations import read_settings
 from policy.model import ApprovalObligation
 
 KEYS: Final = ("approvers", "within")
@@ -19,17 +20,10 @@ def parse_approval(text: str) -> ApprovalObligation:
     most once, `KEYS`: how many different people, and for how many seconds the action waits.
     """
     head, *rest = (part.strip() for part in text.split(";"))
-    given: dict[str, str] = {}
     if head == DUAL or (head.isascii() and head.isdigit()):
-        given["approvers"] = "2" if head == DUAL else head
+        rest.insert(0, f"approvers={2 if head == DUAL else head}")
         head = ""
-    for part in filter(None, rest):
-        key, equals, value = (each.strip() for each in part.partition("="))
-        if key not in KEYS or not equals:
-            raise ValueError(f"@approval takes a reason, then {' and '.join(KEYS)}, not {part!r}")
-        if key in given:
-            raise ValueError(f"@approval: {key} is given twice")
-        given[key] = value
+    given = read_settings("approval", rest, KEYS, f"a reason, then {' and '.join(KEYS)}")
     return ApprovalObligation(
         head or REASON,
         _number(given.get("approvers", "1"), "approvers", MAX_APPROVERS),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
+from policy.annotations import read_settings
 from policy.model import MaskObligation, TypedMask, Unreadable
 
 ALL: Final = "*"
@@ -22,14 +23,7 @@ def parse_mask(text: str) -> MaskObligation:
         rest.insert(0, head)
     else:
         labels = _names(head, "labels")
-    given: dict[str, str] = {}
-    for part in filter(str.strip, rest):
-        key, equals, value = (each.strip() for each in part.partition("="))
-        if key not in KEYS or not equals:
-            raise ValueError(f"@mask takes labels and {', '.join(KEYS)}, not {part.strip()!r}")
-        if key in given:
-            raise ValueError(f"@mask: {key} is given twice")
-        given[key] = value
+    given = read_settings("mask", rest, KEYS, f"labels and {', '.join(KEYS)}")
     return MaskObligation(
         () if ALL in labels else labels,
         _columns(given),

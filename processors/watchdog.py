@@ -61,14 +61,13 @@ class Watchdog:
 
     async def run(self) -> None:
         """Until cancelled, or until the process ends."""
-        while not self._stage.is_ready.is_set():
-            await asyncio.sleep(CHECK_S)
-            self._stage.app.consumer.rejoin_when_unassigned()
         consumer = Consumer(self._stage.reader_config)
         try:
             while True:
                 await asyncio.sleep(CHECK_S)
                 self._stage.app.consumer.rejoin_when_unassigned()
+                if not self._stage.is_ready.is_set():
+                    continue
                 try:
                     ends, source_id = await asyncio.to_thread(self._look, consumer)
                 except CustodyError as error:

@@ -1,13 +1,11 @@
 """Who asked the API for what, as events of the log that agents' actions are in. No record, no answer."""
 
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.errors import AuditUnavailable
 from schemas.events import EventKind, Verdict
-from schemas.wire.trail import Trail, TrailSession
+from schemas.wire.trail import Refusals, Trail, TrailSession
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +21,7 @@ class Recorder:
 
     def __init__(self, trail: Trail) -> None:
         self._trail = trail
-        self._refused_at: list[float] = []
-        self._unrecorded = 0
+        self._refusals = Refusals(REFUSALS_PER_MINUTE)
 
     def open(self, principal: str, source: tuple[str, int], client: str) -> TrailSession:
         """A session of one request. Raises AuditUnavailable."""
@@ -70,20 +67,12 @@ class Recorder:
 
     def refuse_unknown(self, source: tuple[str, int], client: str, operation: str, statement: str, reason: str) -> None:
         """A request of nobody known. Recorded without waiting, as long as they are not too many."""
-        now = time.monotonic()
-        self._refused_at = [at for at in self._refused_at if at > now - 60][-REFUSALS_PER_MINUTE:]
-        if len(self._refused_at) >= REFUSALS_PER_MINUTE:
-            self._unrecorded += 1
-            return
-        self._refused_at.append(now)
-        facts = {"reason": reason}
-        if self._unrecorded:
-            facts["refused_before_unrecorded"] = str(self._unrecorded)
-        try:
-            self._record_refusal(self.open(NOBODY, source, client), operation, statement, facts)
-            self._unrecorded = 0
-        except AuditUnavailable:
-            self._unrecorded += 1
+
+        def write(before: dict[str, str]) -> None:
+            session = self.open(NOBODY, source, client)
+            self._record_refusal(session, operation, statement, {"reason": reason, **before})
+
+        if not self._refusals.record(write):
             log.error("a refusal could not be recorded")
 
     def _record_refusal(self, session: TrailSession, operation: str, statement: str, facts: dict[str, str]) -> None:

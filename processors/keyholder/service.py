@@ -10,7 +10,6 @@ import binascii
 import json
 import logging
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,7 +23,7 @@ from processors.keyholder.limits import Limiter
 from schemas.errors import AuditUnavailable
 from schemas.events import EventKind, Masked, Verdict
 from schemas.runtime import now_us
-from schemas.wire.trail import Trail, TrailSession
+from schemas.wire.trail import Refusals, Trail, TrailSession
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +60,7 @@ class Service:
         self._limiter = limiter
         self._trail = trail
         self._secrets = secrets
-        self._refused_at: list[float] = []
-        self._unrecorded = 0
+        self._refusals = Refusals(REFUSALS_PER_MINUTE)
 
     def application(self) -> web.Application:
         """The routes."""
@@ -120,22 +118,12 @@ class Service:
 
     async def _refuse(self, caller: Caller, status: str, code: int, wait_s: int = 0) -> web.Response:
         log.warning("a trace of %s was refused: %s", caller.program, status)
-        now = time.monotonic()
-        self._refused_at = [at for at in self._refused_at if at > now - 60][-REFUSALS_PER_MINUTE:]
-        if len(self._refused_at) >= REFUSALS_PER_MINUTE:
-            self._unrecorded += 1
-        else:
-            self._refused_at.append(now)
-            try:
-                self._record_refusal(caller, status)
-            except AuditUnavailable:
-                self._unrecorded += 1
+        self._refusals.record(lambda before: self._record_refusal(caller, status, before))
         headers = {"Retry-After": str(wait_s)} if wait_s else {}
         return _answer(code, headers, error=status.replace("_", " "), retry_after_s=wait_s)
 
-    def _record_refusal(self, caller: Caller, status: str) -> None:
+    def _record_refusal(self, caller: Caller, status: str, attributes: dict[str, str]) -> None:
         session = self._open(caller)
-        attributes = {"refused_before_unrecorded": str(self._unrecorded)} if self._unrecorded else {}
         for kind in (EventKind.ACTION_REQUESTED, EventKind.ACTION_DECIDED):
             session.record(
                 kind,
@@ -146,7 +134,6 @@ class Service:
                 attributes=attributes,
             )
         self._finish(session, status, Verdict.DENY)
-        self._unrecorded = 0
 
     def _open(self, caller: Caller) -> TrailSession:
         return self._trail.open(f"custody-{caller.program}", principal=caller.principal, client="trace")

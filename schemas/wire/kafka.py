@@ -1,8 +1,9 @@
 """Kafka clients of the components: addresses, logins, topic ids, tails. One place, so a setting has one meaning."""
 
+import contextlib
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from confluent_kafka import (
@@ -11,6 +12,7 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Message,
+    Producer,
     TopicCollection,
     TopicPartition,
 )
@@ -113,10 +115,29 @@ def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int
         except KafkaException as error:
             if error.args[0].code() == KafkaError._UNKNOWN_PARTITION and time.monotonic() < until:
                 time.sleep(ASK_AGAIN_S)
-                partition_count(consumer, topic)  # the client remembers what it was told; this asks the broker
+                with contextlib.suppress(KafkaException):  # the client remembers what it was told; this asks the broker
+                    consumer.list_topics(topic, timeout=TIMEOUT_S)
                 continue
             raise Unreachable(f"{topic}[{partition}]: {error.args[0].str()}") from None
         return low, high
+
+
+def write_durably(producer: Producer, topic: str, values: Iterable[bytes], timeout_s: float) -> None:
+    """Write records to a topic's first partition and wait for that. Raises Unreachable; then some may be there."""
+    failures: list[str] = []
+
+    def note(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failures.append(error.str())
+
+    try:
+        for value in values:
+            producer.produce(topic, value, partition=0, on_delivery=note)
+        left = producer.flush(timeout_s)
+    except (KafkaException, BufferError) as error:
+        raise Unreachable(f"{topic}: {error}") from None
+    if left or failures:
+        raise Unreachable(f"{topic} did not take every record: {failures[0] if failures else 'no answer'}")
 
 
 def read_range(config: dict[str, Any], topic: str, partition: int, start: int, end: int) -> Iterator[Message]:

@@ -8,6 +8,8 @@ when it started and stopped.
 import asyncio
 import logging
 import os
+import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from schemas.config import Settings
@@ -23,6 +25,32 @@ log = logging.getLogger(__name__)
 
 OWN: Final = "custody"
 """Resource and protocol of Custody's own sessions."""
+
+
+class Refusals:
+    """Records refusals one by one, at most `per_minute`; others are counted, and the next one recorded says how many:
+    a flood of them floods no log."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._recorded_at: list[float] = []
+        self._unrecorded = 0
+
+    def record(self, write: Callable[[dict[str, str]], None]) -> bool:
+        """Have one written, with what is to be said of those before it. False: the log did not take it."""
+        now = time.monotonic()
+        self._recorded_at = [at for at in self._recorded_at if at > now - 60][-self._per_minute :]
+        if len(self._recorded_at) >= self._per_minute:
+            self._unrecorded += 1
+            return True
+        self._recorded_at.append(now)
+        try:
+            write({"refused_before_unrecorded": str(self._unrecorded)} if self._unrecorded else {})
+        except AuditUnavailable:
+            self._unrecorded += 1
+            return False
+        self._unrecorded = 0
+        return True
 
 
 class TrailSession:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer
+from confluent_kafka import Consumer, Producer
 
 from schemas.config import Settings
 from schemas.errors import Unreachable
@@ -13,7 +13,7 @@ from schemas.runtime import Home
 from schemas.topics import DETECTIONS, RETENTION, SESSIONS
 from schemas.wire import framing
 from schemas.wire.holds import HoldReader
-from schemas.wire.kafka import partition_count, producer_config, reader_config, watermarks
+from schemas.wire.kafka import partition_count, producer_config, reader_config, watermarks, write_durably
 from sinks.clickhouse.client import StoreClient
 from sinks.clickhouse.expiry import Expiry
 from sinks.clickhouse.progress import WITNESSED, ProgressLedger
@@ -137,22 +137,13 @@ class ClickHouseSink:
 
     def _publish(self, answer: RetentionAction) -> None:
         """Make the answer durable on the retention topic. Raises Unreachable; then it is sent again, with one id."""
-        failures: list[str] = []
-
-        def note(error: object, _message: Message) -> None:
-            if error is not None:
-                failures.append(str(error))
-
         if self._producer is None:
             self._producer = Producer(self._producer_config)
         try:
-            self._producer.produce(RETENTION, framing.encode(answer), partition=0, on_delivery=note)
-            left = self._producer.flush(ANSWER_TIMEOUT_S)
-        except (KafkaException, BufferError) as error:
-            raise Unreachable(f"{RETENTION}: {error}") from None
-        if left or failures:
-            self._producer = None
-            raise Unreachable(f"{RETENTION}: the answer was not taken: {' '.join(failures)}")
+            write_durably(self._producer, RETENTION, [framing.encode(answer)], ANSWER_TIMEOUT_S)
+        except Unreachable:
+            self._producer = None  # what it still holds must not come after what is sent again
+            raise
 
     def _read_session_ends(self) -> Mapping[int, int]:
         """Where each partition of the sessions topic ends now. Raises Unreachable."""

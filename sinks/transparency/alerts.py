@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from confluent_kafka import KafkaException, Message, Producer
+from confluent_kafka import Producer
 
 from schemas.config import Settings
-from schemas.errors import Unreachable
 from schemas.events import Detection
 from schemas.runtime import Home
 from schemas.topics import DETECTIONS
 from schemas.wire import framing
-from schemas.wire.kafka import producer_config
+from schemas.wire.kafka import producer_config, write_durably
 
 ANSWER_TIMEOUT_S: Final = 10.0
 
@@ -24,18 +23,5 @@ class AlertWriter:
 
     def write(self, detections: Sequence[Detection]) -> None:
         """Make detections durable. Raises Unreachable; then they are sent again, with the same ids."""
-        failures: list[str] = []
-
-        def note(error: object, _message: Message) -> None:
-            if error is not None:
-                failures.append(str(error))
-
-        try:
-            producer = Producer(self._config)
-            for detection in detections:
-                producer.produce(DETECTIONS, framing.encode(detection), partition=0, on_delivery=note)
-            left = producer.flush(ANSWER_TIMEOUT_S)
-        except (KafkaException, BufferError) as error:
-            raise Unreachable(f"{DETECTIONS}: {error}") from None
-        if left or failures:
-            raise Unreachable(f"{DETECTIONS} did not take every alert: {' '.join(failures[:1])}")
+        values = [framing.encode(detection) for detection in detections]
+        write_durably(Producer(self._config), DETECTIONS, values, ANSWER_TIMEOUT_S)

@@ -46,3 +46,15 @@ def test_a_partition_that_stays_unknown_is_unreachable(home: Home) -> None:
     with pytest.raises(Unreachable, match=r"\[99\]: .*[Uu]nknown partition"):
         kafka.watermarks(consumer, topics.SESSIONS, 99)
     consumer.close()
+
+
+def test_records_are_written_durably_or_it_is_said(home: Home) -> None:
+    settings = find_settings(home)
+    consumer = Consumer(kafka.reader_config(settings, home, "mask"))
+    _, start = kafka.watermarks(consumer, topics.SESSIONS, 0)
+    producer = Producer(kafka.producer_config(settings, home, "mask"))
+    kafka.write_durably(producer, topics.SESSIONS, [b"one", b"two"], 20)
+    assert kafka.watermarks(consumer, topics.SESSIONS, 0)[1] == start + 2
+    with pytest.raises(Unreachable, match=f"^{topics.CONTROL} did not take every record: .*[Aa]uthoriz"):
+        kafka.write_durably(producer, topics.CONTROL, [b"not mine to write"], 20)
+    consumer.close()

@@ -8,7 +8,7 @@ from schemas.config import find_settings
 from schemas.errors import AuditUnavailable
 from schemas.events import Event, EventKind, SessionContext
 from schemas.runtime import Home
-from schemas.wire.trail import Trail
+from schemas.wire.trail import Refusals, Trail
 from tests.processors.keyholder.holder import Holder, ends
 from tests.support.homes import connect_home
 from tests.support.kafka import Kafka
@@ -57,3 +57,21 @@ async def test_an_absent_broker_is_told_not_waited_for(bare_home: Home, own_kafk
     with pytest.raises(AuditUnavailable):
         await session.wait()
     await trail.stop(0.2)
+
+
+def test_of_many_refusals_the_first_are_recorded_and_the_rest_counted() -> None:
+    written: list[dict[str, str]] = []
+    refusals = Refusals(2)
+    assert [refusals.record(written.append) for _ in range(5)] == [True] * 5
+    assert written == [{}, {}]
+
+
+def test_a_refusal_that_the_log_did_not_take_is_told_with_the_next_one() -> None:
+    written: list[dict[str, str]] = []
+
+    def fail(_before: dict[str, str]) -> None:
+        raise AuditUnavailable("away")
+
+    refusals = Refusals(9)
+    assert not refusals.record(fail) and refusals.record(written.append) and refusals.record(written.append)
+    assert written == [{"refused_before_unrecorded": "1"}, {}]
