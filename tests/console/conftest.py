@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -169,9 +170,8 @@ def fill(record: Record) -> None:
 
 @pytest.fixture(scope="session")
 def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """One filled store for everything that only reads, or that writes under names of its own."""
-    with run_store(tmp_path_factory.mktemp("filled")) as store, pytest.MonkeyPatch.context() as patch:
-        fill(point_at(store, tmp_path_factory.mktemp("home"), patch))
+    """One filled store for everything that only reads."""
+    with run_filled_store(tmp_path_factory) as store:
         yield store
 
 
@@ -179,6 +179,27 @@ def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def filled(filled_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     """A home that points at the filled store."""
     return point_at(filled_store, tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def growing_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One filled store for everything that writes more, under names of its own."""
+    with run_filled_store(tmp_path_factory) as store:
+        yield store
+
+
+@pytest.fixture
+def growing(growing_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """A home that points at the growing store."""
+    return point_at(growing_store, tmp_path, monkeypatch)
+
+
+@contextmanager
+def run_filled_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store with what fill() writes."""
+    with run_store(tmp_path_factory.mktemp("filled")) as store, pytest.MonkeyPatch.context() as patch:
+        fill(point_at(store, tmp_path_factory.mktemp("home"), patch))
+        yield store
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ NOW = 1_800_000_000_000_000
 
 
 @pytest.fixture
-def store(filled: Record) -> Any:
+def store(growing: Record) -> Any:
     with open_store(find_place()) as opened:
         yield opened
 
 
-def test_a_session_goes_whole_and_an_open_one_as_far_as_it_is(filled: Record, store: Store) -> None:
+def test_a_session_goes_whole_and_an_open_one_as_far_as_it_is(growing: Record, store: Store) -> None:
     (closed,) = erasure.find_parts(store, "s1", [])
     assert (closed.seqs, closed.is_whole, closed.is_open, closed.retention_class) == (
         (1, 2, 3, 4, 5),
@@ -42,9 +42,9 @@ def test_a_session_goes_whole_and_an_open_one_as_far_as_it_is(filled: Record, st
                      protocol="custody", opened_at=START + timedelta(seconds=9))  # fmt: skip
     lost = session("opened", session_id="er-lost", proxy_id="proxy-er", proxy_epoch="er1")
     live = session("opened", session_id="er-live", proxy_id="proxy-er", proxy_epoch="er2")
-    filled.insert("sessions", [newest, lost, live])
+    growing.insert("sessions", [newest, lost, live])
     for name in ("er-lost", "er-live"):
-        filled.insert("events", [event(n, "data.sent", 90 + n, session_id=name, log_id="log-er") for n in (1, 2, 4)])
+        growing.insert("events", [event(n, "data.sent", 90 + n, session_id=name, log_id="log-er") for n in (1, 2, 4)])
     (lost_part,), (live_part,) = (erasure.find_parts(store, name, []) for name in ("er-lost", "er-live"))
     assert lost_part.is_whole and not live_part.is_whole and live_part.is_open
     (order,) = erasure.make_orders([live_part], REQUEST, Retention(), NOW)
@@ -81,8 +81,8 @@ def test_one_person_and_free_text_are_refused(request_: Request) -> None:
         request_.check()
 
 
-def test_copies_are_listed_with_their_end(filled: Record, store: Store) -> None:
-    filled.insert("deliveries", [{"sink": "siem-syslog", "target": "siem:6514", "item": "d1", "at": START}])
+def test_copies_are_listed_with_their_end(growing: Record, store: Store) -> None:
+    growing.insert("deliveries", [{"sink": "siem-syslog", "target": "siem:6514", "item": "d1", "at": START}])
     copies = {item["where"]: item for item in erasure.list_copies(store, ["s1"], NOW)}
     assert copies["kafka custody.sessions.v1"]["until"] == NOW + 7 * 86_400_000_000
     assert copies["siem-syslog siem:6514"]["what"].startswith("1 messages")

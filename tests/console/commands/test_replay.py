@@ -25,13 +25,13 @@ def test_unknown_and_ambiguous(custody: Run, filled: Record) -> None:
     assert "several sessions begin with 's'" in custody("replay", "s").err
 
 
-def test_follow_ends_with_the_session(custody: Run, filled: Record) -> None:
+def test_follow_ends_with_the_session(custody: Run, growing: Record) -> None:
     own = {"session_id": "followed", "log_id": "log-F", "run_id": "", "protocol": "custody"}
-    filled.insert("sessions", [session("opened") | own])
-    filled.insert("events", [event(1, "session.opened", 0) | own])
+    growing.insert("sessions", [session("opened") | own])
+    growing.insert("events", [event(1, "session.opened", 0) | own])
 
     def close() -> None:
-        filled.insert("events", [event(2, "session.closed", 1, status="done") | own])
+        growing.insert("events", [event(2, "session.closed", 1, status="done") | own])
 
     timer = threading.Timer(0.3, close)
     timer.start()

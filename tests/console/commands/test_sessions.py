@@ -23,8 +23,8 @@ def test_filters(custody: Run, filled: Record) -> None:
     assert len(found(custody, "--limit", "1")) == 1
 
 
-def test_a_session_of_an_earlier_run_of_its_proxy_is_lost(custody: Run, filled: Record) -> None:
-    filled.insert(
+def test_a_session_of_an_earlier_run_of_its_proxy_is_lost(custody: Run, growing: Record) -> None:
+    growing.insert(
         "sessions", [session("opened", session_id="dead", run_id="dead-run", proxy_epoch="e0", protocol="custody")]
     )
     states = {}

@@ -6,10 +6,10 @@ from console.events import row_from
 from tests.console.conftest import Record, Run, event, progress
 
 
-def test_only_what_is_stored_from_now_on_and_fully(custody: Run, filled: Record) -> None:
+def test_only_what_is_stored_from_now_on_and_fully(custody: Run, growing: Record) -> None:
     own = {"log_id": "log-T", "session_id": "tailed", "agent": "tailed", "run_id": "", "protocol": "custody"}
-    filled.insert("events", [event(1, "session.opened", 0) | own])
-    filled.insert("progress", [progress(0, log_id="log-T")])
+    growing.insert("events", [event(1, "session.opened", 0) | own])
+    growing.insert("progress", [progress(0, log_id="log-T")])
     answers = []
     command = ("tail", "--json", "--agent", "tailed", "--count", "3")
     thread = threading.Thread(target=lambda: answers.append(custody(*command)))
@@ -17,8 +17,8 @@ def test_only_what_is_stored_from_now_on_and_fully(custody: Run, filled: Record)
     offset = 0
     while thread.is_alive() and offset < 1000:  # whenever it began to look, three more come
         offset += 1
-        filled.insert("events", [event(offset + 1, "action.requested", offset) | own])
-        filled.insert("progress", [progress(offset, log_id="log-T")])
+        growing.insert("events", [event(offset + 1, "action.requested", offset) | own])
+        growing.insert("progress", [progress(offset, log_id="log-T")])
         thread.join(0.3)
     first, *rest = [json.loads(line)["seq"] for line in answers[0].out.splitlines()]
     assert first > 1
