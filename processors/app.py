@@ -41,19 +41,16 @@ class Seeker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How far a stage gathers before the broker has to do something: each request costs it, however little it brings.
+    """How much is to come before the broker answers a stage: each request costs it, however little it brings.
 
-    `linger_s`: how long sends gather. `fetch_bytes`, `fetch_wait_ms`: a fetch is answered when there is so much to
-    read, or after that time.
+    `fetch_bytes`, `fetch_wait_ms`: a fetch is answered when there is so much to read, or after that time.
     """
 
-    linger_s: float = 0.0
     fetch_bytes: int = 1
     fetch_wait_ms: int = 1500
 
 
 AT_ONCE: Final = Pace()
-MANY_SMALL_SENDS: Final = Pace(linger_s=0.02)
 NO_HURRY: Final = Pace(fetch_bytes=1 << 20, fetch_wait_ms=1000)
 
 
@@ -182,7 +179,6 @@ def make_app(settings: Settings, home: Home, component: str, instance: str = "0"
         broker_max_poll_records=BUFFERED_RECORDS,
         stream_buffer_maxsize=BUFFERED_RECORDS,
         stream_wait_empty=False,
-        producer_linger=pace.linger_s,
         producer_max_batch_size=1 << 20,
         producer_max_request_size=MAX_RECORD_BYTES,
         producer_compression_type="zstd",

@@ -16,11 +16,12 @@ from processors.detection.engine import Engine
 from processors.detection.lineage import Lineage
 from processors.fact_batch import FactReader
 from processors.facts import FLOW_KEY
+from processors.gathering import items_of
 from processors.origins import Absorbed
 from processors.stage import Partition, Stage
 from schemas import topics
 from schemas.config import Settings
-from schemas.events import ControlKind, Detection, LineageEdge, Progress, SightingBatch
+from schemas.events import ControlKind, Detection, FactBatch, LineageEdge, Progress, SightingBatch
 from schemas.runtime import Home
 from schemas.wire import framing, kafka
 from schemas.wire.control import ControlView
@@ -90,13 +91,22 @@ class DetectStage(Stage):
         }
 
     async def absorb(self, part: Partition, message: Any) -> None:
-        value = message.value or b""
-        if framing.find_body(value)[0] == "SightingBatch":
-            sightings = framing.decode(value)
-            assert isinstance(sightings, SightingBatch)  # noqa: S101 - find_body said so
-            await self._absorb_sightings(part, message.offset, sightings)
-            return
-        batch = self._reader.read(value)
+        # All is read before any of it has an effect: an unreadable record ends the process, a missing registry waits.
+        read = [self._read(item) for item in items_of(message.value or b"")]
+        for batch in read:
+            if isinstance(batch, SightingBatch):
+                await self._absorb_sightings(part, message.offset, batch)
+            else:
+                await self._absorb_facts(part, batch)
+
+    def _read(self, item: bytes) -> FactBatch | SightingBatch:
+        if framing.find_body(item)[0] != "SightingBatch":
+            return self._reader.read(item)
+        sightings = framing.decode(item)
+        assert isinstance(sightings, SightingBatch)  # noqa: S101 - find_body said so
+        return sightings
+
+    async def _absorb_facts(self, part: Partition, batch: FactBatch) -> None:
         state: DetectState = part.state
         if not state.absorbed.take(vars(batch.origin), batch.index):
             return
@@ -123,9 +133,9 @@ class DetectStage(Stage):
         for message in kafka.read_range(self.reader_config, topics.FACTS, part.number, start, part.expected):
             if message.key() != FLOW_KEY:
                 continue
-            batch = framing.decode(message.value() or b"")
-            if isinstance(batch, SightingBatch):
-                state.lineage.replay(message.offset(), batch)
+            for item in items_of(message.value() or b""):
+                if isinstance(batch := self._read(item), SightingBatch):
+                    state.lineage.replay(message.offset(), batch)
 
     def _place_of(self, resource: str) -> Place:
         return place_of(resource, self._view.get(ControlKind.RESOURCE, resource))

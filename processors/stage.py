@@ -12,7 +12,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, NoReturn
 
@@ -81,6 +81,10 @@ class Partition:
         return moved >= SNAPSHOT_RECORDS or (moved > 0 and now - self.snapshot_at >= SNAPSHOT_S)
 
 
+Cause = tuple[Partition, Unsettled]
+"""What a send is an effect of."""
+
+
 class Stage(ABC):
     """One stage: subclass it with `component`, `source`, `restore_partition`, `absorb` and, with state, `save`."""
 
@@ -120,6 +124,10 @@ class Stage(ABC):
         """The state to keep in a snapshot, as JSON data."""
         return None
 
+    async def release(self) -> None:
+        """Send what is owed and still gathered here. Called with the lock held."""
+        return
+
     def resumed(self, number: int, saved: Progress | None) -> Partition:
         """A partition that goes on behind its snapshot, or at the beginning of what its topic still holds."""
         probe = Consumer(self.reader_config)
@@ -149,6 +157,7 @@ class Stage(ABC):
         """See `Seeker`. Ends the process when the output cannot be read back."""
         try:
             async with self._lock:
+                await self.release()
                 await asyncio.wait_for(self.app.producer.flush(), kafka.TIMEOUT_S)
                 self.partitions = {}
                 self.partitions = await asyncio.to_thread(self._restore_all, sorted(partitions))
@@ -220,22 +229,38 @@ class Stage(ABC):
 
         Waits only when too many are in flight.
         """
+        causes = [] if part is None else [self.owe(part)]
+        return await self.send_for(causes, topic, partition, value, key, headers)
+
+    def owe(self, part: Partition) -> Cause:
+        """A send that is still to come, as an effect of the record that `part` absorbs: it is not settled before."""
+        unsettled = part.unsettled[-1]
+        unsettled.sends += 1
+        return part, unsettled
+
+    async def send_for(
+        self,
+        causes: Sequence[Cause],
+        topic: str,
+        partition: int,
+        value: bytes,
+        key: bytes | None = None,
+        headers: Headers = None,
+    ) -> asyncio.Future[Any]:
+        """As `send`, for what is owed to several records."""
         await self._slots.acquire()
-        unsettled = part.unsettled[-1] if part is not None else None
-        if unsettled is not None:
-            unsettled.sends += 1
         sent: Awaitable[Any] = await self.app.producer.send(topic, key, value, partition, None, headers)
         future = asyncio.ensure_future(sent)
         self._sent.add(future)
-        future.add_done_callback(lambda done: self._acknowledged(part, unsettled, done))
+        future.add_done_callback(lambda done: self._acknowledged(causes, done))
         return future
 
-    def _acknowledged(self, part: Partition | None, unsettled: Unsettled | None, done: asyncio.Future[Any]) -> None:
+    def _acknowledged(self, causes: Sequence[Cause], done: asyncio.Future[Any]) -> None:
         self._slots.release()
         self._sent.discard(done)
         if done.cancelled() or done.exception() is not None:
             die(f"a send failed: {'cancelled' if done.cancelled() else done.exception()!r}")
-        if part is not None and unsettled is not None:
+        for part, unsettled in causes:
             unsettled.sends -= 1
             self.on_acknowledged(part, done.result())
             self._settle(part)
@@ -268,6 +293,7 @@ class Stage(ABC):
 
     async def drain(self) -> None:
         """Wait until everything sent so far is durable. Call it with the lock held."""
+        await self.release()
         await self.app.producer.flush()
         if self._sent:
             await asyncio.wait(self._sent)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import uvloop
 from confluent_kafka.admin import AdminClient
 
-from processors.app import MANY_SMALL_SENDS, NO_HURRY, make_app
+from processors.app import NO_HURRY, make_app
 from processors.detect import DetectStage
 from processors.facts import FactsStage
 from processors.mask import MaskStage
@@ -127,7 +127,7 @@ def make_detect(settings: Settings, home: Home) -> list[Stage]:
     view = ControlView(settings, home, "detect")
     view.start()
     return [
-        FactsStage(settings, home, make_app(settings, home, "facts", _instance(), MANY_SMALL_SENDS)),
+        FactsStage(settings, home, make_app(settings, home, "facts", _instance())),
         DetectStage(settings, home, make_app(settings, home, "detect", _instance()), view),
     ]
 

@@ -300,6 +300,13 @@ class SightingBatch:
 
 
 @dataclass
+class FactBundle:
+    """Framed records of the facts topic that lie in one Kafka record, in order."""
+
+    items: list[bytes] = field(default_factory=list)
+
+
+@dataclass
 class LineageEdge:
     """A value seen in an answer of one resource went into a request to another. `relation`: agent, run or chain."""
 
@@ -377,6 +384,7 @@ Record = (
     | DeadLetter
     | FactBatch
     | SightingBatch
+    | FactBundle
     | Detection
     | LineageEdge
     | Progress

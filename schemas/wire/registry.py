@@ -38,6 +38,7 @@ TOPIC_OF: Final[Mapping[str, str]] = {
     "EventBatch": topics.SESSIONS,
     "FactBatch": topics.FACTS,
     "SightingBatch": topics.FACTS,
+    "FactBundle": topics.FACTS,
     "Detection": topics.DETECTIONS,
     "LineageEdge": topics.DETECTIONS,
     "RetentionAction": topics.RETENTION,

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from deploy.embedded.process import StackError
 from deploy.embedded.topics import apply_topics
+from processors.gathering import items_of
 from schemas import topics
 from schemas.config import find_settings
 from schemas.events import (
@@ -134,7 +135,8 @@ class Output:
             for message in messages:
                 if message.error() is None:
                     self.raw.append(message.value())
-                    self.records.append((message.partition(), message.offset(), framing.decode(message.value())))
+                    where = message.partition(), message.offset()
+                    self.records += [(*where, framing.decode(item)) for item in items_of(message.value())]
         return self.records
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import time
 
 from deploy.embedded.process import get_free_port
-from processors.app import ASK_AGAIN_S, NO_HURRY, IdempotentProducer, Pace, SeekingConsumer, make_app
+from processors.app import ASK_AGAIN_S, NO_HURRY, IdempotentProducer, SeekingConsumer, make_app
 from schemas.config import Kafka, Settings
 from schemas.runtime import Home
 
@@ -32,7 +32,6 @@ async def test_an_app_reads_and_sends_at_its_pace(bare_home: Home) -> None:
     await consumer.stop()
     thread.thread_loop.close()
     assert (consumer._fetch_min_bytes, consumer._fetch_max_wait_ms) == (NO_HURRY.fetch_bytes, NO_HURRY.fetch_wait_ms)
-    assert make_app(Settings(), bare_home, "facts", "0", Pace(linger_s=0.5)).conf.producer_linger == 0.5
 
 
 async def test_a_client_does_not_ask_an_absent_broker_all_the_time(bare_home: Home) -> None:
