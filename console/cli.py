@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "up": Entry("console.commands.stack:up", "Start the embedded stack; what runs already stays."),
     "down": Entry("console.commands.stack:down", "Stop the embedded stack; its data stays."),
     "status": Entry("console.commands.stack:status", "Show each part, its health and its lag."),
+    "kafka": Entry("console.commands.kafka:kafka", "Prepare a Kafka of your own."),
     "doctor": Entry("console.commands.doctor:doctor", "Check this machine and the home directory."),
     "resource": Entry("console.commands.resource:resource", "Add, list, test and remove resources."),
     "apply": Entry("console.commands.apply:apply", "Bring control to what a file says."),

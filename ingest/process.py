@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from ingest.durability import watch_durability
 from schemas.config import Settings, find_settings
 from schemas.errors import CustodyError
 from schemas.runtime import Home, find_home
@@ -44,4 +45,10 @@ async def _serve_until_stopped(serve: Serve, settings: Settings, home: Home) -> 
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await serve(settings, home, stopped)
+    watch = asyncio.create_task(watch_durability(settings, home, stopped))
+    try:
+        await serve(settings, home, stopped)
+    finally:
+        watch.cancel()
+    if watch.done() and not watch.cancelled():
+        watch.result()

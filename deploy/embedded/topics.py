@@ -101,13 +101,17 @@ def apply_users(admin: AdminClient, passwords: Mapping[str, str]) -> None:
     _settle(admin.alter_user_scram_credentials(changes, request_timeout=TIMEOUT_S))
 
 
-def apply_acls(admin: AdminClient, wanted: frozenset[AclBinding]) -> None:
-    """Create the missing ACLs and delete those that are not in `wanted`."""
+def apply_acls(admin: AdminClient, wanted: frozenset[AclBinding], *, is_own_broker: bool = True) -> int:
+    """Create the missing ACLs; how many. On a broker that is all Custody's, those that are not in `wanted` go."""
     present = list_acls(admin)
-    if missing := [binding for binding in wanted if binding not in present]:
+    missing = [binding for binding in wanted if binding not in present]
+    if missing:
         _settle(admin.create_acls(missing, request_timeout=TIMEOUT_S))
+    if not is_own_broker:
+        return len(missing)
     if stale := [_as_filter(binding) for binding in present if binding not in wanted]:
         _settle(admin.delete_acls(stale, request_timeout=TIMEOUT_S))
+    return len(missing)
 
 
 def list_acls(admin: AdminClient) -> frozenset[AclBinding]:
@@ -118,8 +122,8 @@ def list_acls(admin: AdminClient) -> frozenset[AclBinding]:
     return frozenset(admin.describe_acls(everything, request_timeout=TIMEOUT_S).result(TIMEOUT_S))
 
 
-def apply_topics(admin: AdminClient, topics: Sequence[Topic] = TOPICS, replication: int = 1) -> None:
-    """Create missing topics, grow those with too few partitions, set their config. Never deletes."""
+def apply_topics(admin: AdminClient, topics: Sequence[Topic] = TOPICS, replication: int = 1) -> list[str]:
+    """Create missing topics (their names), grow those with too few partitions, set their config. Never deletes."""
     present = admin.list_topics(timeout=TIMEOUT_S).topics
     new = [
         NewTopic(topic.name, topic.partitions, replication, config=dict(topic.config))
@@ -144,6 +148,7 @@ def apply_topics(admin: AdminClient, topics: Sequence[Topic] = TOPICS, replicati
         _settle(admin.create_partitions(grown, request_timeout=TIMEOUT_S))
     if changes := [_make_config_change(topic) for topic in old if topic.config]:
         _settle(admin.incremental_alter_configs(changes, request_timeout=TIMEOUT_S))
+    return [topic.topic for topic in new]
 
 
 def _wait_served(admin: AdminClient, partitions: Sequence[TopicPartition]) -> None:
