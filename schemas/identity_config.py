@@ -85,10 +85,25 @@ class TrustedIssuer(Model):
     ca_file: str = Field("", description="CA certificates for it; empty: those of the system")
 
 
-class Workload(Model):
-    """Which workloads: tokens of an issuer whose claims all match. `*` in a pattern stands for any text."""
+class TrustDomain(Model):
+    """A SPIFFE trust domain, whose workloads prove themselves with client certificates."""
 
-    issuer: str = Field(..., min_length=1, description="name of a trusted issuer")
+    name: str = Field(..., pattern=r"^[a-z0-9][a-z0-9-]{0,30}$", description="its name here, and in the record")
+    trust_domain: str = Field(
+        ..., pattern=r"^[a-z0-9._-]{1,255}$", description="as its ids name it: spiffe://TRUST_DOMAIN/…"
+    )
+    bundle_file: str = Field(
+        ..., min_length=1, description="its authorities' certificates (PEM); read again when they change"
+    )
+
+
+class Workload(Model):
+    """Which workloads: tokens of an issuer, or certificates of a trust domain, whose claims all match.
+
+    `*` in a pattern stands for any text.
+    """
+
+    issuer: str = Field(..., min_length=1, description="name of a trusted issuer or trust domain")
     claims: dict[ClaimName, str] = Field(
         ..., min_length=1, description="claim (dots lead into objects) to pattern: {sub: system:serviceaccount:a:b}"
     )
@@ -122,6 +137,9 @@ class Identity(Model):
 
     oidc: Oidc = Field(default_factory=Oidc, description="sign-in of people")
     issuers: list[TrustedIssuer] = Field(default_factory=list, description="who vouches for workloads")
+    trust_domains: list[TrustDomain] = Field(
+        default_factory=list, description="whose client certificates (SPIFFE) prove workloads at the API"
+    )
     grants: list[Grant] = Field(default_factory=list, description="which agents may act for whom")
 
     @model_validator(mode="after")
@@ -129,10 +147,14 @@ class Identity(Model):
         names = [issuer.name for issuer in self.issuers]
         if len(set(names)) < len(names) or len({issuer.issuer for issuer in self.issuers}) < len(names):
             raise ValueError("two trusted issuers are the same")
+        domains = [domain.trust_domain for domain in self.trust_domains]
+        names += [domain.name for domain in self.trust_domains]
+        if len(set(domains)) < len(domains) or len(set(names)) < len(names):
+            raise ValueError("two trust domains are the same, or one is named as a trusted issuer is")
         for issuer in self.issuers:
             if issuer.issuer == self.oidc.issuer and issuer.audience == self.oidc.client_id:
                 raise ValueError(f"{issuer.name}: tokens of workloads need another audience than people's have")
         unknown = [g.workload.issuer for g in self.grants if g.workload and g.workload.issuer not in names]
         if unknown:
-            raise ValueError(f"a grant names the issuer {unknown[0]!r}, which is not among issuers")
+            raise ValueError(f"a grant names the issuer {unknown[0]!r}, which is not among issuers and trust_domains")
         return self

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp
 from console.api.app import make_app
 from console.api.authentication import Authentication
 from console.api.browser import CALLBACK, Browser
+from console.api.client_certificates import PeerProtocol, make_tls
 from console.api.handling import Handling
 from console.api.local_logins import LocalLogins
 from console.api.people import People
@@ -29,6 +31,7 @@ from console.oidc.workloads import Workloads
 from schemas.errors import ConfigError
 from schemas.resources import resolve_secret
 from schemas.runtime import RunState, announce_ready, now_us, write_run_state
+from schemas.spiffe import TrustDomains
 from schemas.wire.control import ControlView
 from schemas.wire.trail import Trail
 
@@ -71,11 +74,15 @@ async def serve(place: Place, stop: asyncio.Event) -> None:
         people = make_people(place)
         recorder = Recorder(trail)
         workloads = Workloads(place.settings.identity.issuers)
-        handling = Handling(Services(place, view, people, workloads), Authentication(local, people), recorder)
+        domains = TrustDomains(place.settings.identity.trust_domains)
+        services = Services(place, view, people, workloads, domains)
+        handling = Handling(services, Authentication(local, people), recorder)
         listener = bind(place.settings.api.bind, place.settings.ports.api)
         with contextlib.closing(listener):
             pages = Browser(people, recorder, redirect_url(place, listener)).routes() if people is not None else []
-            await listen(place, make_app(ROUTES, handling, pages), listener, stop)
+            await listen(
+                place, make_app(ROUTES, handling, pages), listener, stop, make_tls(place.settings.api, domains)
+            )
     finally:
         if handling is not None:
             handling.close()
@@ -100,14 +107,15 @@ def redirect_url(place: Place, listener: socket.socket) -> str:
     return place.settings.identity.oidc.redirect_url or f"{scheme}://127.0.0.1:{listener.getsockname()[1]}{CALLBACK}"
 
 
-async def listen(place: Place, app: ASGIApp, listener: socket.socket, stop: asyncio.Event) -> None:
+async def listen(
+    place: Place, app: ASGIApp, listener: socket.socket, stop: asyncio.Event, tls: ssl.SSLContext | None
+) -> None:
     """Say that it serves, and answer until `stop`."""
-    settings = place.settings.api
     server = Server(
         uvicorn.Config(
             app,
             loop="none",
-            http="h11",
+            http=PeerProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -118,8 +126,7 @@ async def listen(place: Place, app: ASGIApp, listener: socket.socket, stop: asyn
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
-            ssl_certfile=settings.tls_certificate or None,
-            ssl_keyfile=settings.tls_key or None,
+            ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
         )
     )
     serving = asyncio.create_task(server.serve([listener]))

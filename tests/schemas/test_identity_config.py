@@ -61,3 +61,30 @@ def test_faults_of_workloads_and_grants_are_named(text: str, words: str) -> None
 def test_a_grant_may_name_a_trusted_workload() -> None:
     grant = "{agent: a, resources: [r], on_its_own: true, workload: {issuer: cluster, claims: {sub: s}}}"
     assert parse_settings(f"identity: {{{CLUSTER}, grants: [{grant}]}}").identity.grants[0].max_ttl_s == 3600
+
+
+@pytest.mark.parametrize(
+    ("domains", "words"),
+    [
+        ("{name: mesh, trust_domain: Mesh.example, bundle_file: b}", "trust_domain"),
+        ("{name: mesh, trust_domain: 'spiffe://mesh', bundle_file: b}", "trust_domain"),
+        ("{name: mesh, trust_domain: mesh.example}", "bundle_file"),
+        ("{name: cluster, trust_domain: mesh.example, bundle_file: b}", "two trust domains"),
+        (
+            "{name: a, trust_domain: m.example, bundle_file: b}, {name: c, trust_domain: m.example, bundle_file: d}",
+            "two trust domains",
+        ),
+    ],
+    ids=str,
+)
+def test_faults_of_trust_domains_are_named(domains: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_settings(f"identity: {{{CLUSTER}, trust_domains: [{domains}]}}")
+
+
+def test_a_grant_may_name_a_trust_domain() -> None:
+    grant = "{agent: a, on_its_own: true, resources: ['*'], workload: {issuer: mesh, claims: {sub: 'spiffe://m/a'}}}"
+    mesh = "trust_domains: [{name: mesh, trust_domain: m, bundle_file: b}]"
+    assert parse_settings(f"identity: {{{mesh}, grants: [{grant}]}}").identity.grants[0].agent == "a"
+    with pytest.raises(ConfigError, match="'mesh', which is not among"):
+        parse_settings(f"identity: {{grants: [{grant}]}}")
