@@ -14,7 +14,7 @@ from schemas.spiffe import TrustDomains
 from schemas.wire.control import ControlView
 
 if TYPE_CHECKING:
-    from console.api.people import People
+    from console.api.people import SignIns
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -75,7 +75,7 @@ class Services:
 
     place: Place
     view: ControlView
-    people: "People | None" = None
+    people: "SignIns | None" = None
     workloads: Workloads = field(default_factory=lambda: Workloads(()))
     trust_domains: TrustDomains = field(default_factory=lambda: TrustDomains(()))
     writing: threading.Lock = field(default_factory=threading.Lock)

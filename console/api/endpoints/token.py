@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from console import control, credentials
 from console.api import identity_models as models
+from console.api.people import People
 from console.api.problems import Problem
 from console.api.routing import Answer, Call, Caller, Services
 from console.delegation import Asking, NotGranted, decide
@@ -129,8 +130,8 @@ def _actor_of(services: Services, asked: models.TokenRequest) -> WorkloadIdentit
 
 
 def _person_by_id_token(services: Services, token: str) -> dict[str, Any]:
-    if services.people is None:
-        raise TokenRefused("nobody can sign in here")
+    if not isinstance(services.people, People):
+        raise TokenRefused("nobody can sign in with one here")
     person = services.people.prove(token).person
     return {"principal": person.principal, "groups": person.groups, "is_person": True}
 
