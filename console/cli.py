@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "tail": Entry("console.commands.tail:tail", "Show events as they arrive."),
     "alerts": Entry("console.commands.alerts:alerts", "List detections."),
     "keys": Entry("console.commands.keys:keys", "List and rotate the token key and the unsealing key."),
+    "secrets": Entry("console.commands.secrets:secrets", "Keep upstreams' secrets in an encrypted file."),
     "trace": Entry("console.commands.trace:trace", "Who ever saw or sent a value (on standard input)."),
     "mask": Entry("console.commands.mask:mask", "Mask text on standard input."),
     "policy": Entry("console.commands.policy:policy", "Look at statements as policy does."),

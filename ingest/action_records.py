@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from ingest.claims import read_sql_claims
 from ingest.codecs.base import AGENT, Action, Noted, Opaque, Side
 from ingest.gate import Ruling
 from ingest.session import MAX_TEXT, Session
@@ -20,6 +21,9 @@ ACTION_DECIDED: Final = EventKind.ACTION_DECIDED.value
 ACTION_COMPLETED: Final = EventKind.ACTION_COMPLETED.value
 DATA_SENT: Final = EventKind.DATA_SENT.value
 DATA_RECEIVED: Final = EventKind.DATA_RECEIVED.value
+
+NO_CLAIMS: Final[dict[str, str]] = {}
+MAY_END_COMMENT: Final = "/; \t\r\n"
 
 NO_VERDICT: Final = Verdict.NONE.value
 MASKED: Final = Verdict.MASK.value
@@ -72,8 +76,16 @@ class ActionRecords:
             bytes=action.request_bytes,
             attributes=attributes,
             is_truncated=self.is_cut(action),
+            links=self._claims_of(action),
         )
         return live
+
+    def _claims_of(self, action: Action) -> dict[str, str]:
+        """What the agent says in a comment at the statement's end; one character tells that there is none."""
+        statement = action.statement
+        if not statement or statement[-1] not in MAY_END_COMMENT or self.is_cut(action):
+            return NO_CLAIMS
+        return read_sql_claims(statement)
 
     def refused(self, live: Live, ruling: Ruling) -> None:
         """An action that will not be executed."""

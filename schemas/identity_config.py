@@ -34,7 +34,15 @@ def _checked_url(url: str) -> str:
     return url
 
 
+def _checked_url_with_query(url: str) -> str:
+    _checked_url(url.partition("?")[0])
+    if not url.isascii() or not url.isprintable() or {" ", "#"} & set(url):
+        raise ValueError("not a URL of scheme, host and perhaps port, path and query")
+    return url
+
+
 Url = Annotated[str, AfterValidator(_checked_url)]
+UrlWithQuery = Annotated[str, AfterValidator(_checked_url_with_query)]
 ClaimName = Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,200}$")]
 
 
@@ -73,6 +81,33 @@ class Oidc(Model):
         return self
 
 
+class Saml(Model):
+    """The SAML 2.0 provider at which people sign in with a browser. Empty idp_entity_id: nobody can."""
+
+    idp_entity_id: str = Field("", max_length=1024, description="the provider's entity id; empty: off")
+    sso_url: UrlWithQuery = Field("", description="where it takes requests (HTTP-Redirect binding)")
+    certificate_file: str = Field(
+        "", description="certificates (PEM) it signs with, the next one too while it changes; read again when changed"
+    )
+    entity_id: str = Field("", max_length=1024, description="Custody's entity id at the provider: the audience")
+    acs_url: Url = Field("", description="where it sends responses; empty: http://127.0.0.1:PORT/saml/acs")
+    principal_attribute: str = Field(
+        "", max_length=512, description="attribute that names the person in the record; empty: the NameID"
+    )
+    groups_attribute: str = Field("groups", max_length=512, description="attribute with the groups")
+    roles: dict[str, list[str]] = Field(
+        default_factory=dict, description="role of the API to the groups that have it: {auditor: [security]}"
+    )
+    max_skew_s: int = Field(30, ge=0, le=300, description="how far the provider's clock may be from ours")
+    session_ttl_s: int = Field(43_200, ge=60, le=604_800, description="how long a sign-in lasts, at most")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Saml":
+        if self.idp_entity_id and not (self.sso_url and self.certificate_file and self.entity_id):
+            raise ValueError("an idp_entity_id needs sso_url, certificate_file and entity_id")
+        return self
+
+
 class TrustedIssuer(Model):
     """Whoever vouches for workloads: a cluster, a CI system, an OpenID provider with client credentials."""
 
@@ -85,10 +120,25 @@ class TrustedIssuer(Model):
     ca_file: str = Field("", description="CA certificates for it; empty: those of the system")
 
 
-class Workload(Model):
-    """Which workloads: tokens of an issuer whose claims all match. `*` in a pattern stands for any text."""
+class TrustDomain(Model):
+    """A SPIFFE trust domain, whose workloads prove themselves with client certificates."""
 
-    issuer: str = Field(..., min_length=1, description="name of a trusted issuer")
+    name: str = Field(..., pattern=r"^[a-z0-9][a-z0-9-]{0,30}$", description="its name here, and in the record")
+    trust_domain: str = Field(
+        ..., pattern=r"^[a-z0-9._-]{1,255}$", description="as its ids name it: spiffe://TRUST_DOMAIN/…"
+    )
+    bundle_file: str = Field(
+        ..., min_length=1, description="its authorities' certificates (PEM); read again when they change"
+    )
+
+
+class Workload(Model):
+    """Which workloads: tokens of an issuer, or certificates of a trust domain, whose claims all match.
+
+    `*` in a pattern stands for any text.
+    """
+
+    issuer: str = Field(..., min_length=1, description="name of a trusted issuer or trust domain")
     claims: dict[ClaimName, str] = Field(
         ..., min_length=1, description="claim (dots lead into objects) to pattern: {sub: system:serviceaccount:a:b}"
     )
@@ -120,19 +170,29 @@ class Grant(Model):
 class Identity(Model):
     """Who people and workloads are."""
 
-    oidc: Oidc = Field(default_factory=Oidc, description="sign-in of people")
+    oidc: Oidc = Field(default_factory=Oidc, description="sign-in of people by OpenID Connect")
+    saml: Saml = Field(default_factory=Saml, description="sign-in of people by SAML 2.0")
     issuers: list[TrustedIssuer] = Field(default_factory=list, description="who vouches for workloads")
+    trust_domains: list[TrustDomain] = Field(
+        default_factory=list, description="whose client certificates (SPIFFE) prove workloads at the API"
+    )
     grants: list[Grant] = Field(default_factory=list, description="which agents may act for whom")
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Identity":
+        if self.oidc.issuer and self.saml.idp_entity_id:
+            raise ValueError("people sign in at one provider: oidc or saml")
         names = [issuer.name for issuer in self.issuers]
         if len(set(names)) < len(names) or len({issuer.issuer for issuer in self.issuers}) < len(names):
             raise ValueError("two trusted issuers are the same")
+        domains = [domain.trust_domain for domain in self.trust_domains]
+        names += [domain.name for domain in self.trust_domains]
+        if len(set(domains)) < len(domains) or len(set(names)) < len(names):
+            raise ValueError("two trust domains are the same, or one is named as a trusted issuer is")
         for issuer in self.issuers:
             if issuer.issuer == self.oidc.issuer and issuer.audience == self.oidc.client_id:
                 raise ValueError(f"{issuer.name}: tokens of workloads need another audience than people's have")
         unknown = [g.workload.issuer for g in self.grants if g.workload and g.workload.issuer not in names]
         if unknown:
-            raise ValueError(f"a grant names the issuer {unknown[0]!r}, which is not among issuers")
+            raise ValueError(f"a grant names the issuer {unknown[0]!r}, which is not among issuers and trust_domains")
         return self

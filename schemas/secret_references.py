@@ -6,12 +6,13 @@ from typing import Final
 
 from schemas.errors import ConfigError
 
-LOCAL: Final = ("env", "file")
+LOCAL: Final = ("env", "file", "encrypted")
 """Kinds that are read on this host."""
 
 FORMS: Final = {
     "env": r"(?P<path>[A-Za-z_]\w{0,200})",
     "file": r"(?P<path>[^\x00-\x1f#]{1,300})",
+    "encrypted": r"(?P<path>[A-Za-z0-9_][A-Za-z0-9_.-]{0,199})",
     "vault": r"(?P<path>[\w.-]+(?:/[\w. -]+)+)#(?P<field>[\w.-]{1,200})",
     "vault-db": r"(?P<path>[\w.-]+(?:/[\w.-]+)+)",
     "aws": r"(?P<path>[\w/+=.@:-]{1,512})(?:#(?P<field>[\w.-]{1,200}))?",
@@ -21,8 +22,8 @@ FORMS: Final = {
 """Kind to what may follow its colon."""
 
 EXAMPLES: Final = (
-    "env:NAME, file:NAME, vault:kv/app/db#password, vault-db:database/role, aws:NAME#key, gcp:project/name#key, "
-    "k8s:namespace/name#key"
+    "env:NAME, file:NAME, encrypted:NAME, vault:kv/app/db#password, vault-db:database/role, aws:NAME#key, "
+    "gcp:project/name#key, k8s:namespace/name#key"
 )
 
 

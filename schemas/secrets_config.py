@@ -59,12 +59,24 @@ class Aws(Model):
     endpoint: Url = Field("", description="another address, a VPC endpoint say; empty: that of the region")
 
 
+class Encrypted(Model):
+    """One file of secrets (`encrypted:`), encrypted as a whole; `custody secrets` writes it."""
+
+    file: str = Field("secrets.encrypted", min_length=1, description="the file; a relative path counts from the home")
+    key: str = Field(
+        "file:secrets-file.key",
+        pattern=r"^(file|env|command):\S",
+        description="where its keys are, named as for masking.token_key",
+    )
+
+
 class Secrets(Model):
     """Where upstreams' secrets are, besides env: and file:."""
 
     cache_s: float = Field(30.0, ge=1, le=3600, description="a secret is asked for again when it is older")
     stale_s: float = Field(600.0, ge=0, le=86_400, description="how long it serves on when its place does not answer")
     timeout_s: float = Field(5.0, gt=0, le=60, description="longest wait for an answer")
+    encrypted: Encrypted = Field(default_factory=Encrypted, description="the file of secrets")
     vault: Vault = Field(default_factory=Vault, description="HashiCorp Vault, OpenBao")
     kubernetes: Kubernetes = Field(default_factory=Kubernetes, description="Kubernetes secrets")
     gcp: Gcp = Field(default_factory=Gcp, description="Google Cloud Secret Manager")

@@ -5,7 +5,7 @@ from typing import Final
 from starlette.requests import Request
 
 from console.api.local_logins import LocalLogins
-from console.api.people import People
+from console.api.people import SignIns
 from console.api.problems import Problem
 from console.api.routing import Caller
 
@@ -17,7 +17,7 @@ MAX_TOKEN_CHARS: Final = 4096
 class Authentication:
     """Tries what is switched on."""
 
-    def __init__(self, local: LocalLogins | None, people: People | None = None) -> None:
+    def __init__(self, local: LocalLogins | None, people: SignIns | None = None) -> None:
         self._local = local
         self._people = people
 

@@ -10,7 +10,7 @@ from starlette.routing import Route as HttpRoute
 
 from console.api.authentication import SESSION_COOKIE
 from console.api.handling import client_of, source_of
-from console.api.people import People, Proof
+from console.api.people import People, Proof, SignIns
 from console.api.problems import Problem, problem_of
 from console.api.recording import Recorder
 from console.api.sign_in import LASTS_S, Attempt, Attempts
@@ -44,7 +44,7 @@ class Browser:
 
     async def login(self, request: Request) -> Response:
         """Send the browser to the provider."""
-        attempt = self._attempts.begin(request.query_params.get("next", "/"))
+        attempt = self._attempts.begin(request.query_params.get("next", "/"), is_secure=self._is_secure)
         try:
             url = await asyncio.to_thread(
                 self._people.provider.authorize_url,
@@ -56,7 +56,7 @@ class Browser:
         except Exception as error:
             return problem_of(error).respond()
         response = RedirectResponse(url, 302, {"Cache-Control": "no-store"})
-        self._set_cookie(response, ATTEMPT_COOKIE, attempt.browser, int(LASTS_S), CALLBACK)
+        set_cookie(response, ATTEMPT_COOKIE, attempt.browser, int(LASTS_S), CALLBACK, is_secure=attempt.is_secure)
         return response
 
     async def callback(self, request: Request) -> Response:
@@ -64,15 +64,17 @@ class Browser:
         try:
             proof, attempt = await asyncio.to_thread(self._prove, request)
         except Exception as error:
-            problem = _refusal(error)
+            problem = refusal(error)
             self._recorder.refuse_unknown(
                 source_of(request), client_of(request), OPERATION, f"GET {CALLBACK}", problem.name
             )
             return problem.respond()
         try:
-            return await self._begin(request, proof, attempt)
+            response = await begin_session(self._people, self._recorder, request, proof, attempt, OPERATION)
         except Exception as error:
-            return _refusal(error).respond()
+            return refusal(error).respond()
+        response.delete_cookie(ATTEMPT_COOKIE, path=CALLBACK)
+        return response
 
     def _prove(self, request: Request) -> tuple[Proof, Attempt]:
         given = {name: request.query_params.getlist(name) for name in ("code", "state", "iss", "error")}
@@ -88,33 +90,38 @@ class Browser:
         token = provider.exchange_code(code, self._redirect_url, attempt.verifier)
         return self._people.prove(token, attempt.nonce), attempt
 
-    async def _begin(self, request: Request, proof: Proof, attempt: Attempt) -> Response:
-        person = proof.person
-        session = self._recorder.open(person.principal, source_of(request), client_of(request))
-        roles = ",".join(self._people.roles_of(person.groups))
-        await self._recorder.request(session, OPERATION, f"GET {CALLBACK}", {"roles": roles, "via": "browser"})
-        status = 500
-        try:
-            token, begun = await asyncio.to_thread(self._people.begin, proof)
-            status = 302
-        except Exception as error:
-            status = _refusal(error).status
-            raise
-        finally:
-            await self._recorder.finish(session, OPERATION, status, 0, 0)
-        response = RedirectResponse(attempt.goes_to, 302, {"Cache-Control": "no-store"})
-        lasts_s = (begun.expires_at - begun.began_at) // 1_000_000
-        self._set_cookie(response, SESSION_COOKIE, token, lasts_s, "/")
-        response.delete_cookie(ATTEMPT_COOKIE, path=CALLBACK)
-        return response
 
-    def _set_cookie(self, response: Response, name: str, value: str, lasts_s: int, path: str) -> None:
-        response.set_cookie(
-            name, value, max_age=lasts_s, path=path, secure=self._is_secure, httponly=True, samesite="lax"
-        )
+async def begin_session(
+    people: SignIns, recorder: Recorder, request: Request, proof: Proof, attempt: Attempt, operation: str
+) -> Response:
+    """The session of who proved to be somebody, on the record and in a cookie, and the way back to where they were."""
+    person = proof.person
+    session = recorder.open(person.principal, source_of(request), client_of(request))
+    roles = ",".join(people.roles_of(person.groups))
+    statement = f"{request.method} {request.url.path}"
+    await recorder.request(session, operation, statement, {"roles": roles, "via": "browser"})
+    status = 500
+    try:
+        token, begun = await asyncio.to_thread(people.begin, proof)
+        status = 302
+    except Exception as error:
+        status = refusal(error).status
+        raise
+    finally:
+        await recorder.finish(session, operation, status, 0, 0)
+    response = RedirectResponse(attempt.goes_to, 302, {"Cache-Control": "no-store"})
+    lasts_s = (begun.expires_at - begun.began_at) // 1_000_000
+    set_cookie(response, SESSION_COOKIE, token, lasts_s, "/", is_secure=attempt.is_secure)
+    return response
 
 
-def _refusal(error: Exception) -> Problem:
+def set_cookie(response: Response, name: str, value: str, lasts_s: int, path: str, *, is_secure: bool) -> None:
+    """A cookie that no script reads and no other site sends along but by leading here."""
+    response.set_cookie(name, value, max_age=lasts_s, path=path, secure=is_secure, httponly=True, samesite="lax")
+
+
+def refusal(error: Exception) -> Problem:
+    """Any error as what a browser is told."""
     if isinstance(error, TokenRefused):
         return Problem(401, "unauthorized", f"you are not signed in: {error}")
     return problem_of(error)

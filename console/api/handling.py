@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from console.api.client_certificates import CLIENT_CHAIN
 from console.api.problems import Problem, invalid, problem_of
 from console.api.recording import Recorder
 from console.api.routing import FORM, JSON, Answer, Call, Caller, Prove, Route, Services
@@ -29,7 +30,7 @@ THREADS: Final = 16
 MAX_FIELDS: Final = 200
 MAX_DESCRIPTION_CHARS: Final = 2000
 OAUTH_CODES: Final = frozenset(
-    {"invalid_request", "invalid_grant", "invalid_target", "unsupported_grant_type", "access_denied"}
+    {"invalid_request", "invalid_client", "invalid_grant", "invalid_target", "unsupported_grant_type", "access_denied"}
 )
 OAUTH_BY_STATUS: Final = {503: "temporarily_unavailable", 500: "server_error"}
 HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -66,7 +67,8 @@ class Handling:
 
     async def _answer(self, route: Route, request: Request) -> Response:
         caller = await self._identify(route, request)
-        call = Call(caller, request.path_params, _read_query(route, request), await self._read_body(route, request))
+        query, body = _read_query(route, request), await self._read_body(route, request)
+        call = Call(caller, request.path_params, query, body, request.scope.get(CLIENT_CHAIN, ()))
         if route.prove is not None:
             caller = await self._prove(route.prove, route.operation, call, request)
             call = replace(call, caller=caller)

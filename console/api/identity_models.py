@@ -40,8 +40,13 @@ class TokenRequest(Document):
     """A form. Every parameter stands once, but for `audience`."""
 
     grant_type: str = Field(max_length=200)
-    subject_token: str = Field(min_length=1, max_length=16_384, description="whose authority is used")
-    subject_token_type: str = Field(max_length=200, description="urn:ietf:params:oauth:token-type:id_token, …")
+    client_id: str = Field(
+        "", max_length=2048, description="SPIFFE id of who asks, proven by the client certificate of the connection"
+    )
+    subject_token: str = Field(
+        "", max_length=16_384, description="whose authority is used; client_credentials: none, one's own"
+    )
+    subject_token_type: str = Field("", max_length=200, description="urn:ietf:params:oauth:token-type:id_token, …")
     actor_token: str = Field("", max_length=16_384, description="who acts, when it is another")
     actor_token_type: str = Field("", max_length=200)
     requested_token_type: str = Field("", max_length=200)

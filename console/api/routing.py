@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict
 from console.api.roles import Permission, permissions_of
 from console.control import Place
 from console.oidc.workloads import Workloads
+from schemas.spiffe import TrustDomains
 from schemas.wire.control import ControlView
 
 if TYPE_CHECKING:
-    from console.api.people import People
+    from console.api.people import SignIns
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -56,6 +57,8 @@ class Call:
     path: Mapping[str, str]
     query: Any
     body: Any
+    client_chain: tuple[bytes, ...] = field(default=(), repr=False)
+    """The client's certificates (DER, its own first), as the connection proved to have the key of; none: empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,9 @@ class Services:
 
     place: Place
     view: ControlView
-    people: "People | None" = None
+    people: "SignIns | None" = None
     workloads: Workloads = field(default_factory=lambda: Workloads(()))
+    trust_domains: TrustDomains = field(default_factory=lambda: TrustDomains(()))
     writing: threading.Lock = field(default_factory=threading.Lock)
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,28 +15,24 @@ from starlette.types import ASGIApp
 
 from console.api.app import make_app
 from console.api.authentication import Authentication
-from console.api.browser import CALLBACK, Browser
+from console.api.client_certificates import PeerProtocol, make_tls
 from console.api.handling import Handling
 from console.api.local_logins import LocalLogins
-from console.api.people import People
+from console.api.providers import make_sign_in
 from console.api.recording import Recorder
-from console.api.roles import ROLES
 from console.api.routes import ROUTES
 from console.api.routing import Services
-from console.api.sessions import Sessions
 from console.control import COMPONENT, Place
-from console.oidc.provider import Provider
 from console.oidc.workloads import Workloads
 from schemas.errors import ConfigError
-from schemas.resources import resolve_secret
 from schemas.runtime import RunState, announce_ready, now_us, write_run_state
+from schemas.spiffe import TrustDomains
 from schemas.wire.control import ControlView
 from schemas.wire.trail import Trail
 
 log = logging.getLogger(__name__)
 
 NAME: Final = "api"
-SESSIONS_FILE: Final = "sessions.json"
 MAX_CONNECTIONS: Final = 256
 MAX_HEAD_BYTES: Final = 32_768
 IDLE_S: Final = 15
@@ -67,15 +64,16 @@ async def serve(place: Place, stop: asyncio.Event) -> None:
     handling: Handling | None = None
     try:
         await asyncio.to_thread(view.start)
-        local = LocalLogins(place.home) if place.settings.api.local_logins else None
-        people = make_people(place)
-        recorder = Recorder(trail)
-        workloads = Workloads(place.settings.identity.issuers)
-        handling = Handling(Services(place, view, people, workloads), Authentication(local, people), recorder)
-        listener = bind(place.settings.api.bind, place.settings.ports.api)
-        with contextlib.closing(listener):
-            pages = Browser(people, recorder, redirect_url(place, listener)).routes() if people is not None else []
-            await listen(place, make_app(ROUTES, handling, pages), listener, stop)
+        with contextlib.closing(bind(place.settings.api.bind, place.settings.ports.api)) as listener:
+            local = LocalLogins(place.home) if place.settings.api.local_logins else None
+            recorder = Recorder(trail)
+            sign_in = make_sign_in(place, recorder, base_url(place, listener))
+            workloads = Workloads(place.settings.identity.issuers)
+            domains = TrustDomains(place.settings.identity.trust_domains)
+            services = Services(place, view, sign_in.people, workloads, domains)
+            handling = Handling(services, Authentication(local, sign_in.people), recorder)
+            tls = make_tls(place.settings.api, domains)
+            await listen(place, make_app(ROUTES, handling, sign_in.pages), listener, stop, tls)
     finally:
         if handling is not None:
             handling.close()
@@ -83,31 +81,21 @@ async def serve(place: Place, stop: asyncio.Event) -> None:
         await trail.stop()
 
 
-def make_people(place: Place) -> People | None:
-    """Sign-in at the provider, when the settings name one. Raises ConfigError."""
-    settings = place.settings.identity.oidc
-    if not settings.issuer:
-        return None
-    if unknown := sorted(set(settings.roles) - set(ROLES)):
-        raise ConfigError(f"identity.oidc.roles: no role {unknown[0]!r}; there are: {', '.join(ROLES)}")
-    provider = Provider(settings, resolve_secret(settings.client_secret, place.home))
-    return People(settings, provider, Sessions(place.home.root / NAME / SESSIONS_FILE))
-
-
-def redirect_url(place: Place, listener: socket.socket) -> str:
-    """Where the provider sends browsers back to."""
+def base_url(place: Place, listener: socket.socket) -> str:
+    """The API as this host reaches it."""
     scheme = "https" if place.settings.api.tls_certificate else "http"
-    return place.settings.identity.oidc.redirect_url or f"{scheme}://127.0.0.1:{listener.getsockname()[1]}{CALLBACK}"
+    return f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
 
 
-async def listen(place: Place, app: ASGIApp, listener: socket.socket, stop: asyncio.Event) -> None:
+async def listen(
+    place: Place, app: ASGIApp, listener: socket.socket, stop: asyncio.Event, tls: ssl.SSLContext | None
+) -> None:
     """Say that it serves, and answer until `stop`."""
-    settings = place.settings.api
     server = Server(
         uvicorn.Config(
             app,
             loop="none",
-            http="h11",
+            http=PeerProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -118,8 +106,7 @@ async def listen(place: Place, app: ASGIApp, listener: socket.socket, stop: asyn
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
-            ssl_certfile=settings.tls_certificate or None,
-            ssl_keyfile=settings.tls_key or None,
+            ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
         )
     )
     serving = asyncio.create_task(server.serve([listener]))

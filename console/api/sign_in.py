@@ -28,6 +28,8 @@ class Attempt:
     browser: str
     goes_to: str
     began_at: float
+    is_secure: bool = False
+    """Whether the browser came by https, so that its cookies stay there."""
 
 
 class Attempts:
@@ -38,11 +40,11 @@ class Attempts:
         self._lock = threading.Lock()
         self._under_way: OrderedDict[str, Attempt] = OrderedDict()
 
-    def begin(self, goes_to: str) -> Attempt:
+    def begin(self, goes_to: str, *, is_secure: bool = False) -> Attempt:
         """A new sign-in that leads to a path of ours."""
         verifier, challenge = make_verifier()
         state, nonce, browser = (secrets.token_urlsafe(32) for _ in range(3))
-        attempt = Attempt(state, nonce, verifier, challenge, browser, safe_path(goes_to), self._clock())
+        attempt = Attempt(state, nonce, verifier, challenge, browser, safe_path(goes_to), self._clock(), is_secure)
         with self._lock:
             while len(self._under_way) >= MAX_UNDER_WAY:
                 self._under_way.popitem(last=False)
@@ -51,13 +53,23 @@ class Attempts:
 
     def end(self, state: str, browser: str) -> Attempt:
         """The sign-in of a state, once, and for the browser that began it. Raises TokenRefused."""
+        attempt = self.take(state)
+        check_browser(attempt, browser)
+        return attempt
+
+    def take(self, state: str) -> Attempt:
+        """The sign-in of a state, once, for whatever browser: `check_browser` must follow. Raises TokenRefused."""
         with self._lock:
             attempt = self._under_way.pop(state, None)
         if attempt is None or self._clock() - attempt.began_at > LASTS_S:
             raise TokenRefused("this sign-in is not under way, or took too long: begin again")
-        if not hmac.compare_digest(attempt.browser.encode(), browser.encode("utf-8", "surrogatepass")):
-            raise TokenRefused("this sign-in was begun in another browser")
         return attempt
+
+
+def check_browser(attempt: Attempt, browser: str) -> None:
+    """Raises TokenRefused unless this browser began it."""
+    if not hmac.compare_digest(attempt.browser.encode(), browser.encode("utf-8", "surrogatepass")):
+        raise TokenRefused("this sign-in was begun in another browser")
 
 
 def safe_path(path: str) -> str:

@@ -10,6 +10,8 @@ from typing import Final
 import brotli
 import zstandard
 
+from ingest.claims import MAX_LINKS, cut_claim
+
 Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
 
@@ -21,8 +23,8 @@ CUSTODY_PREFIX: Final = b"x-custody-"
 
 HOP_BY_HOP: Final = frozenset({b"proxy-connection", b"proxy-authorization", b"proxy-authenticate"})
 TRACE_HEADERS: Final = {b"traceparent": "traceparent", b"tracestate": "tracestate", b"baggage": "baggage"}
-MAX_LINKS: Final = 16
-MAX_LINK_CHARS: Final = 512
+LISTS: Final = frozenset(("tracestate", "baggage"))
+"""May stand in several headers, which count as one with commas between (W3C Trace Context 3.3.1, Baggage 3.3.1)."""
 MAX_CREDENTIAL_BYTES: Final = 512
 
 
@@ -120,13 +122,9 @@ def read_links(fields: Fields) -> dict[str, str]:
         if key is None and lower.startswith(CUSTODY_PREFIX):
             key = lower[len(CUSTODY_PREFIX) :].decode("latin-1").replace("-", "_")
         if key and len(links) < MAX_LINKS:
-            links[key] = _cut(_text(value), MAX_LINK_CHARS)
+            text = _text(value)
+            links[key] = cut_claim(f"{links[key]},{text}" if key in LISTS and key in links else text)
     return links
-
-
-def _cut(text: str, limit: int) -> str:
-    """At a blank, or all of it: half a secret is none that masking knows."""
-    return text if len(text) <= limit else text[:limit].rpartition(" ")[0]
 
 
 def payload_type(content_type: bytes) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from ingest.secrets.aws import AwsSource
 from ingest.secrets.base import Secret, Source
+from ingest.secrets.encrypted import EncryptedSource
 from ingest.secrets.gcp import GcpSource
 from ingest.secrets.kubernetes import KubernetesSource
 from ingest.secrets.local import LocalSource
@@ -46,6 +47,7 @@ def make_sources(settings: Settings, home: Home) -> dict[str, Callable[[], Sourc
     return {
         "env": local,
         "file": local,
+        "encrypted": lambda: EncryptedSource(places.encrypted, home),
         "vault": vault,
         "vault-db": vault,
         "aws": lambda: AwsSource(places.aws, timeout_s),

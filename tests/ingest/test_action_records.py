@@ -48,6 +48,23 @@ async def test_a_held_action_is_not_under_way_and_refused_it_was_denied(recorder
     assert trail.of("action.requested")[0].verdict == "hold"
 
 
+async def test_what_a_comment_claims_is_in_the_links_and_nowhere_else(recorder: Recorder, home: Home) -> None:
+    session = open_session(recorder, "claimed", limits={"max_statement_bytes": 1024})
+    records = ActionRecords(session)
+    claim = " /*custody_plan_step='2',principal='root'*/"
+    records.requested(Action("SELECT 1" + claim), rule("allow"))
+    records.requested(Action("SELECT 1"), rule("allow"))
+    cut = Action("SELECT 1" + " " * 1024 + claim)
+    live = records.requested(cut, rule("allow"))
+    await session.wait(live.request)
+    (trail,) = read_trails(home, "claimed")
+    first, second, third = trail.of("action.requested")
+    assert first.links == {"plan_step": "2", "sqlcommenter.principal": "root"}
+    assert first.statement == "SELECT 1" + claim and first.attributes == {"kind": "query", "policy.rule": "deletions"}
+    assert second.links == third.links == {} and third.is_truncated
+    assert trail.context.principal != "root"
+
+
 async def test_opaque_bytes_are_counted_and_told_once(recorder: Recorder, home: Home) -> None:
     session = open_session(recorder, "opaque")
     records = ActionRecords(session)

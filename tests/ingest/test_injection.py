@@ -8,6 +8,8 @@ import httpx
 import psycopg
 import pytest
 
+from ingest.secrets.encrypted_file import EncryptedFile
+from schemas.keys import read_ring, rotate_file
 from schemas.runtime import Home, write_private
 from tests.ingest.test_postgres import url
 from tests.support.homes import connect_home
@@ -78,6 +80,33 @@ def test_a_password_rotated_in_the_vault_is_taken_up_by_the_next_login(
             seen = f"{caught.value}{proxy.log.read_text()}{read_raw(vault_home)!r}"
         for secret in ("first-of-the-vault", "second-of-the-vault", "hvs.of-the-proxy"):
             assert secret not in seen
+
+
+def test_a_password_of_the_encrypted_file_and_its_key_are_changed_while_the_proxy_runs(
+    home: Home, postgres_server: Postgres
+) -> None:
+    file, key = EncryptedFile(home.root / "secrets.encrypted"), "file:secrets-file.key"
+    write_private(home.secrets / "secrets-file.key", b"1" * 32)
+    file.put(read_ring(home, key), "db", "first-of-the-file")
+    with postgres_server.connect() as admin, run_proxy(home) as proxy:
+        admin.execute("CREATE ROLE filed LOGIN PASSWORD 'first-of-the-file'")
+        port = register(proxy, postgres_server, "filed", user="filed", secret="encrypted:db")
+        login = issue_credential(proxy.home, proxy.writer, "filed-agent")
+        for _ in range(2):
+            with psycopg.connect(url(port, login)) as connection:
+                assert connection.execute("SELECT current_user").fetchone() == ("filed",)
+            admin.execute("ALTER ROLE filed PASSWORD 'second-of-the-file'")
+            rotate_file(home, "secrets-file.key", lambda: b"2" * 32)
+            file.put(read_ring(home, key), "db", "second-of-the-file")
+            time.sleep(1.1)  # what is on this host is read again after a second
+        raw = (home.root / "secrets.encrypted").read_bytes()
+        (home.root / "secrets.encrypted").write_bytes(raw[:-1])
+        time.sleep(1.1)
+        with pytest.raises(psycopg.OperationalError) as caught:
+            psycopg.connect(url(port, login))
+        seen = f"{caught.value}{proxy.log.read_text()}{read_raw(home)!r}"
+    assert "secrets.encrypted was altered or cut off" in str(caught.value)
+    assert "-of-the-file" not in seen
 
 
 def test_logins_of_the_database_engine_are_made_used_and_made_anew(

@@ -10,6 +10,7 @@ from schemas.secret_references import FORMS, parse_reference
     [
         ("env:DB_PASSWORD", "env", "DB_PASSWORD", ""),
         ("file:upstream/db.password", "file", "upstream/db.password", ""),
+        ("encrypted:orders-db.2", "encrypted", "orders-db.2", ""),
         ("vault:kv/app/db#password", "vault", "kv/app/db", "password"),
         ("vault-db:database/readonly", "vault-db", "database/readonly", ""),
         ("aws:prod/db#password", "aws", "prod/db", "password"),
@@ -23,7 +24,7 @@ from schemas.secret_references import FORMS, parse_reference
 def test_each_kind_is_taken_apart(text: str, kind: str, path: str, field: str) -> None:
     found = parse_reference(text)
     assert (found.kind, found.path, found.field, found.text) == (kind, path, field, text)
-    assert found.is_local == (kind in ("env", "file"))
+    assert found.is_local == (kind in ("env", "file", "encrypted"))
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,7 @@ def test_each_kind_is_taken_apart(text: str, kind: str, path: str, field: str) -
         "", "hunter2", "vault:kv/app/db", "vault:kv#x", "vault:kv/../sys/seal#x", "vault:kv/a?list=true#x",
         "vault-db:x",
         "k8s:a/b", "k8s:a/b/c#d", "k8s:A/b#c", "k8s:a/../b#c", "gcp:p", "gcp:p/s/newest", "aws:", "aws:a b",
+        "encrypted:", "encrypted:a/b", "encrypted:a#b",
         "env:1X", "env:A-B", "file:", "http://x", "vault:kv/a#b\n", "k8s:a/b#c/d",
     ],
 )  # fmt: skip

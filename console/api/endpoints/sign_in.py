@@ -48,12 +48,14 @@ def sign_out(services: Services, call: Call) -> Answer:
     """DELETE /v1/sign-in: this session, at once."""
     if call.caller.via != "session":
         raise Problem(400, "refused", "this login is a password of the home: it has no session to end")
-    people_of(services).end(call.caller.token)
+    if services.people is not None:
+        services.people.end(call.caller.token)
     return Answer(None)
 
 
 def people_of(services: Services) -> People:
-    """Raises Problem (404) when nobody can sign in."""
-    if services.people is None:
-        raise not_found("nobody can sign in here: identity.oidc.issuer is not set")
+    """Raises Problem (404) when nobody can sign in so."""
+    if not isinstance(services.people, People):
+        why = "people sign in with a browser, at /login" if services.people else "identity.oidc.issuer is not set"
+        raise not_found(f"nobody can sign in so: {why}")
     return services.people

@@ -6,30 +6,40 @@ from typing import Any, Final
 
 from console import control, credentials
 from console.api import identity_models as models
+from console.api.people import People
 from console.api.problems import Problem
 from console.api.routing import Answer, Call, Caller, Services
 from console.delegation import Asking, NotGranted, decide
 from console.exchange import ACCESS_TOKEN, GRANT_TYPE
 from console.oidc.errors import TokenRefused
+from console.oidc.people import check_principal
 from console.oidc.workloads import WorkloadIdentity
 from schemas.errors import ConfigError
 from schemas.runtime import now_us
+from schemas.spiffe import SvidRefused
 
 TYPES: Final = "urn:ietf:params:oauth:token-type:"
+CLIENT_CREDENTIALS: Final = "client_credentials"
 ID_TOKEN, JWT = f"{TYPES}id_token", f"{TYPES}jwt"
 
 
 def prove(services: Services, call: Call) -> Caller:
-    """Who asks, for whom: every token of the request verified."""
+    """Who asks, for whom: every token of the request verified, and the certificate of its connection."""
     asked: models.TokenRequest = call.body
-    if asked.grant_type != GRANT_TYPE:
-        raise Problem(400, "unsupported_grant_type", f"the grant type is {GRANT_TYPE}")
+    if asked.grant_type not in (GRANT_TYPE, CLIENT_CREDENTIALS):
+        raise Problem(400, "unsupported_grant_type", f"the grant type is {GRANT_TYPE} or {CLIENT_CREDENTIALS}")
     if asked.requested_token_type not in ("", ACCESS_TOKEN):
         raise Problem(400, "invalid_request", f"only tokens of the type {ACCESS_TOKEN} are issued")
     if bool(asked.actor_token) != bool(asked.actor_token_type):
         raise Problem(400, "invalid_request", "actor_token and actor_token_type come together")
+    client = _client_of(services, call) if asked.client_id else None
+    if asked.grant_type == CLIENT_CREDENTIALS:
+        asking = _on_its_own(asked, client)
+        return Caller(asking.principal, via="certificate", proof=asking)
+    if client is not None and asked.actor_token:
+        raise Problem(400, "invalid_request", "who acts is either the client or the actor_token's")
     try:
-        asking = _subject_of(services, asked)
+        asking = _subject_of(services, asked, client)
     except (TokenRefused, ConfigError) as error:
         raise Problem(400, "invalid_grant", f"the subject token is not accepted: {error}") from None
     return Caller(asking.principal, groups=asking.groups, via="exchange", proof=asking)
@@ -63,16 +73,48 @@ def exchange(services: Services, call: Call) -> Answer:
     return Answer(_as_token(issued, granted.ttl_s), 1)
 
 
-def _subject_of(services: Services, asked: models.TokenRequest) -> Asking:
+def _client_of(services: Services, call: Call) -> WorkloadIdentity:
+    """Who is at the other end by the certificate of the connection (RFC 8705): the one that client_id names."""
+    if not call.client_chain:
+        raise Problem(400, "invalid_client", "client_id takes a client certificate, and this connection has none")
+    try:
+        svid = services.trust_domains.verify(call.client_chain)
+        check_principal(f"{svid.issuer}:{svid.id}", "URI")
+    except (SvidRefused, TokenRefused) as error:
+        raise Problem(400, "invalid_client", str(error)) from None
+    if str(svid.id) != call.body.client_id:
+        raise Problem(400, "invalid_client", "client_id is not the client certificate's")
+    claims = {"sub": str(svid.id), "trust_domain": svid.id.domain, "path": svid.id.path}
+    return WorkloadIdentity(svid.issuer, str(svid.id), claims)
+
+
+def _on_its_own(asked: models.TokenRequest, client: WorkloadIdentity | None) -> Asking:
+    """RFC 6749, 4.4: the client asks for itself."""
+    if client is None:
+        raise Problem(400, "invalid_request", "client_credentials takes the client_id of a client certificate")
+    if asked.subject_token or asked.subject_token_type or asked.actor_token:
+        raise Problem(400, "invalid_request", "client_credentials takes no other token: it is for the client itself")
+    return Asking(
+        principal=client.principal,
+        actor=client,
+        agent=asked.agent,
+        resources=tuple(dict.fromkeys(asked.audience)),
+        ttl_s=asked.lifetime,
+    )
+
+
+def _subject_of(services: Services, asked: models.TokenRequest, client: WorkloadIdentity | None) -> Asking:
     """Raises TokenRefused, ConfigError, Problem."""
     read = _SUBJECTS.get(asked.subject_token_type)
     if read is None:
         raise Problem(400, "invalid_request", f"subject_token_type is one of {', '.join(_SUBJECTS)}")
+    if not asked.subject_token:
+        raise Problem(400, "invalid_request", "there is no subject_token")
     known = read(services, asked.subject_token)
-    actor = _actor_of(services, asked) if asked.actor_token else known.pop("itself", None)
-    known.pop("itself", None)
+    itself = known.pop("itself", None)
+    actor = _actor_of(services, asked) if asked.actor_token else client or itself
     if known.get("parent") is not None and actor is None:
-        raise Problem(400, "invalid_request", "to hand a credential on takes the actor_token of who gets it")
+        raise Problem(400, "invalid_request", "to hand a credential on takes the proof of who gets it")
     return Asking(
         **known, actor=actor, agent=asked.agent, resources=tuple(dict.fromkeys(asked.audience)), ttl_s=asked.lifetime
     )
@@ -88,8 +130,8 @@ def _actor_of(services: Services, asked: models.TokenRequest) -> WorkloadIdentit
 
 
 def _person_by_id_token(services: Services, token: str) -> dict[str, Any]:
-    if services.people is None:
-        raise TokenRefused("nobody can sign in here")
+    if not isinstance(services.people, People):
+        raise TokenRefused("nobody can sign in with one here")
     person = services.people.prove(token).person
     return {"principal": person.principal, "groups": person.groups, "is_person": True}
 

@@ -15,7 +15,7 @@ def test_a_request_for_a_token_has_its_defaults() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"subject_token": ""}, {"lifetime": "0"}, {"lifetime": "x"}, {"surplus": "1"}, {"audience": ["x"] * 101},
+    [{"client_id": "x" * 2049}, {"lifetime": "0"}, {"lifetime": "x"}, {"surplus": "1"}, {"audience": ["x"] * 101},
      {"subject_token": "x" * 16_385}, {"charter": "x" * 129}],
     ids=lambda change: next(iter(change)),
 )  # fmt: skip

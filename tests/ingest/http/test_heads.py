@@ -46,6 +46,12 @@ def test_links_are_cut_at_a_blank_so_that_no_half_of_a_secret_is_left() -> None:
     assert heads.read_links(((b"X-Custody-Plan", b"s" * 513),)) == {"plan": ""}
 
 
+def test_lists_over_several_headers_are_one() -> None:
+    fields = ((b"baggage", b"a=1"), (b"Baggage", b"b=2"), (b"traceparent", b"x"), (b"traceparent", b"y"))
+    assert heads.read_links(fields) == {"baggage": "a=1,b=2", "traceparent": "y"}
+    assert heads.read_links(((b"baggage", b"x" * 500), (b"baggage", b"secretsecret"))) == {"baggage": ""}
+
+
 CONTENT = b"some content " * 1000
 
 

@@ -72,7 +72,9 @@ def test_a_credential_is_handed_on_and_ends_with_its_parent(api: Api, provider: 
 @pytest.mark.parametrize(
     ("form", "error"),
     [
-        ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
+        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"grant_type": "client_credentials"}, "invalid_request"),
+        ({"client_id": "spiffe://mesh.example/a"}, "invalid_client"),
         ({"subject_token_type": "urn:x"}, "invalid_request"),
         ({"subject_token": ""}, "invalid_request"),
         ({"subject_token": "forged.x"}, "invalid_grant"),
