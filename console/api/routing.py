@@ -14,6 +14,7 @@ from schemas.wire.control import ControlView
 
 if TYPE_CHECKING:
     from console.api.people import People
+    from console.desk import Desk
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -75,6 +76,7 @@ class Services:
     people: "People | None" = None
     workloads: Workloads = field(default_factory=lambda: Workloads(()))
     writing: threading.Lock = field(default_factory=threading.Lock)
+    desk: "Desk | None" = None
 
 
 Handler = Callable[[Services, Call], Answer]

@@ -24,6 +24,7 @@ from console.api.routes import ROUTES
 from console.api.routing import Services
 from console.api.sessions import Sessions
 from console.control import COMPONENT, Place
+from console.desk import Desk
 from console.oidc.provider import Provider
 from console.oidc.workloads import Workloads
 from schemas.errors import ConfigError
@@ -65,13 +66,17 @@ async def serve(place: Place, stop: asyncio.Event) -> None:
     await trail.start()
     view = ControlView(place.settings, place.home, COMPONENT)
     handling: Handling | None = None
+    desk: Desk | None = None
     try:
         await asyncio.to_thread(view.start)
+        desk = Desk(place, view)
+        desk.start()
         local = LocalLogins(place.home) if place.settings.api.local_logins else None
         people = make_people(place)
         recorder = Recorder(trail)
         workloads = Workloads(place.settings.identity.issuers)
-        handling = Handling(Services(place, view, people, workloads), Authentication(local, people), recorder)
+        services = Services(place, view, people, workloads, desk=desk)
+        handling = Handling(services, Authentication(local, people), recorder)
         listener = bind(place.settings.api.bind, place.settings.ports.api)
         with contextlib.closing(listener):
             pages = Browser(people, recorder, redirect_url(place, listener)).routes() if people is not None else []
@@ -79,6 +84,8 @@ async def serve(place: Place, stop: asyncio.Event) -> None:
     finally:
         if handling is not None:
             handling.close()
+        if desk is not None:
+            await asyncio.to_thread(desk.close)
         await asyncio.to_thread(view.close)
         await trail.stop()
 
