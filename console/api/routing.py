@@ -61,10 +61,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handler found. `rows` is recorded."""
+    """What a handler found. `rows` is recorded, and so are `facts`, with the outcome."""
 
     document: BaseModel | None
     rows: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
