@@ -1,9 +1,12 @@
 """`custody quarantine`: stop an agent, a principal or a session at once, everywhere."""
 
+from urllib.parse import urlencode
+
 import click
 
 from console.output import from_us, print_json, print_table
 
+PATH = "/v1/quarantine"
 KINDS = click.Choice(["agent", "principal", "session"])
 
 
@@ -16,17 +19,22 @@ def quarantine() -> None:
 @click.argument("kind", type=KINDS)
 @click.argument("name")
 @click.option("--reason", required=True, help="Told to whoever is refused, and kept.")
-@click.option("--as", "by", default="", help="Who stops it; default: you@local.")
+@click.option("--as", "by", default="", help="Who stops it, where nobody signs in; default: you@local.")
 @click.option("--json", "as_json", is_flag=True)
 def add(kind: str, name: str, reason: str, by: str, as_json: bool) -> None:
     """End live sessions within a second, and refuse new ones with the reason."""
+    from console.acting import who_acts
     from console.control import find_place
-    from console.credentials import default_principal
     from console.quarantine import place_quarantine
 
-    entry = place_quarantine(find_place(), kind, name, reason, by or default_principal())
+    place = find_place()
+    who = who_acts(place, by, "--as")
+    if who.remote is not None:
+        placed = who.remote.ask("POST", PATH, {"kind": kind, "name": name, "reason": reason})
+    else:
+        placed = place_quarantine(place, kind, name, reason, who.principal).model_dump(mode="json")
     if as_json:
-        print_json(entry.model_dump(mode="json"))
+        print_json(placed)
     else:
         click.echo(f"{kind} {name} quarantined")
 
@@ -36,11 +44,17 @@ def add(kind: str, name: str, reason: str, by: str, as_json: bool) -> None:
 @click.argument("name")
 def lift(kind: str, name: str) -> None:
     """Let new sessions be again. What was ended stays ended."""
+    from console.acting import who_acts
     from console.control import find_place, open_view
     from console.quarantine import lift_quarantine
     from schemas.errors import ConfigError
 
     place = find_place()
+    remote = who_acts(place, "", "a name").remote
+    if remote is not None:
+        remote.ask("DELETE", f"{PATH}?{urlencode({'kind': kind, 'name': name})}")
+        click.echo(f"{kind} {name} is free again")
+        return
     with open_view(place) as view:
         if not lift_quarantine(place, view, kind, name):
             raise ConfigError(f"{kind} {name!r} is not quarantined; see `custody quarantine list`")

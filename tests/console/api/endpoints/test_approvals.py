@@ -10,9 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from console.remote import Login as SignedIn
+from console.remote import write_login
 from deploy.embedded.registration import register as register_keys
 from schemas.config import find_settings
 from schemas.runtime import Home
+from tests.console.conftest import Run
 from tests.ingest.test_held_sessions import Asked, Client
 from tests.ingest.test_postgres import register
 from tests.processors.pipeline import Log
@@ -239,3 +242,25 @@ def test_what_is_not_there_is_not_found(office: Office) -> None:
     assert office.ask("bob", "GET", "/feedfacecafe").status_code == 404
     for path, body in (("/feedfacecafe/approve", {}), ("/feedfacecafe/deny", {"reason": "x"})):
         assert office.ask("bob", "POST", path, json=body).status_code == 404
+
+
+def test_the_command_of_who_is_signed_in_asks_the_api(office: Office, bare_home: Home, custody: Run) -> None:
+    """No key and no password of the installation is at hand: the login is all there is."""
+    shutil.rmtree(bare_home.secrets)
+    write_login(bare_home, SignedIn(office.api.url, office.tokens["bob"], "bob@example.test", 1 << 60))
+    client = office.client("office-command")
+    asked = client.execute("DELETE FROM t WHERE a = 4")
+    id = office.held("office-command")["approval_id"]
+    shown = custody("approvals", "list")
+    assert shown.code == 0 and "planner/1.0 for ann@example.test" in shown.out and "last day:" in shown.out
+    other = custody("approvals", "approve", id, "--as", "eve@example.test")
+    assert (other.code, "signed in as bob@example.test" in other.err) == (2, True)
+    done = custody("approvals", "approve", id[:5], "--reason", "fine")
+    assert (done.code, done.out.startswith(f"{id} approved after")) == (0, True), done.err
+    finish(asked)
+    late = custody("approvals", "deny", id, "--reason", "too late")
+    assert (late.code, "is over: approved by bob@example.test" in late.out) == (1, True)
+    stopped = custody("quarantine", "add", "agent", "office wild/1", "--reason", "wild", "--json")
+    assert stopped.code == 0 and '"by": "bob@example.test"' in stopped.out
+    assert custody("quarantine", "lift", "agent", "office wild/1").code == 0
+    assert custody("quarantine", "lift", "agent", "office wild/1").code == 2
