@@ -43,6 +43,9 @@ class Answer:
     delay_us: int = 0
 
 
+UNANSWERED: Final = Answer("unknown", "its proxy has not answered in time; see `custody approvals list`")
+
+
 @contextmanager
 def follow(place: Place, view: ControlView | None = None) -> Iterator[Follower]:
     """The masked log of the last minutes, read to its present end. Raises Unreachable."""
@@ -92,23 +95,12 @@ def find_held(pending: Pending, id: str) -> HeldAction:
     raise ConfigError(f"no approval {id!r} waits; see `custody approvals list`")
 
 
-def decide(
-    place: Place,
-    follower: Follower,
-    held: HeldAction,
-    *,
-    approver: str,
-    verdict: Literal["approve", "deny"],
-    minutes: int = 0,
-    reason: str = "",
-    wait_s: float = WAIT_S,
-) -> Answer:
-    """Decide on a waiting action, and say what came of it. `minutes`: its shape is approved, for so long.
-
-    Raises ConfigError (malformed), Unreachable (it could not be written).
-    """
+def make_decision(
+    held: HeldAction, *, approver: str, verdict: Literal["approve", "deny"], minutes: int = 0, reason: str = ""
+) -> Decision:
+    """A person's decision on a waiting action. `minutes`: its shape is approved, for so long. Raises ConfigError."""
     try:
-        decision = Decision(
+        return Decision(
             approval_id=held.approval_id,
             session_id=held.session_id,
             digest=held.digest,
@@ -121,29 +113,56 @@ def decide(
         )
     except ValidationError as error:
         raise ConfigError(faults_of(error, "decision")) from None
-    # Each decision has a key of its own: a later one hides none, and the proxy takes the first.
-    key = f"{held.approval_id}.{secrets.token_hex(4)}"
+
+
+def write_decision(place: Place, decision: Decision) -> None:
+    """Raises Unreachable. Each decision has a key of its own: a later one hides none, and the proxy takes the first."""
+    key = f"{decision.approval_id}.{secrets.token_hex(4)}"
     put_entry(place, ControlKind.APPROVAL, key, decision.model_dump(mode="json"))
+
+
+def decide(
+    place: Place,
+    follower: Follower,
+    held: HeldAction,
+    *,
+    approver: str,
+    verdict: Literal["approve", "deny"],
+    minutes: int = 0,
+    reason: str = "",
+    wait_s: float = WAIT_S,
+) -> Answer:
+    """Decide on a waiting action, and say what came of it. Raises ConfigError (malformed), Unreachable."""
+    decision = make_decision(held, approver=approver, verdict=verdict, minutes=minutes, reason=reason)
+    write_decision(place, decision)
     return wait_for_answer(follower, held, decision, wait_s)
 
 
 def wait_for_answer(follower: Follower, held: HeldAction, decision: Decision, wait_s: float) -> Answer:
     """What the proxy says in the trail about a decision that was written."""
-    pending = follower.pending
-    seen = len(pending.refused)
+    seen = follower.pending.refused_count
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:
         follower.poll(0.1)
-        for refused in pending.refused[seen:]:
-            if (refused.approval_id, refused.approver) == (held.approval_id, decision.approver):
-                return Answer("ignored" if refused.error.startswith("decided already") else "refused", refused.error)
-        ending = pending.ending(held.approval_id)
-        if ending is not None:
-            return _answer_of(ending, decision)
-        now = pending.find(held.approval_id)
-        if now is not None and decision.approver in now.approved_by:
-            return Answer("counted", f"{len(now.approved_by)} of {now.approvers}")
-    return Answer("unknown", "its proxy has not answered in time; see `custody approvals list`")
+        answer = find_answer(follower.pending, held, decision, seen)
+        if answer is not None:
+            return answer
+    return UNANSWERED
+
+
+def find_answer(pending: Pending, held: HeldAction, decision: Decision, seen: int) -> Answer | None:
+    """What the trail says of a decision; None: nothing yet. `seen` is `refused_count` from before it was written."""
+    for refused in pending.refused_since(seen):
+        is_it = (refused.approval_id, refused.approver) == (held.approval_id, decision.approver)
+        if is_it and refused.written_at in (0, decision.at):
+            return Answer("ignored" if refused.error.startswith("decided already") else "refused", refused.error)
+    ending = pending.ending(held.approval_id)
+    if ending is not None:
+        return _answer_of(ending, decision)
+    now = pending.find(held.approval_id)
+    if now is not None and decision.approver in now.approved_by and decision.approver not in held.approved_by:
+        return Answer("counted", f"{len(now.approved_by)} of {now.approvers}")
+    return None
 
 
 def _answer_of(ending: Ending, decision: Decision) -> Answer:

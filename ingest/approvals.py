@@ -11,7 +11,6 @@ import json
 import logging
 import secrets
 import time
-import unicodedata
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from schemas import config
 from schemas.clock import now_us
 from schemas.errors import AuditUnavailable
 from schemas.events import EventKind, SessionContext, Verdict
+from schemas.names import fold_name
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +191,7 @@ class Approvals:
             told = f"denied by {decision.approver}" + (f": {decision.reason}" if decision.reason else "")
             self._finish(held, "denied", told, [decision])
             return
-        held.approvals[_same(decision.approver)] = decision
+        held.approvals[fold_name(decision.approver)] = decision
         given = list(held.approvals.values())
         if len(given) < held.question.approval.approvers:
             told = f"{len(given)} of {held.question.approval.approvers}"
@@ -221,11 +221,11 @@ class Approvals:
             return "it is for another action"
         if decision.verdict == "deny":
             return ""
-        if _same(decision.approver) in {_same(name) for name in _own(context)}:
+        if fold_name(decision.approver) in {fold_name(name) for name in _own(context)}:
             return "nobody approves the actions of an agent of their own"
         if decision.scope == "shape" and not (held.question.fingerprint and decision.minutes):
             return "an action without a known shape, or without a time, is approved once or not at all"
-        if _same(decision.approver) in held.approvals:
+        if fold_name(decision.approver) in held.approvals:
             return "the same person has approved it already"
         return ""
 
@@ -367,6 +367,7 @@ class Approvals:
                     "approval.id": decision.approval_id,
                     "approval.approver": decision.approver,
                     "approval.verdict": decision.verdict,
+                    "approval.written_at": str(decision.at),
                 },
             )
         except AuditUnavailable:
@@ -380,8 +381,3 @@ def _own(context: SessionContext) -> Iterable[str]:
     for hop in context.delegation:
         yield hop.actor
         yield hop.on_behalf_of
-
-
-def _same(name: str) -> str:
-    """A name as it is compared: spelling it another way makes nobody another person."""
-    return unicodedata.normalize("NFKC", name).strip().casefold()

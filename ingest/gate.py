@@ -28,7 +28,7 @@ HOLD: Final = Verdict.HOLD.value
 MASK: Final = Verdict.MASK.value
 
 CANNOT: Final = f"{REFUSED[Verdict.MASK]}, but "
-LIMITED: Final = "the answer would have to be limited, and limits are not available yet"
+LIMITED: Final = "the answer would have to be limited, and in this protocol nobody knows its rows"
 UNREADY: Final = "the proxy is only getting ready for it: try again in some seconds"
 
 
@@ -58,6 +58,7 @@ class Ruling:
         is_hindered: bool = False,
         is_passing: bool = False,
         approval: ApprovalObligation | None = None,
+        row_limit: int = 0,
     ) -> None:
         self.verdict = verdict
         self.operation = operation
@@ -68,6 +69,7 @@ class Ruling:
         # Whatever is not surely a read waits for its record before it is forwarded.
         self.is_write = is_write
         self.mask = mask  # what masks the answer on its way to the agent
+        self.row_limit = row_limit  # how many rows the agent may get; 0: any number
         self.approval = approval  # a held action that may wait: what it waits for
         # Who does not look at `approval` refuses: a held action is an allowed one only once it is approved.
         self.is_refused = is_hindered or verdict == DENY or verdict == HOLD or (verdict == MASK and mask is None)
@@ -105,7 +107,7 @@ class Gate:
     """Classification and decision for one dialect. Rulings are remembered by (statement shape, resource, who acts).
 
     Without `masks` no answer can be masked: what is said in that protocol is not understood. `can_hold`: its actions
-    may wait for an approval.
+    may wait for an approval. `can_limit`: rows of its answers can be withheld.
     """
 
     MAX_REMEMBERED: ClassVar[int] = 4096
@@ -113,11 +115,18 @@ class Gate:
     MAX_OBJECTS: ClassVar[int] = 10_000
 
     def __init__(
-        self, engine: PolicyEngine, dialect: str, masks: Masks | None = None, *, can_hold: bool = True
+        self,
+        engine: PolicyEngine,
+        dialect: str,
+        masks: Masks | None = None,
+        *,
+        can_hold: bool = True,
+        can_limit: bool = False,
     ) -> None:
         self.engine = engine
         self._masks = masks
         self._can_hold = can_hold
+        self._can_limit = can_limit
         self._dialect = dialect
         # What a key has by its id is kept with the ruling, so the id stays its own.
         self._remembered: dict[tuple[Any, ...], tuple[Classified, Resource, Ruling]] = {}
@@ -220,6 +229,7 @@ class Gate:
             is_hindered=bool(hindrance),
             is_passing=hindrance.endswith(UNREADY),
             approval=None if hindrance else decision.obligations.approval,
+            row_limit=decision.obligations.limit_rows,
         )
 
     def _carry_out(self, decision: Decision) -> tuple[ValueMasker | None, str]:
@@ -229,7 +239,7 @@ class Gate:
             return None, ""
         if decision.verdict is Verdict.HOLD and not self._can_hold:
             return None, REFUSED[Verdict.HOLD]
-        if demanded.limit_rows > 0:
+        if demanded.limit_rows > 0 and not self._can_limit:
             return None, LIMITED
         if demanded.mask is None:
             return None, f"{CANNOT}policy does not say what of it" if decision.verdict is Verdict.MASK else ""

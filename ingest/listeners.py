@@ -88,7 +88,8 @@ class Listeners:
 
     async def _listen(self, resource: Resource) -> None:
         serve, dialect, is_understood = PROTOCOLS[resource.protocol]
-        gate = Gate(self._engine, dialect, self._masks if is_understood else None, can_hold=is_understood)
+        masks = self._masks if is_understood else None
+        gate = Gate(self._engine, dialect, masks, can_hold=is_understood, can_limit=is_understood)
         service = Service(self._proxy, resource, gate, self._tls, self._is_exposed, set())
 
         def accept(leg: Leg) -> None:

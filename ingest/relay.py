@@ -246,7 +246,7 @@ class Relay:
             self._codec.refuse(action, AUDIT_LOST, "Custody: the audit log does not answer; not executed")
             return
         ruling = self._gate.rule(action.statement, not action.is_truncated)
-        if ruling.mask is not None or self._has_masks:
+        if ruling.mask is not None or ruling.row_limit > 0 or self._has_masks:
             ruling = self._mask(action, ruling)
         live = self._records.requested(action, ruling)
         self._open_writes += live.is_write
@@ -336,8 +336,9 @@ class Relay:
         return ""
 
     def _mask(self, action: Action, ruling: Ruling) -> Ruling:
-        """Have the answer masked; what cannot be is refused instead."""
+        """Have the answer masked and limited; what cannot be is refused instead."""
         self._has_masks = True
+        action.row_limit = ruling.row_limit
         if ruling.mask is not None:
             action.mask, action.report = ruling.mask, ruling.mask.new_report()
         try:
@@ -360,6 +361,14 @@ class Relay:
         if live.is_write:
             self._open_writes -= 1
             self._write_outcome = live.outcome
+        if action.withheld > 0:
+            self._tell_withheld(action, live)
+
+    def _tell_withheld(self, action: Action, live: Live) -> None:
+        """Say that rows are missing, before the end mark."""
+        notice = self._codec.notice(f"Custody: policy limits this answer: {action.withheld} rows more were withheld")
+        if notice:
+            self._to_agent.push(notice, self._ticket_to_agent(HOLD_OUTCOME, live))
 
     def _pass(self, piece: Piece) -> None:
         outbox = self._to_agent if piece.to is AGENT else self._to_upstream

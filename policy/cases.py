@@ -9,9 +9,11 @@ from pydantic import Field, ValidationError
 from policy.cedar_policies import PolicySet
 from policy.classify import CLASSIFIERS, classify
 from policy.decide import ActionFacts, Decision, decide
+from policy.delegations import DelegationFacts, decide_delegation
 from policy.model import History
 from schemas.config import Model, faults_of, load_yaml
 from schemas.errors import ConfigError
+from schemas.events import Verdict
 
 
 class Past(Model):
@@ -25,11 +27,22 @@ class Past(Model):
     distinct_objects: int = Field(0, ge=0)
 
 
+class Delegation(Model):
+    """What the action `delegate` looks at besides who, for whom and on what."""
+
+    person: bool = False
+    workload: str = ""
+    after: str = ""
+    chain: int = Field(0, ge=0)
+    ttl_s: int = Field(3600, ge=0)
+
+
 class Case(Model):
     """One case. What is not given is as in an ordinary session."""
 
     name: str = Field(..., min_length=1)
-    statement: str
+    statement: str = Field("", description="what is asked for; empty with `delegation`")
+    delegation: Delegation | None = Field(None, description="a credential is asked for, and no statement")
     expect: Literal["allow", "mask", "hold", "deny"]
     dialect: str = "postgres"
     policies: list[str] | None = Field(None, description="the policies that must have decided")
@@ -78,6 +91,8 @@ def read_cases(text: str, name: str) -> list[Case]:
     except ValidationError as error:
         raise ConfigError(faults_of(error, name)) from None
     for case in cases:
+        if bool(case.statement) == (case.delegation is not None):
+            raise ConfigError(f"{name}: {case.name}: a case has a statement, or else a delegation")
         if case.dialect not in CLASSIFIERS:
             raise ConfigError(f"{name}: {case.name}: no classifier for dialect {case.dialect!r}")
     return cases
@@ -86,6 +101,9 @@ def read_cases(text: str, name: str) -> list[Case]:
 def run_cases(cases: list[Case], policies: PolicySet) -> Iterator[Outcome]:
     """What the policies say to each case."""
     for case in cases:
+        if case.delegation is not None:
+            yield Outcome(case, _delegate(case, case.delegation, policies))
+            continue
         action = ActionFacts(
             agent=case.agent,
             principal=case.principal,
@@ -100,3 +118,21 @@ def run_cases(cases: list[Case], policies: PolicySet) -> Iterator[Outcome]:
             history=History(**case.past.model_dump()),
         )
         yield Outcome(case, decide(action, policies))
+
+
+def _delegate(case: Case, asked: Delegation, policies: PolicySet) -> Decision:
+    facts = DelegationFacts(
+        case.principal,
+        case.agent,
+        case.resource,
+        case.dialect,
+        tuple(case.labels.items()),
+        tuple(case.groups),
+        asked.person,
+        asked.workload,
+        asked.after,
+        asked.chain,
+        asked.ttl_s,
+        History(case.past.hour, case.past.weekday),
+    )
+    return decide_delegation(facts, policies) or Decision(Verdict.ALLOW, (), "", version=policies.version)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from policy.cedar_policies import Fault, Policy, parse_policies, validate
 
 _MATCH_ALL: Final = "All"
+DELEGATE: Final = "delegate"
 
 
 def check_policies(texts: Mapping[str, str], names: Mapping[str, frozenset[str]] | None = None) -> list[Fault]:
@@ -14,6 +15,7 @@ def check_policies(texts: Mapping[str, str], names: Mapping[str, frozenset[str]]
     policies, faults = parse_policies(texts)
     faults.extend(validate(policies))
     faults.extend(_unreachable(policies))
+    faults.extend(_idle_obligations(policies))
     for type_, known in (names or {}).items():
         faults.extend(_unknown_names(policies, type_, known))
     return sorted(set(faults), key=lambda fault: (fault.name, fault.line, fault.text))
@@ -34,6 +36,15 @@ def _unreachable(policies: Sequence[Policy]) -> Iterator[Fault]:
         overruling = next((each for each in policies if _overrules(each, policy)), None)
         if overruling is not None:
             yield Fault(policy.name, policy.line, f"unreachable: {_place(overruling)} forbids all of it")
+
+
+def _idle_obligations(policies: Sequence[Policy]) -> Iterator[Fault]:
+    """Obligations that a delegation cannot have: it has no answer, and waits for nobody."""
+    for policy in policies:
+        if policy.document["action"] != {"op": "==", "entity": {"type": "Action", "id": DELEGATE}}:
+            continue
+        for name in sorted(set(policy.annotations) & {"mask", "approval", "record", "limit_rows"}):
+            yield Fault(policy.name, policy.line, f"@{name} on a delegation: it has no answer and does not wait")
 
 
 def _place(policy: Policy) -> str:
@@ -90,11 +101,11 @@ def _entities_of(scope: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 def _unknown_names(policies: Sequence[Policy], type_: str, known: frozenset[str]) -> Iterator[Fault]:
     for policy in policies:
-        for name in sorted(set(_named(policy.document, type_)) - known):
+        for name in sorted(set(named_entities(policy.document, type_)) - known):
             yield Fault(policy.name, policy.line, f"unknown {type_.lower()} {name!r}")
 
 
-def _named(document: Any, type_: str) -> Iterator[str]:
+def named_entities(document: Any, type_: str) -> Iterator[str]:
     """The ids of the entities of a type that a policy names, in its scope and its conditions."""
     stack = [document]
     while stack:

@@ -20,7 +20,7 @@ __all__ = ["ActionFacts", "CedarEngine", "Decision", "PolicyEngine", "decide", "
 
 SHIPPED: Final = ("default", "starter")
 _READ: Final = Operation.READ
-_load_entities: Final = lru_cache(1024)(cedarpy.Entities.from_json_str)
+load_entities: Final = lru_cache(1024)(cedarpy.Entities.from_json_str)
 
 
 class CedarEngine:
@@ -59,55 +59,65 @@ def read_policy_file(policy_file: str = "") -> dict[str, str]:
 
 def decide(action: ActionFacts, policies: PolicySet) -> Decision:
     """All that an action does must be allowed; what the policies demand besides adds up."""
-    entities = _load_entities(orjson.dumps(_entities(action)).decode())
-    context = _context(action)
+    entities = load_entities(orjson.dumps(entities_of(action)).decode())
+    context = context_of(action)
     if WHOLE not in policies.attributes:  # what nobody looks at need not be handed over
         context = {name: value for name, value in context.items() if name in policies.attributes}
     allowed: dict[str, None] = {}
     is_by_default = False
     for name in actions_of(action.classified, action.protocol):
-        request = {
-            "principal": {"type": "Principal", "id": action.principal},
-            "action": {"type": "Action", "id": name},
-            "resource": {"type": "Resource", "id": action.resource},
-            "context": context,
-        }
-        result = cedarpy.is_authorized(request, policies.handle, entities)
-        reasons = sorted(result.diagnostics.reasons)
-        if result.diagnostics.errors:
-            # A policy that cannot be evaluated may be the one that forbids.
-            return Decision(Verdict.DENY, (), "a policy could not be evaluated", version=policies.version)
-        if result.allowed:
-            allowed.update(dict.fromkeys(reasons))
-        elif reasons or policies.default == "deny":
-            reason = _first(policies, reasons, "reason") or ("" if reasons else f"no policy allows {name}")
-            notify = Obligations(notify=_all(policies, reasons, "notify"))
-            return Decision(Verdict.DENY, tuple(reasons), reason, notify, policies.version)
-        else:
-            is_by_default = True
-    return _permitted(policies, sorted(allowed), is_by_default=is_by_default and not allowed)
+        found = ask(policies, action, name, context, entities)
+        if isinstance(found, Decision):
+            return found
+        allowed.update(dict.fromkeys(found))
+        is_by_default = is_by_default or not found
+    return permitted(policies, sorted(allowed), is_by_default=is_by_default and not allowed)
 
 
-def _permitted(policies: PolicySet, ids: list[str], *, is_by_default: bool) -> Decision:
-    """The verdict of what is allowed: held when any policy wants an approval, masked when any wants that."""
+def ask(
+    policies: PolicySet, action: ActionFacts, name: str, context: Mapping[str, Any], entities: cedarpy.Entities
+) -> list[str] | Decision:
+    """Who permits one Cedar action: the ids of policies, none of them where the default does; or the denial."""
+    request = {
+        "principal": {"type": "Principal", "id": action.principal},
+        "action": {"type": "Action", "id": name},
+        "resource": {"type": "Resource", "id": action.resource},
+        "context": context,
+    }
+    result = cedarpy.is_authorized(request, policies.handle, entities)
+    reasons = sorted(result.diagnostics.reasons)
+    if result.diagnostics.errors:
+        # A policy that cannot be evaluated may be the one that forbids.
+        return Decision(Verdict.DENY, (), "a policy could not be evaluated", version=policies.version)
+    if result.allowed:
+        return reasons
+    if reasons or policies.default == "deny":
+        reason = first_of(policies, reasons, "reason") or ("" if reasons else f"no policy allows {name}")
+        notify = Obligations(notify=all_of(policies, reasons, "notify"))
+        return Decision(Verdict.DENY, tuple(reasons), reason, notify, policies.version)
+    return []
+
+
+def permitted(policies: PolicySet, ids: list[str], *, is_by_default: bool) -> Decision:
+    """The verdict of what these policies allow: held when any policy wants an approval, masked when any wants that."""
     if is_by_default:
         return Decision(Verdict.ALLOW, (), "", version=policies.version)
-    limits = [int(value) for value in _all(policies, ids, "limit_rows")]
-    records = _all(policies, ids, "record")
+    limits = [int(value) for value in all_of(policies, ids, "limit_rows")]
+    records = all_of(policies, ids, "record")
     obligations = Obligations(
         mask=join_masks(policies.masks[id] for id in ids if id in policies.masks),
         approval=join_approvals(policies.approvals[id] for id in ids if id in policies.approvals),
         record=min(records, key=("complete", "request", "best_effort").index, default=""),
         limit_rows=min(limits, default=0),
-        notify=_all(policies, ids, "notify"),
+        notify=all_of(policies, ids, "notify"),
     )
     if obligations.approval is not None:
         return Decision(Verdict.HOLD, tuple(ids), obligations.approval.reason, obligations, policies.version)
     verdict = Verdict.MASK if obligations.mask is not None else Verdict.ALLOW
-    return Decision(verdict, tuple(ids), _first(policies, ids, "reason"), obligations, policies.version)
+    return Decision(verdict, tuple(ids), first_of(policies, ids, "reason"), obligations, policies.version)
 
 
-def _all(policies: PolicySet, ids: Iterable[str], name: str) -> tuple[str, ...]:
+def all_of(policies: PolicySet, ids: Iterable[str], name: str) -> tuple[str, ...]:
     """The values of an annotation on these policies, each once; they are written with commas, and `*` is all."""
     found: dict[str, None] = {}
     for id in ids:
@@ -119,7 +129,7 @@ def _all(policies: PolicySet, ids: Iterable[str], name: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _first(policies: PolicySet, ids: Iterable[str], name: str) -> str:
+def first_of(policies: PolicySet, ids: Iterable[str], name: str) -> str:
     return next((value for id in ids if (value := policies.policies[id].annotations.get(name))), "")
 
 
@@ -138,7 +148,7 @@ def actions_of(classified: Classified, protocol: str) -> list[str]:
     return list(found)
 
 
-def _entities(action: ActionFacts) -> list[dict[str, Any]]:
+def entities_of(action: ActionFacts) -> list[dict[str, Any]]:
     environment = action.labels.get("environment", "")
     groups = [{"type": "Group", "id": group} for group in action.groups]
     parents = [{"type": "Label", "id": f"{name}={value}"} for name, value in action.labels.items()]
@@ -151,7 +161,7 @@ def _entities(action: ActionFacts) -> list[dict[str, Any]]:
     ]
 
 
-def _context(action: ActionFacts) -> Mapping[str, Any]:
+def context_of(action: ActionFacts) -> Mapping[str, Any]:
     classified = action.classified
     tables = [each for each in classified.objects if not each.name.endswith("()")]
     return {

@@ -18,13 +18,14 @@ from processors.fact_batch import FactReader
 from processors.facts import FLOW_KEY
 from processors.gathering import items_of
 from processors.origins import Absorbed
+from processors.quarantining import Quarantining
 from processors.stage import Partition, Stage
 from schemas import topics
 from schemas.config import Settings
 from schemas.events import ControlKind, Detection, FactBatch, LineageEdge, Progress, SightingBatch
 from schemas.runtime import Home
 from schemas.wire import framing, kafka
-from schemas.wire.control import ControlView
+from schemas.wire.control import ControlView, ControlWriter
 
 MAX_REPLAYED: Final = 500_000
 """Records of the input that a start reads back at most to remember which values were seen where."""
@@ -52,6 +53,12 @@ class DetectStage(Stage):
     def __init__(self, settings: Settings, home: Home, app: StageApp, view: ControlView) -> None:
         super().__init__(settings, home, app)
         self._view = view
+        self._quarantining = Quarantining(
+            settings.detection,
+            view,
+            lambda: ControlWriter(settings, home, self.component),
+            lambda told: self.raise_alarm("quarantine", told),
+        )
         self._reader = FactReader()
 
     def restore_partition(self, number: int, saved: Progress | None) -> Partition:
@@ -112,6 +119,7 @@ class DetectStage(Stage):
             return
         for detection in state.engine.feed(batch.origin, batch.facts):
             if detection.detection_id not in state.emitted:
+                await self._quarantining.place(detection)
                 key = detection.agent.encode()
                 await self.send(part, topics.DETECTIONS, state.out_partition, framing.encode(detection), key)
 
@@ -122,6 +130,8 @@ class DetectStage(Stage):
             identity = found.edge_id if isinstance(found, LineageEdge) else found.detection_id
             agent = found.to_agent if isinstance(found, LineageEdge) else found.agent
             if identity not in state.emitted:
+                if isinstance(found, Detection):
+                    await self._quarantining.place(found)
                 await self.send(part, topics.DETECTIONS, state.out_partition, framing.encode(found), agent.encode())
 
     def _replay(self, part: Partition, saved: Any) -> None:

@@ -14,8 +14,11 @@ from confluent_kafka.admin import AdminClient
 
 from processors.app import NO_HURRY, make_app
 from processors.detect import DetectStage
+from processors.detection import data_flow
+from processors.detection.engine import summarize
 from processors.facts import FactsStage
 from processors.mask import MaskStage
+from processors.quarantining import check_rules
 from processors.retain import RetainStage
 from processors.stage import EXIT_FATAL, Stage
 from processors.watchdog import Watchdog
@@ -123,7 +126,8 @@ def make_mask(settings: Settings, home: Home) -> list[Stage]:
 
 
 def make_detect(settings: Settings, home: Home) -> list[Stage]:
-    """Facts and the rules over them."""
+    """Facts and the rules over them. Raises ConfigError for settings of a rule that there is not."""
+    check_rules(settings.detection, {**summarize(), data_flow.ID: ""})
     view = ControlView(settings, home, "detect")
     view.start()
     return [

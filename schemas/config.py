@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from schemas.api_config import Api
+from schemas.detection_config import Detection
 from schemas.errors import ConfigError
 from schemas.identity_config import Identity
 from schemas.retention_presets import find_minimum
@@ -290,6 +291,7 @@ class Settings(Model):
     identity: Identity = Field(default_factory=Identity, description="who people and workloads are")
     schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry, description="Avro registry")
     approvals: Approvals = Field(default_factory=Approvals, description="actions that wait for a person")
+    detection: Detection = Field(default_factory=Detection, description="what follows from detections")
     policy_file: str = Field(
         "", description="Cedar file or folder applied when control holds no policy; `starter`: the shipped one"
     )

@@ -5,7 +5,6 @@ released hold stays in control, so that who released it and why is known, too.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from schemas.config import Model, faults_of
 from schemas.errors import ConfigError
+from schemas.names import fold_name
 
 HELD: Final = "held"
 """The class into which the store moves held rows of a day that expires. No class of settings has this name."""
@@ -78,7 +78,7 @@ class LegalHold(Model):
 
 def require_two(first: str, second: str) -> None:
     """Raises ValueError unless these are two different people, however their names are written."""
-    names = [re.sub(r"\s+", " ", name).strip().casefold() for name in (first, second)]
+    names = [fold_name(name) for name in (first, second)]
     if not all(names):
         raise ValueError("it takes two people: one who asks and one who approves")
     if names[0] == names[1]:

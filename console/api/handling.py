@@ -77,16 +77,17 @@ class Handling:
         session = self._recorder.open(caller.principal, source_of(request), client_of(request))
         await self._recorder.request(session, route.operation, _statement(route, call, request), _facts(route, call))
         started, status, rows, error = time.monotonic(), 500, 0, ""
+        facts: Mapping[str, str] = {}
         try:
             found = await self._run(route, call)
-            status, rows = route.status, found.rows
+            status, rows, facts = route.status, found.rows, found.facts
         except Exception as failure:
             problem = problem_of(failure)
             status, error = problem.status, f"{problem.name}: {problem.detail}"
             raise
         finally:
             lasted = int((time.monotonic() - started) * 1_000_000)
-            await self._recorder.finish(session, route.operation, status, rows, lasted, error)
+            await self._recorder.finish(session, route.operation, status, rows, lasted, error, facts)
         return _respond(route, found)
 
     async def _identify(self, route: Route, request: Request) -> Caller:

@@ -44,7 +44,14 @@ class Recorder:
         await session.wait()
 
     async def finish(
-        self, session: TrailSession, operation: str, status: int, rows: int, duration_us: int, error: str = ""
+        self,
+        session: TrailSession,
+        operation: str,
+        status: int,
+        rows: int,
+        duration_us: int,
+        error: str = "",
+        facts: Mapping[str, str] | None = None,
     ) -> None:
         """How it ended, durable when this returns. Raises AuditUnavailable."""
         session.record(
@@ -56,6 +63,7 @@ class Recorder:
             rows=rows,
             duration_us=duration_us,
             error=error[:MAX_ATTRIBUTE_CHARS],
+            attributes={key: value[:MAX_ATTRIBUTE_CHARS] for key, value in (facts or {}).items()},
         )
         session.close("answered", actions=1)
         await session.wait()

@@ -12,6 +12,8 @@ class Permission(StrEnum):
     TRAIL_ERASE = "trail.erase"
     APPROVAL_READ = "approval.read"
     APPROVAL_DECIDE = "approval.decide"
+    QUARANTINE_READ = "quarantine.read"
+    QUARANTINE_WRITE = "quarantine.write"
     RESOURCE_READ = "resource.read"
     RESOURCE_WRITE = "resource.write"
     CREDENTIAL_READ = "credential.read"
@@ -25,8 +27,27 @@ class Permission(StrEnum):
 _P = Permission
 
 ROLES: Final[dict[str, frozenset[Permission]]] = {
-    "auditor": frozenset({_P.TRAIL_READ, _P.RESOURCE_READ, _P.CREDENTIAL_READ, _P.POLICY_READ, _P.HEALTH_READ}),
-    "approver": frozenset({_P.APPROVAL_READ, _P.APPROVAL_DECIDE, _P.RESOURCE_READ, _P.POLICY_READ, _P.HEALTH_READ}),
+    "auditor": frozenset(
+        {
+            _P.TRAIL_READ,
+            _P.RESOURCE_READ,
+            _P.CREDENTIAL_READ,
+            _P.POLICY_READ,
+            _P.QUARANTINE_READ,
+            _P.HEALTH_READ,
+        }
+    ),
+    "approver": frozenset(
+        {
+            _P.APPROVAL_READ,
+            _P.APPROVAL_DECIDE,
+            _P.QUARANTINE_READ,
+            _P.QUARANTINE_WRITE,
+            _P.RESOURCE_READ,
+            _P.POLICY_READ,
+            _P.HEALTH_READ,
+        }
+    ),
     "operator": frozenset(
         {
             _P.RESOURCE_READ,
@@ -34,6 +55,8 @@ ROLES: Final[dict[str, frozenset[Permission]]] = {
             _P.CREDENTIAL_READ,
             _P.CREDENTIAL_ISSUE,
             _P.CREDENTIAL_REVOKE,
+            _P.QUARANTINE_READ,
+            _P.QUARANTINE_WRITE,
             _P.HEALTH_READ,
         }
     ),

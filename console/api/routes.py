@@ -2,8 +2,18 @@
 
 from typing import Final
 
-from console.api import identity_models, models
-from console.api.endpoints import credentials, policies, record, resources, service, sign_in, token
+from console.api import approval_models, identity_models, models
+from console.api.endpoints import (
+    approvals,
+    credentials,
+    policies,
+    quarantine,
+    record,
+    resources,
+    service,
+    sign_in,
+    token,
+)
 from console.api.roles import Permission
 from console.api.routing import FORM, Route
 from schemas.resources import Policy, Resource
@@ -60,6 +70,32 @@ POLICIES: Final = (
           models.Changes, _P.POLICY_WRITE),
 )  # fmt: skip
 
+APPROVALS: Final = (
+    Route("GET", "/v1/approvals", "approvals.list", "List what waits for a person, the oldest first.",
+          approvals.list_approvals, approval_models.HeldActions, _P.APPROVAL_READ),
+    Route("GET", "/v1/approvals/{id}", "approvals.get",
+          "One action that waits, with what its agent and session did before.",
+          approvals.get_approval, approval_models.HeldAction, _P.APPROVAL_READ),
+    Route("POST", "/v1/approvals/{id}/approve", "approvals.approve",
+          "Let it go on, in the name of who asks. Nobody approves the action of an agent of their own.",
+          approvals.approve, approval_models.Decided, _P.APPROVAL_DECIDE, body=approval_models.Approval,
+          recorded_fields=("minutes", "reason")),
+    Route("POST", "/v1/approvals/{id}/deny", "approvals.deny", "Refuse it, in the name of who asks.",
+          approvals.deny, approval_models.Decided, _P.APPROVAL_DECIDE, body=approval_models.Denial,
+          recorded_fields=("reason",)),
+)  # fmt: skip
+
+QUARANTINE: Final = (
+    Route("GET", "/v1/quarantine", "quarantine.list", "Who is stopped, since when, by whom and why.",
+          quarantine.list_quarantine, approval_models.QuarantineList, _P.QUARANTINE_READ),
+    Route("POST", "/v1/quarantine", "quarantine.add",
+          "Stop an agent, a principal or a session: live sessions end, new ones are refused.",
+          quarantine.add_quarantine, approval_models.Quarantined, _P.QUARANTINE_WRITE,
+          body=approval_models.QuarantineRequest, status=201, recorded_fields=("kind", "name", "reason")),
+    Route("DELETE", "/v1/quarantine", "quarantine.lift", "Let new sessions be again. What was ended stays ended.",
+          quarantine.remove_quarantine, None, _P.QUARANTINE_WRITE, approval_models.QuarantineQuery, status=204),
+)  # fmt: skip
+
 SERVICE: Final = (
     Route("GET", "/healthz", "alive", "Whether the API serves.", service.alive, models.Alive, is_open=True,
           is_recorded=False),
@@ -84,4 +120,4 @@ TOKEN: Final = (
           recorded_fields=("audience", "agent", "agent_version", "charter", "run_id", "lifetime")),
 )  # fmt: skip
 
-ROUTES: Final = (*RECORD, *RESOURCES, *CREDENTIALS, *POLICIES, *SERVICE, *SIGN_IN, *TOKEN)
+ROUTES: Final = (*RECORD, *RESOURCES, *CREDENTIALS, *POLICIES, *APPROVALS, *QUARANTINE, *SERVICE, *SIGN_IN, *TOKEN)

@@ -15,6 +15,7 @@ from schemas.wire.control import ControlView
 
 if TYPE_CHECKING:
     from console.api.people import SignIns
+    from console.desk import Desk
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -63,10 +64,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handler found. `rows` is recorded."""
+    """What a handler found. `rows` is recorded, and so are `facts`, with the outcome."""
 
     document: BaseModel | None
     rows: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Services:
     workloads: Workloads = field(default_factory=lambda: Workloads(()))
     trust_domains: TrustDomains = field(default_factory=lambda: TrustDomains(()))
     writing: threading.Lock = field(default_factory=threading.Lock)
+    desk: "Desk | None" = None
 
 
 Handler = Callable[[Services, Call], Answer]

@@ -23,6 +23,7 @@ from console.api.recording import Recorder
 from console.api.routes import ROUTES
 from console.api.routing import Services
 from console.control import COMPONENT, Place
+from console.desk import Desk
 from console.oidc.workloads import Workloads
 from schemas.errors import ConfigError
 from schemas.runtime import RunState, announce_ready, now_us, write_run_state
@@ -62,21 +63,26 @@ async def serve(place: Place, stop: asyncio.Event) -> None:
     await trail.start()
     view = ControlView(place.settings, place.home, COMPONENT)
     handling: Handling | None = None
+    desk: Desk | None = None
     try:
         await asyncio.to_thread(view.start)
+        desk = Desk(place, view)
+        desk.start()
         with contextlib.closing(bind(place.settings.api.bind, place.settings.ports.api)) as listener:
             local = LocalLogins(place.home) if place.settings.api.local_logins else None
             recorder = Recorder(trail)
             sign_in = make_sign_in(place, recorder, base_url(place, listener))
             workloads = Workloads(place.settings.identity.issuers)
             domains = TrustDomains(place.settings.identity.trust_domains)
-            services = Services(place, view, sign_in.people, workloads, domains)
+            services = Services(place, view, sign_in.people, workloads, domains, desk=desk)
             handling = Handling(services, Authentication(local, sign_in.people), recorder)
             tls = make_tls(place.settings.api, domains)
             await listen(place, make_app(ROUTES, handling, sign_in.pages), listener, stop, tls)
     finally:
         if handling is not None:
             handling.close()
+        if desk is not None:
+            await asyncio.to_thread(desk.close)
         await asyncio.to_thread(view.close)
         await trail.stop()
 

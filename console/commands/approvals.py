@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -12,6 +12,7 @@ from console.times import Duration
 if TYPE_CHECKING:
     from console.approvals import Past
     from console.control import Place
+    from console.remote import Remote
     from sinks.approvals.pending import HeldAction
 
 
@@ -24,26 +25,43 @@ def approvals() -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 def list_(as_json: bool) -> None:
     """Show what waits, the oldest first: who, what, on what, why, and what was done before."""
-    from console.approvals import as_document, list_pending
+    from console.acting import who_acts
     from console.control import find_place
 
     place = find_place()
-    found = list_pending(place)
-    pasts = read_pasts(place, found)
-    for held, past in zip(found, pasts, strict=True):
+    remote = who_acts(place, "", "a name").remote
+    documents, found = read_remote(remote) if remote is not None else read_here(place)
+    for document, (held, past) in zip(documents, found, strict=True):
         if as_json:
-            print_json(as_document(held, past))
+            print_json(document)
         else:
             click.echo("\n".join(clean(line) for line in render(held, past)) + "\n")
     if not found and not as_json:
         click.echo("nothing waits")
 
 
+def read_here(place: "Place") -> tuple[list[dict[str, Any]], list[tuple["HeldAction", "Past | None"]]]:
+    """What waits, read off the log of this installation."""
+    from console.approvals import as_document, list_pending
+
+    waiting = list_pending(place)
+    found = list(zip(waiting, read_pasts(place, waiting), strict=True))
+    return [as_document(held, past) for held, past in found], found
+
+
+def read_remote(remote: "Remote") -> tuple[list[dict[str, Any]], list[tuple["HeldAction", "Past | None"]]]:
+    """What waits, as the API shows it to who is signed in."""
+    from console.remote_approvals import list_documents, read_document
+
+    documents = list_documents(remote)
+    return documents, [read_document(document) for document in documents]
+
+
 @approvals.command("approve")
 @click.argument("id")
 @click.option("--for", "duration", type=Duration(), default=None, help="All of this shape in this session, so long.")
 @click.option("--reason", default="", help="Kept with the approval.")
-@click.option("--as", "approver", default="", help="Whose decision it is; default: you@local.")
+@click.option("--as", "approver", default="", help="Whose decision it is, where nobody signs in; default: you@local.")
 @click.option("--json", "as_json", is_flag=True)
 def approve(id: str, duration: timedelta | None, reason: str, approver: str, as_json: bool) -> int:
     """Let a waiting action go on. Nobody approves the action of an agent of their own."""
@@ -54,7 +72,7 @@ def approve(id: str, duration: timedelta | None, reason: str, approver: str, as_
 @approvals.command("deny")
 @click.argument("id")
 @click.option("--reason", required=True, help="Told to the agent, and kept.")
-@click.option("--as", "approver", default="", help="Whose decision it is; default: you@local.")
+@click.option("--as", "approver", default="", help="Whose decision it is, where nobody signs in; default: you@local.")
 @click.option("--json", "as_json", is_flag=True)
 def deny(id: str, reason: str, approver: str, as_json: bool) -> int:
     """Refuse a waiting action."""
@@ -66,21 +84,28 @@ def decide(
 ) -> int:
     """Exit code 0 when the decision counts, 1 when it does not, 2 when that is not known."""
     from console import approvals as desk
+    from console import remote_approvals
+    from console.acting import who_acts
     from console.control import find_place
-    from console.credentials import default_principal
 
     place = find_place()
-    with desk.follow(place) as follower:
-        held = desk.find_held(follower.pending, id)
-        who = approver or default_principal()
-        answer = desk.decide(place, follower, held, approver=who, verdict=verdict, minutes=minutes, reason=reason)
+    who = who_acts(place, approver, "--as")
+    if who.remote is not None:
+        whole, answer = remote_approvals.decide(who.remote, id, verdict, minutes, reason)
+    else:
+        with desk.follow(place) as follower:
+            held = desk.find_held(follower.pending, id)
+            whole = held.approval_id
+            answer = desk.decide(
+                place, follower, held, approver=who.principal, verdict=verdict, minutes=minutes, reason=reason
+            )
     if as_json:
-        print_json({"approval_id": held.approval_id, "status": answer.status, "told": answer.told,
+        print_json({"approval_id": whole, "status": answer.status, "told": answer.told,
                     "delay_us": answer.delay_us})  # fmt: skip
     else:
         after = f" after {format_duration(answer.delay_us)}" if answer.delay_us else ""
         told = f": {answer.told}" if answer.told else ""
-        click.echo(clean(f"{held.approval_id} {answer.status}{after}{told}"))
+        click.echo(clean(f"{whole} {answer.status}{after}{told}"))
     if answer.status == "unknown":
         return EXIT_UNDECIDED
     return EXIT_VIOLATION if answer.status in ("refused", "ignored") else 0

@@ -1,9 +1,12 @@
 """`custody quarantine`: stop an agent, a principal or a session at once, everywhere."""
 
+from urllib.parse import urlencode
+
 import click
 
 from console.output import from_us, print_json, print_table
 
+PATH = "/v1/quarantine"
 KINDS = click.Choice(["agent", "principal", "session"])
 
 
@@ -16,28 +19,22 @@ def quarantine() -> None:
 @click.argument("kind", type=KINDS)
 @click.argument("name")
 @click.option("--reason", required=True, help="Told to whoever is refused, and kept.")
-@click.option("--as", "by", default="", help="Who stops it; default: you@local.")
+@click.option("--as", "by", default="", help="Who stops it, where nobody signs in; default: you@local.")
 @click.option("--json", "as_json", is_flag=True)
 def add(kind: str, name: str, reason: str, by: str, as_json: bool) -> None:
     """End live sessions within a second, and refuse new ones with the reason."""
-    from pydantic import ValidationError
+    from console.acting import who_acts
+    from console.control import find_place
+    from console.quarantine import place_quarantine
 
-    from console import control
-    from console.credentials import default_principal
-    from schemas.approvals import Quarantine
-    from schemas.config import faults_of
-    from schemas.errors import ConfigError
-    from schemas.events import ControlKind
-    from schemas.runtime import now_us
-
-    values = {"kind": kind, "name": name, "reason": reason, "by": by or default_principal(), "at": now_us()}
-    try:
-        entry = Quarantine.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(faults_of(error, "quarantine")) from None
-    control.put_entry(control.find_place(), ControlKind.QUARANTINE, entry.id, entry.model_dump(mode="json"))
+    place = find_place()
+    who = who_acts(place, by, "--as")
+    if who.remote is not None:
+        placed = who.remote.ask("POST", PATH, {"kind": kind, "name": name, "reason": reason})
+    else:
+        placed = place_quarantine(place, kind, name, reason, who.principal).model_dump(mode="json")
     if as_json:
-        print_json(entry.model_dump(mode="json"))
+        print_json(placed)
     else:
         click.echo(f"{kind} {name} quarantined")
 
@@ -47,16 +44,20 @@ def add(kind: str, name: str, reason: str, by: str, as_json: bool) -> None:
 @click.argument("name")
 def lift(kind: str, name: str) -> None:
     """Let new sessions be again. What was ended stays ended."""
-    from console import control
+    from console.acting import who_acts
+    from console.control import find_place, open_view
+    from console.quarantine import lift_quarantine
     from schemas.errors import ConfigError
-    from schemas.events import ControlKind
 
-    place = control.find_place()
-    id = f"{kind}:{name}"
-    with control.open_view(place) as view:
-        if view.get(ControlKind.QUARANTINE, id) is None:
+    place = find_place()
+    remote = who_acts(place, "", "a name").remote
+    if remote is not None:
+        remote.ask("DELETE", f"{PATH}?{urlencode({'kind': kind, 'name': name})}")
+        click.echo(f"{kind} {name} is free again")
+        return
+    with open_view(place) as view:
+        if not lift_quarantine(place, view, kind, name):
             raise ConfigError(f"{kind} {name!r} is not quarantined; see `custody quarantine list`")
-        control.write_changes(place, control.plan({(ControlKind.QUARANTINE, id): None}, view), view)
     click.echo(f"{kind} {name} is free again")
 
 
@@ -64,17 +65,15 @@ def lift(kind: str, name: str) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def list_(as_json: bool) -> None:
     """Show who is stopped, since when, by whom and why."""
-    from console import control
-    from schemas.events import ControlKind
+    from dataclasses import asdict
 
-    with control.open_view(control.find_place()) as view:
-        found = view.all(ControlKind.QUARANTINE)
-    rows = []
-    for id, entry in sorted(found.items()):
-        kind, _, name = id.partition(":")
-        rows.append({"kind": kind, "name": name} | {key: entry.get(key, "") for key in ("reason", "by", "at")})
+    from console.control import find_place, open_view
+    from console.quarantine import list_quarantined
+
+    with open_view(find_place()) as view:
+        found = list_quarantined(view)
     if as_json:
-        print_json(rows)
+        print_json([asdict(entry) for entry in found])
         return
-    cells = ([*(row[key] for key in ("kind", "name", "reason", "by")), from_us(int(row["at"] or 0))] for row in rows)
+    cells = ([entry.kind, entry.name, entry.reason, entry.by, from_us(entry.at)] for entry in found)
     print_table(("kind", "name", "reason", "by", "since"), cells)

@@ -65,6 +65,8 @@ class Action:
         self.token: object = None  # the relay's own handle; a codec never looks at it
         self.mask: ValueMasker | None = None  # what the relay wants the answer masked with
         self.report: Report | None = None  # what was masked in it so far
+        self.row_limit = 0  # how many rows the agent may get; 0: any number
+        self.withheld = 0  # rows beyond that limit
 
 
 class Step:

@@ -38,6 +38,7 @@ from ingest.codecs.base import (
     Step,
 )
 from ingest.codecs.postgres_answers import Answers
+from ingest.codecs.postgres_limits import SessionLimits
 from ingest.codecs.postgres_masking import SessionMasking
 from ingest.codecs.postgres_requests import Requests
 from ingest.codecs.postgres_state import LOST, Conversation, DigestFactory, Limits
@@ -118,13 +119,18 @@ class PostgresCodec:
         return notice_response("00000", message)
 
     def mask(self, action: Action) -> None:
-        """Only between an action's Requested and the next step. Raises Unreadable."""
+        """Mask and limit the answer. Only between an action's Requested and the next step. Raises Unreadable."""
         talk = self._talk
-        if talk.masking is None:
-            if action.mask is None:
-                return
-            talk.masking = SessionMasking(action.mask)
-        talk.masking.adopt(action)
+        limits = talk.masking if isinstance(talk.masking, SessionLimits) else None
+        if limits is None and action.row_limit > 0:
+            talk.masking = limits = SessionLimits(talk.masking)
+        if action.mask is not None:
+            if limits is None and talk.masking is None:
+                talk.masking = SessionMasking(action.mask)
+            elif limits is not None and limits.inner is None:
+                limits.inner = SessionMasking(action.mask)
+        if talk.masking is not None:
+            talk.masking.adopt(action)
 
     def refuse(self, action: Action, code: str, message: str) -> None:
         """Only between an action's Requested and the next step; ValueError at any other time."""
@@ -213,7 +219,7 @@ class PostgresCodec:
                 steps.append(Opaque(side, len(rest), self._raw_reason))
         last = done[-1] if done else None
         if is_withheld:
-            data = error_response("FATAL", DENIED, f"Custody: the answer cannot be masked as policy demands: {error}")
+            data = error_response("FATAL", DENIED, f"Custody: the answer cannot be given as policy demands: {error}")
         else:
             data = error_response("FATAL", "08P01", "the conversation is not valid PostgreSQL protocol")
         steps.append(Piece(AGENT, data, NO_HOLD if last is None else HOLD_OUTCOME, last))

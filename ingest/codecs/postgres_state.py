@@ -36,7 +36,7 @@ class Digest(Protocol):
 
 
 class Masking(Protocol):
-    """What masks the messages of a session: see postgres_masking.py."""
+    """What masks or limits the messages of a session: see postgres_masking.py, postgres_limits.py."""
 
     def adopt(self, action: Action) -> None: ...
 
@@ -98,6 +98,7 @@ class Named:
     is_recorded: bool = False
     is_started: bool = False
     is_kept: bool = False
+    passed: int = 0  # rows of a portal that the agent has got, where they are limited
 
     def __init__(self, key: bytes, group: int, text: str = "", block: bytes = b"") -> None:
         self.key = key
@@ -233,7 +234,7 @@ class Conversation:
         self.copy: Flight | None = None  # the copy that the agent may feed
         self.is_skipping = False  # the upstream is in error until a Sync that has not been sent yet
         self.is_terminated = False
-        self.masking: Masking | None = None  # since an action of the session was masked
+        self.masking: Masking | None = None  # since an action of the session was masked or limited
 
 
 def add_digest(talk: Conversation, action: Action, data: bytes | memoryview) -> None:

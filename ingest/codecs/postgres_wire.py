@@ -62,7 +62,7 @@ class MalformedError(ValueError):
 
 
 class WithheldError(MalformedError):
-    """An answer that cannot be masked as ordered. The session ends with it, and nothing more of it is shown."""
+    """An answer that cannot be masked or limited as ordered. The session ends with it; nothing more of it is shown."""
 
 
 @dataclass(frozen=True)

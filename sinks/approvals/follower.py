@@ -65,13 +65,14 @@ class Follower:
         """Whether all that was written before `start` was read."""
         return all(self._reached[number] >= end for number, end in self._ends.items())
 
+    def read(self, timeout_s: float) -> list[EventBatch]:
+        """The batches that come within a time and may say something about approvals. Raises Unreachable."""
+        batches = [self._read(message) for message in self._messages(timeout_s)]
+        return [batch for batch in batches if batch is not None]
+
     def poll(self, timeout_s: float) -> list[HeldAction]:
         """Read what comes within a time; the actions that newly wait. Raises Unreachable."""
-        found = []
-        for message in self._messages(timeout_s):
-            batch = self._read(message)
-            if batch is not None:
-                found += self.pending.take(batch)
+        found = [held for batch in self.read(timeout_s) for held in self.pending.take(batch)]
         return [held for held in found if self.pending.find(held.approval_id) is not None]
 
     def catch_up(self, timeout_s: float) -> None:

@@ -4,7 +4,7 @@ A batch may come twice, and one may be told of before what came before it was se
 ended, whatever comes again.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +16,7 @@ NEEDLES: Final = (b"approval.requested", b"approval.decided", b"proxy.started")
 FINAL: Final = frozenset({"approved", "denied", "timeout", "withdrawn"})
 MAX_ENDED: Final = 10_000
 MAX_WAITING: Final = 10_000
+MAX_REFUSED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,12 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A decision that did not count, and why."""
+    """A decision that did not count, and why. `written_at`: the decision's own time; 0 where its proxy told none."""
 
     approval_id: str
     approver: str
     error: str
+    written_at: int = 0
 
 
 class Pending:
@@ -82,7 +84,8 @@ class Pending:
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, HeldAction] = OrderedDict()
         self._ended: OrderedDict[str, Ending] = OrderedDict()
-        self.refused: list[Refused] = []
+        self._refused: deque[Refused] = deque(maxlen=MAX_REFUSED)
+        self.refused_count = 0
 
     def take(self, batch: EventBatch) -> list[HeldAction]:
         """What a batch says; the actions that wait because of it."""
@@ -111,6 +114,11 @@ class Pending:
         """How an action's wait ended; None while it waits, and when nothing is known of it."""
         return self._ended.get(approval_id)
 
+    def refused_since(self, count: int) -> list[Refused]:
+        """Decisions that did not count, after the first `count` of all; of very many the newest."""
+        new = min(self.refused_count - count, len(self._refused))
+        return list(self._refused)[len(self._refused) - new :]
+
     def _add(self, held: HeldAction) -> bool:
         id = held.approval_id
         if not id or id in self._ended or id in self._waiting:
@@ -130,7 +138,9 @@ class Pending:
             if approver not in held.approved_by:
                 self._waiting[id] = replace(held, approved_by=(*held.approved_by, approver))
         elif event.status in ("refused", "ignored"):
-            self.refused = [*self.refused[-99:], Refused(id, approver, event.error)]
+            written_at = _number(facts.get("approval.written_at", "0"))
+            self._refused.append(Refused(id, approver, event.error, written_at))
+            self.refused_count += 1
 
     def _restart(self, proxy_id: str, event: Event) -> None:
         """What waited in an earlier run of a proxy is gone."""

@@ -248,6 +248,16 @@ def test_a_mask_with_a_limit_is_refused_for_the_limit(masks: Masks) -> None:
     assert (ruling.is_refused, ruling.mask, ruling.reason) == (True, None, LIMITED)
 
 
+def test_a_limit_is_carried_out_where_rows_are_known(masks: Masks) -> None:
+    engine = engine_of("""@limit_rows("5") permit (principal, action, resource);
+        @limit_rows("7") @approval("ask") permit (principal, action == Action::"delete", resource);""")
+    gate = Gate(engine, "postgres", masks, can_limit=True)
+    read = gate.rule(session(), "SELECT 1")
+    assert (read.verdict, read.is_refused, read.row_limit) == ("allow", False, 5)
+    held = gate.rule(session(), "DELETE FROM t RETURNING a")
+    assert (held.verdict, held.row_limit, held.approval) == ("hold", 5, ApprovalObligation("ask"))
+
+
 def test_a_mask_that_nothing_can_carry_out_is_refused(masks: Masks) -> None:
     ruling = mask_gate('@mask("nonsense")', masks).rule(session(), "GET /pay")
     assert ruling.is_refused and ruling.reason.endswith("but no detector has the label nonsense")

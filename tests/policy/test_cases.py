@@ -23,9 +23,24 @@ def test_cases_that_hold_and_cases_that_do_not() -> None:
     ]
 
 
+def test_delegations_have_cases_too() -> None:
+    cedar = """@id("own") permit (principal, action == Action::"delegate", resource)
+    when { context.person && context.chain == 0 };"""
+    text = """cases:
+    - {name: a person, delegation: {person: true}, expect: allow, policies: [own]}
+    - {name: an agent, delegation: {after: planner, chain: 1}, expect: deny, policies: []}
+    - {name: a wrong one, delegation: {person: false}, expect: allow}"""
+    outcomes = list(run_cases(read_cases(text, "x"), load_policies({"p": cedar})))
+    assert [outcome.is_as_expected for outcome in outcomes] == [True, True, False]
+    assert str(outcomes[2]) == "a wrong one: deny by no policy, expected allow"
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "cases: [{name: a, expect: deny}]",
+        "cases: [{name: a, statement: SELECT 1, delegation: {}, expect: deny}]",
+        "cases: [{name: a, delegation: {chain: -1}, expect: deny}]",
         "cases: [{name: a, statement: SELECT 1, expect: maybe}]",
         "cases: [{name: a, statement: SELECT 1, expect: deny, dialect: klingon}]",
         "cases: [{name: a}]",

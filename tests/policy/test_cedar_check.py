@@ -46,3 +46,12 @@ def test_unknown_names() -> None:
     text += 'permit (principal, action, resource) when { resource == Resource::"typo" };'
     found = check_policies({"p": text}, {"Resource": frozenset({"db"})})
     assert [str(fault) for fault in found] == ["p:2: unknown resource 'typo'"]
+
+
+def test_a_delegation_has_no_answer_and_waits_for_nobody() -> None:
+    text = """@mask @approval("ask") permit (principal, action == Action::"delegate", resource);
+    @approval("ask") permit (principal, action == Action::"delete", resource);"""
+    assert [str(fault) for fault in check_policies({"p": text})] == [
+        "p:1: @approval on a delegation: it has no answer and does not wait",
+        "p:1: @mask on a delegation: it has no answer and does not wait",
+    ]

@@ -3,11 +3,13 @@
 import base64
 import json
 
+from deploy.embedded.registration import register
 from schemas import topics
 from schemas.config import find_settings
 from schemas.events import ControlKind, Detection, FactBatch, LineageEdge
-from schemas.wire.control import ControlWriter
+from schemas.wire.control import ControlView, ControlWriter
 from tests.processors.pipeline import CARD, Log, Proxy, kill, make_context, make_event, wait_until
+from tests.support.homes import write_settings
 
 
 def send_denials(proxy: Proxy, agent: str, first: int, count: int, partitions: int = 4) -> None:
@@ -90,3 +92,39 @@ def test_a_card_that_goes_from_a_database_to_a_mailer_is_an_edge_and_a_detection
     assert (detection.rule, detection.severity, detection.agent) == ("data-flow", "high", "executor")
     assert detection.attributes["to_resource"] == "mailer"
     assert detection.evidence == ["planner-orders-0:1", "executor-mailer-3:1"]
+
+
+def test_a_detection_stops_its_agent_once_and_what_people_lift_stays_lifted(log: Log) -> None:
+    settings = find_settings(log.home)
+    write_settings(
+        log.home,
+        kafka={"bootstrap": settings.bootstrap()},
+        detection={"quarantine": {"denied-burst": "agent"}, "max_quarantines_per_hour": 1},
+    )
+    register(find_settings(log.home), log.home)
+    proxy = Proxy(log.home)
+    log.start("mask")
+    worker = log.start("detect")
+    view = ControlView(settings, log.home, "api")
+    view.start()
+    try:
+        send_denials(proxy, "wild", 0, 12)
+        entry = wait_until(lambda: view.get(ControlKind.QUARANTINE, "agent:wild"))
+        detections = log.output(topics.DETECTIONS)
+        (_, _, found), *_ = wait_until(lambda: detections.poll())
+        assert entry["reason"] == f"detection {found.detection_id}: {found.title}"
+        assert entry["by"] == "detect:denied-burst" and found.attributes["quarantine"] == "agent wild"
+        ControlWriter(settings, log.home).put(ControlKind.QUARANTINE, "agent:wild", None)
+        kill(worker)
+        log.start("detect")  # it feeds again what is behind its snapshot
+        send_denials(proxy, "wilder", 100, 12)
+        wait_until(lambda: len(detections.poll()) >= 2)
+        assert view.refresh(10) and view.get(ControlKind.QUARANTINE, "agent:wild") is None
+        other = detections.records[1][2]
+        assert (other.agent, other.attributes["quarantine"]) == ("wilder", "agent wilder")
+        send_denials(proxy, "third", 200, 12)
+        wait_until(lambda: len(detections.poll()) >= 3)
+        assert detections.records[2][2].attributes["quarantine"] == "none: 1 were placed within an hour already"
+        assert set(view.all(ControlKind.QUARANTINE)) & {"agent:wilder", "agent:third"} == {"agent:wilder"}
+    finally:
+        view.close()

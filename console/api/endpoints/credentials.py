@@ -4,6 +4,8 @@ from console import control, credentials
 from console.api import models
 from console.api.problems import Problem, not_found
 from console.api.routing import Answer, Call, Services
+from console.delegation import NotGranted
+from console.delegation_policy import Wanted, permit, policies_in_force
 from console.times import parse_duration
 from schemas.errors import ConfigError
 from schemas.events import ControlKind
@@ -17,23 +19,32 @@ def list_credentials(services: Services, call: Call) -> Answer:
 
 
 def issue_credential(services: Services, call: Call) -> Answer:
-    """POST /v1/credentials: for any principal, as the operator says."""
+    """POST /v1/credentials: for any principal, as the operator says, if no policy is against it."""
     asked: models.CredentialRequest = call.body
     known = control.resources_of(services.view)
     if unknown := [name for name in asked.resources if name != "*" and name not in known]:
         raise Problem(422, "invalid", f"no resource {unknown[0]!r}")
+    ttl = parse_duration(asked.ttl)
+    principal = asked.principal or call.caller.principal
+    names = list(known) if "*" in asked.resources else asked.resources
+    wanted = Wanted(principal, asked.agent, ttl_s=int(ttl.total_seconds()))
+    policies = policies_in_force(services.view, services.place.settings)
+    try:
+        permitted = permit(wanted, names, known, policies, is_exact=True) if names else None
+    except NotGranted as error:
+        raise Problem(403, "forbidden", str(error)) from None
     issued = credentials.issue(
         services.place.home,
-        principal=asked.principal or call.caller.principal,
+        principal=principal,
         agent=asked.agent,
         resources=asked.resources,
-        ttl=parse_duration(asked.ttl),
+        ttl=ttl,
         run_id=asked.run_id,
         agent_version=asked.agent_version,
         charter=asked.charter,
     )
     credentials.store_credential(services.place, issued)
-    return Answer(as_issued(issued), 1)
+    return Answer(as_issued(issued), 1, permitted.facts if permitted is not None else {})
 
 
 def revoke_credential(services: Services, call: Call) -> Answer:

@@ -9,7 +9,8 @@ from console.api import identity_models as models
 from console.api.people import People
 from console.api.problems import Problem
 from console.api.routing import Answer, Call, Caller, Services
-from console.delegation import Asking, NotGranted, decide
+from console.delegation import Asking, Granted, NotGranted, decide
+from console.delegation_policy import Wanted, permit, policies_in_force
 from console.exchange import ACCESS_TOKEN, GRANT_TYPE
 from console.oidc.errors import TokenRefused
 from console.oidc.people import check_principal
@@ -48,19 +49,27 @@ def prove(services: Services, call: Call) -> Caller:
 def exchange(services: Services, call: Call) -> Answer:
     """POST /token: the credential, if a grant allows it."""
     asked: models.TokenRequest = call.body
-    registered = sorted(control.resources_of(services.view))
+    resources = control.resources_of(services.view)
+    registered = sorted(resources)
     if unknown := [name for name in asked.audience if name not in registered]:
         raise Problem(400, "invalid_target", f"no resource {unknown[0]!r}")
     try:
         grants = services.place.settings.identity.grants
         granted = decide(call.caller.proof, grants, registered, now_us())
+        permitted = permit(
+            _wanted(call.caller.proof, granted),
+            granted.resources,
+            resources,
+            policies_in_force(services.view, services.place.settings),
+            is_exact=bool(asked.audience),
+        )
     except NotGranted as error:
         raise Problem(400, "access_denied", str(error)) from None
     issued = credentials.issue(
         services.place.home,
         principal=granted.principal,
         agent=granted.agent,
-        resources=list(granted.resources),
+        resources=list(permitted.resources),
         ttl=timedelta(seconds=granted.ttl_s),
         run_id=granted.run_id or asked.run_id,
         delegation=granted.delegation,
@@ -70,7 +79,20 @@ def exchange(services: Services, call: Call) -> Answer:
         parents=granted.parents,
     )
     credentials.store_credential(services.place, issued)
-    return Answer(_as_token(issued, granted.ttl_s), 1)
+    return Answer(_as_token(issued, granted.ttl_s), 1, permitted.facts)
+
+
+def _wanted(asking: Asking, granted: Granted) -> Wanted:
+    return Wanted(
+        granted.principal,
+        granted.agent,
+        tuple(granted.groups),
+        asking.is_person,
+        asking.actor.principal if asking.actor is not None else "",
+        asking.parent.agent if asking.parent is not None else "",
+        len(asking.parent.delegation) if asking.parent is not None else 0,
+        granted.ttl_s,
+    )
 
 
 def _client_of(services: Services, call: Call) -> WorkloadIdentity:

@@ -50,6 +50,8 @@ def test_the_command_prints_it(custody: Run, document: dict[str, Any]) -> None:
         ("/v1/resources/demo-postgres", "operator"),
         ("/v1/credentials", "operator"),
         ("/v1/policies", "policy-admin"),
+        ("/v1/approvals", "approver"),
+        ("/v1/quarantine", "approver"),
         ("/v1/health", "approver"),
         ("/v1/whoami", "approver"),
         ("/healthz", ""),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from schemas.events import Event, EventBatch, SessionContext, SessionEvent
-from sinks.approvals.pending import Pending
+from sinks.approvals.pending import MAX_REFUSED, Pending
 from tests.sinks.batches import START_US, make_event, make_session
 
 LATER = START_US + 60_000_000
@@ -65,7 +65,18 @@ def test_decisions_that_do_not_end_it_are_told() -> None:
     pending.take(batch(decided("counted"), decided("counted"), decided("refused", by="alice", error="own")))
     (held,) = pending.waiting(START_US)
     assert held.approved_by == ("bob",)
-    assert [(refused.approver, refused.error) for refused in pending.refused] == [("alice", "own")]
+    assert [(refused.approver, refused.error) for refused in pending.refused_since(0)] == [("alice", "own")]
+
+
+def test_of_very_many_that_do_not_count_the_newest_are_told() -> None:
+    pending = Pending()
+    for number in range(MAX_REFUSED + 50):
+        pending.take(batch(decided("refused", by=f"p{number}")))
+    before = pending.refused_count
+    assert before == MAX_REFUSED + 50 and pending.refused_since(before) == []
+    pending.take(batch(decided("refused", by="last")))
+    assert [refused.approver for refused in pending.refused_since(before)] == ["last"]
+    assert len(pending.refused_since(0)) == MAX_REFUSED
 
 
 def test_what_waited_in_an_earlier_run_of_its_proxy_is_lost() -> None:

@@ -1,6 +1,7 @@
 """Token exchange over HTTP: every proof, every refusal, what is recorded."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -141,3 +142,35 @@ def test_it_lasts_as_long_as_the_grant_says(api: Api, provider: OidcProvider) ->
     answer = document_of(for_ann(api, provider, lifetime="7000000"))
     assert answer["expires_in"] == 3600
     assert abs(answer["expires_at"] / 1_000_000 - time.time() - 3600) < 60
+
+
+CEDAR = """@id("everything") permit (principal, action, resource);
+@id("not-mail") @reason("mail is for people") forbid (principal, action == Action::"delegate", resource ==
+Resource::"demo-http") when { context.agent == Agent::"planner" };"""
+
+
+@pytest.fixture
+def in_force(api: Api) -> Iterator[None]:
+    document_of(api.ask("PUT", "/v1/policies/delegations", "policy-admin", json={"cedar": CEDAR}))
+    yield
+    document_of(api.ask("DELETE", "/v1/policies/delegations", "policy-admin"))
+
+
+def test_policy_has_the_last_word(api: Api, provider: OidcProvider, in_force: None) -> None:
+    refused = for_ann(api, provider, audience=["demo-http"])
+    assert (refused.status_code, refused.json()["error"]) == (400, "access_denied")
+    assert "on demo-http: mail is for people (not-mail)" in refused.json()["error_description"]
+    all_of_it = document_of(for_ann(api, provider))
+    assert all_of_it["audience"] == ["demo-postgres"]
+    completed = api.recorded("token.exchange")[-1][1][2]
+    assert completed.attributes["policy.ids"] == "everything" and completed.attributes["policy.version"]
+    other = document_of(exchange(api, workload(provider, "executor"), JWT, audience=["demo-http"]))
+    assert other["audience"] == ["demo-http"]
+
+
+def test_operators_issue_what_policy_permits(api: Api, in_force: None) -> None:
+    wanted = {"agent": "planner", "resources": ["demo-postgres"]}
+    assert api.ask("POST", "/v1/credentials", "operator", json=wanted).status_code == 201
+    for resources in (["demo-http"], ["*"]):
+        refused = api.ask("POST", "/v1/credentials", "operator", json=wanted | {"resources": resources})
+        assert refused.status_code == 403 and "not-mail" in refused.json()["detail"]
