@@ -2,9 +2,11 @@
 
 Both sides come in the order of time. An action of the trail may be seen at the target from its request to its outcome,
 widened by the bound of the clocks' difference; each sighting is taken for one action at most, and each action by one
-sighting. Of several that would do, the one from a connection that has been the proxy's before.
+sighting, so that as many as can be are explained. Which of several has no counterpart is then a guess: the one is named
+whose connection has explained less so far.
 """
 
+from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +20,10 @@ MAX_PENDING: Final = 500_000
 """Actions and sightings that wait for their counterpart at one time."""
 MAX_CONNECTIONS: Final = 100_000
 """Connections of the target of which it is remembered whether they were the proxy's."""
+KEPT_PAIRS: Final = 64
+MAX_SHAPES: Final = 10_000
+MAX_SLACK_US: Final = 1_000_000
+"""The coarsest time of a sighting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +50,15 @@ class Done:
 class Bounds:
     """What is compared: [since, until) in µs, the largest difference of the clocks, and the proxies' addresses.
 
-    With addresses, what came to the target from anywhere else passed no proxy, whatever it looks like.
+    With addresses or `user`, what came from anywhere else, or as anybody else, passed no proxy, whatever it looks
+    like.
     """
 
     since: int
     until: int
     skew_us: int
     proxies: frozenset[str] = frozenset()
+    user: str = ""
 
 
 @dataclass(slots=True)
@@ -118,10 +126,12 @@ class _Matching:
 
     def __init__(self, bounds: Bounds, max_items: int) -> None:
         self._since, self._until, self._skew_us = bounds.since, bounds.until, bounds.skew_us
-        self._proxies, self._max_items = bounds.proxies, max_items
+        self._proxies, self._user, self._max_items = bounds.proxies, bounds.user, max_items
         self._outcome = Outcome()
         self._actions: dict[str, list[tuple[int, int, Done]]] = defaultdict(list)  # by shape, a heap by their end
-        self._seen: dict[str, deque[Sighting]] = defaultdict(deque)  # by shape, in order of time
+        self._seen: dict[str, list[Sighting]] = defaultdict(list)  # by shape, in order of time
+        self._pairs: dict[str, deque[tuple[Done, Sighting]]] = {}  # by shape, the last ones
+        self._open_since: dict[str, int] = {}  # by shape, no action that is still on began earlier
         self._ends: list[tuple[int, int, str]] = []  # of all actions: a heap
         self._ages: list[tuple[int, int, str]] = []  # (when to look, at, shape) of all sightings: a heap
         self._known: dict[str, int] = {}
@@ -149,7 +159,7 @@ class _Matching:
             return
         if self._is_inside(sighting.at):
             self._outcome.last = sighting.at
-        if self._proxies and sighting.source and sighting.source not in self._proxies:
+        if self._is_foreign(sighting):
             self._unexplained(sighting)
             return
         self._seen[sighting.shape].append(sighting)
@@ -162,9 +172,14 @@ class _Matching:
         self._settle(None)
         for seen in self._seen.values():
             for sighting in seen:
-                self._unexplained(sighting)
+                self._give_up(sighting)
         self._outcome.target_items.sort(key=lambda item: (item.at, item.line))
         return self._outcome
+
+    def _is_foreign(self, sighting: Sighting) -> bool:
+        return bool(self._proxies and sighting.source and sighting.source not in self._proxies) or bool(
+            self._user and sighting.user and sighting.user != self._user
+        )
 
     def _is_inside(self, at: int) -> bool:
         return self._since <= at < self._until
@@ -181,6 +196,7 @@ class _Matching:
             self._decide(heappop(self._actions[shape])[2])
             if not self._actions[shape]:
                 del self._actions[shape]
+                self._open_since.pop(shape, None)
         while self._ages and upto is not None and self._ages[0][0] <= upto:
             _, at, shape = heappop(self._ages)
             self._let_go(at, shape, upto)
@@ -190,15 +206,43 @@ class _Matching:
         seen = self._seen.get(shape)
         if not seen or seen[0].at > at:
             return
-        open_since = min((action.at for _, _, action in self._actions.get(shape, ())), default=now)
-        while seen and seen[0].at <= at:
-            if seen[0].at + seen[0].slack_us >= open_since - self._skew_us:
+        gone = 0
+        while gone < len(seen) and seen[gone].at <= at:
+            if not self._is_over(seen[gone], shape):
                 heappush(self._ages, (now + 2 * self._skew_us, at, shape))
-                return
-            self._unexplained(seen.popleft())
-            self._pending -= 1
+                break
+            gone += 1
+        for sighting in seen[:gone]:
+            self._give_up(sighting)
+        del seen[:gone]
+        self._pending -= gone
         if not seen:
             del self._seen[shape]
+
+    def _is_over(self, sighting: Sighting, shape: str) -> bool:
+        """Whether no action of the shape that is still on began early enough. Actions come in the order of time."""
+        actions = self._actions.get(shape)
+        upto = sighting.at + sighting.slack_us + self._skew_us
+        if not actions or upto < self._open_since.get(shape, 0):
+            return True
+        self._open_since[shape] = min(action.at for _, _, action in actions)
+        return upto < self._open_since[shape]
+
+    def _give_up(self, sighting: Sighting) -> None:
+        """A sighting without an action; or one in its place, whose connection is less known."""
+        pairs = self._pairs.get(sighting.shape) or deque()
+        score = self._known.get(sighting.session, 0)
+        for number, (action, other) in enumerate(pairs if sighting.session else ()):
+            if sighting.session == other.session:
+                continue
+            if self._known.get(other.session, 0) - 1 < score and self._may_be(action, sighting):
+                pairs[number] = (action, sighting)
+                self._remember(sighting.session, 1)
+                self._remember(other.session, -1)
+                self._outcome.matched += self._is_inside(sighting.at) - self._is_inside(other.at)
+                sighting = other
+                break
+        self._unexplained(sighting)
 
     def _decide(self, action: Done) -> None:
         self._pending -= 1
@@ -207,6 +251,7 @@ class _Matching:
         if taken is not None:
             self._pending -= 1
             self._remember(taken.session, 1)
+            self._keep(action, taken)
             self._outcome.matched += self._is_inside(taken.at)
         elif inside and not action.is_certain:
             self._outcome.uncertain += 1
@@ -216,27 +261,27 @@ class _Matching:
                 self._outcome.trail_items.append(action)
 
     def _take(self, action: Done) -> Sighting | None:
-        """The best sighting of an action, which is gone then."""
-        seen = self._seen.get(action.shape)
-        if not seen:
-            return None
-        skew = self._skew_us
-        best, best_rank = -1, 0
-        for number, sighting in enumerate(seen):
-            if sighting.at > action.until + skew:
+        """The first sighting that an action may be, which is gone then. Called in the order of ends."""
+        seen = self._seen.get(action.shape, [])
+        first = bisect_left(seen, action.at - self._skew_us - MAX_SLACK_US, key=_time_of)
+        for number in range(first, len(seen)):
+            if seen[number].at > action.until + self._skew_us:
                 break
-            if sighting.at + sighting.slack_us < action.at - skew or not _fits(action, sighting):
-                continue
-            rank = 1 + min(1, self._known.get(sighting.session, 0))
-            if rank > best_rank:
-                best, best_rank = number, rank
-            if rank > 1:
-                break
-        if best < 0:
-            return None
-        taken = seen[best]
-        del seen[best]
-        return taken
+            if self._may_be(action, seen[number]):
+                return seen.pop(number)
+        return None
+
+    def _may_be(self, action: Done, sighting: Sighting) -> bool:
+        return (
+            action.at - self._skew_us <= sighting.at + sighting.slack_us
+            and sighting.at <= action.until + self._skew_us
+            and _fits(action, sighting)
+        )
+
+    def _keep(self, action: Done, sighting: Sighting) -> None:
+        if len(self._pairs) > MAX_SHAPES:
+            self._pairs.clear()
+        self._pairs.setdefault(action.shape, deque(maxlen=KEPT_PAIRS)).append((action, sighting))
 
     def _remember(self, session: str, count: int) -> None:
         if session and (session in self._known or len(self._known) < MAX_CONNECTIONS):
@@ -249,6 +294,10 @@ class _Matching:
         self._outcome.only_target += 1
         if len(self._outcome.target_items) < self._max_items:
             self._outcome.target_items.append(sighting)
+
+
+def _time_of(sighting: Sighting) -> int:
+    return sighting.at
 
 
 def _fits(action: Done, sighting: Sighting) -> bool:

@@ -61,7 +61,8 @@ def reconcile_log(store: "Store", resource: "Resource", question: Question) -> V
     """Each action of a log file against each action of the trail."""
     reading = Reading()
     until = question.until or now_us()
-    bounds = Bounds(question.since, until, question.skew_us, question.proxies)
+    user = resource.upstream.user if resource.protocol == "postgres" else ""
+    bounds = Bounds(question.since, until, question.skew_us, question.proxies, user)
     seen = _without(read_sightings(resource, question, reading), question.ignored_users, reading)
     actions, seen = _side_by_side(
         lambda first: read_actions(
