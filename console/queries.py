@@ -297,3 +297,29 @@ ORDER BY at_us, session_id, seq
 LIMIT {limit:UInt32}
 """
 """Requests and their outcomes in the order of time, after a place, a page at a time."""
+
+# ── reconcile ──
+
+RECONCILED: Final = """
+SELECT toUnixTimestamp64Micro(at) AS at, session_id, seq, action_id, agent, statement, fingerprint, verdict,
+       session_attributes['database'] AS database
+FROM custody.events
+WHERE kind = 'action.requested' AND resource = {resource:String}
+  AND events.at >= fromUnixTimestamp64Micro({at:Int64}) AND events.at < fromUnixTimestamp64Micro({until:Int64})
+  AND (toUnixTimestamp64Micro(events.at), session_id, seq) > ({at:Int64}, {session_id:String}, {seq:UInt64})
+ORDER BY events.at, session_id, seq
+LIMIT {limit:UInt32}
+"""
+"""What agents asked of a resource, in the order of time, after a place, a page at a time."""
+
+RECONCILED_OUTCOMES: Final = """
+SELECT action_id, countIf(kind = 'action.completed') AS ended,
+       maxIf(events.duration_us, kind = 'action.completed') AS duration_us,
+       anyIf(status, kind = 'action.completed') AS final_status,
+       countIf(kind = 'action.decided' AND verdict = 'deny') AS refused
+FROM custody.events
+WHERE resource = {resource:String} AND kind IN ('action.completed', 'action.decided')
+  AND action_id IN {actions:Array(String)}
+GROUP BY action_id
+"""
+"""How those actions ended."""

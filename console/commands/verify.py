@@ -2,12 +2,14 @@
 
 import time
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from console.output import EXIT_VIOLATION, print_json
+from console.output import EXIT_VIOLATION, clean, print_json
+from console.times import Duration, Moment
 from console.verification import Chain, Facts, Outcome, SessionChain, Verdict, judge, verdicts_exit_code
 
 if TYPE_CHECKING:
@@ -26,10 +28,33 @@ MARKS: Final = {"holds": "ok  ", "violated": "BAD ", "undecided": "?   ", "not y
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A checkpoint of the log kept from before: the log must continue it.",
 )
+@click.option("--reconcile", metavar="RESOURCE", default="", help="Compare its trail with its own evidence instead.")
+@click.option(
+    "--evidence",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="With --reconcile: the server's log, also gzipped; several in order of time. Without: pg_stat_statements.",
+)
+@click.option("--since", type=Moment(), help="With --evidence: compare from then on.")
+@click.option("--until", type=Moment(), help="With --evidence: compare up to then.")
+@click.option("--skew", type=Duration(), default=timedelta(seconds=5), help="Bound of the clocks' difference; 5s.")
+@click.option("--proxy-address", "proxies", multiple=True, help="From where the proxies connect; all else is foreign.")
+@click.option("--ignore-user", "ignored", multiple=True, help="The target's user whose actions are not compared.")
+@click.option("--log-line-prefix", default="%m [%p] ", show_default=True, help="Of a plain PostgreSQL log.")
+@click.option("--time-zone", default="", help="Of a log that only abbreviates its zone, e.g. Europe/Berlin.")
+@click.option(
+    "--baseline",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Counts of pg_stat_statements saved before: compare what came since.",
+)
+@click.option(
+    "--save-baseline", type=click.Path(dir_okay=False, path_type=Path), help="Save the counts of pg_stat_statements."
+)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, help="Findings of each kind in --json; 1000.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
-def verify(ctx: click.Context, last_seen: Path | None, as_json: bool) -> None:
-    """Check the record: integrity, completeness, coverage.
+def verify(ctx: click.Context, /, last_seen: Path | None, reconcile: str, as_json: bool, **asked: Any) -> None:
+    """Check the record: integrity, completeness, coverage; or, with --reconcile, what came past the proxies.
 
     Every row is compared with its leaf in the transparency log. Everything up to the store's progress is checked; what
     is still on its way is not. Exit code 1 when something was altered, is missing, twice or does not add up; 2 when
@@ -39,6 +64,13 @@ def verify(ctx: click.Context, last_seen: Path | None, as_json: bool) -> None:
     from console.store import open_store
 
     place = find_place()
+    if reconcile:
+        verdict = reconcile_with_target(place, reconcile, asked)
+        if as_json:
+            print_json(asdict(verdict))
+        else:
+            click.echo("\n".join(clean(line) for line in render(verdict)))
+        ctx.exit(reconciliation_exit_code(verdict))
     with open_store(place) as store:
         verdicts = check(store, place, last_seen.read_bytes() if last_seen else b"")
     if as_json:
@@ -46,6 +78,47 @@ def verify(ctx: click.Context, last_seen: Path | None, as_json: bool) -> None:
     else:
         click.echo("\n".join(line for verdict in verdicts for line in render(verdict)))
     ctx.exit(verdicts_exit_code(verdicts))
+
+
+def reconcile_with_target(place: "Place", name: str, asked: dict[str, Any]) -> Verdict:
+    """The verdict on one resource. A violation counts when it is seen twice: the record may be behind the target's log.
+
+    Raises ConfigError, Unreachable, QueryFailed.
+    """
+    from console.control import open_view, require_resource
+    from console.reconcile.run import Question, reconcile
+    from console.reconcile.times import micros
+    from console.store import open_store
+
+    def moment(value: datetime | None) -> int:
+        return micros(value) if value is not None else 0
+
+    question = Question(
+        since=moment(asked["since"]),
+        until=moment(asked["until"]),
+        skew_us=int(asked["skew"].total_seconds() * 1e6),
+        evidence=asked["evidence"],
+        proxies=frozenset(asked["proxies"]),
+        ignored_users=frozenset(asked["ignored"]),
+        prefix=asked["log_line_prefix"],
+        time_zone=asked["time_zone"],
+        baseline=asked["baseline"],
+        save_baseline=asked["save_baseline"],
+        limit=asked["limit"],
+    )
+    with open_view(place) as view:
+        resource = require_resource(view, name)
+    with open_store(place) as store:
+        verdict = reconcile(store, place, resource, question)
+        if verdict.outcome is not Outcome.HOLDS:
+            time.sleep(SECOND_LOOK_S)
+            verdict = reconcile(store, place, resource, question)
+    return verdict
+
+
+def reconciliation_exit_code(verdict: Verdict) -> int:
+    """0: all that the target saw is in the trail; 1: something is not; 2: that could not be decided."""
+    return {Outcome.HOLDS: 0, Outcome.VIOLATED: 1}.get(verdict.outcome, 2)
 
 
 def render(verdict: Verdict) -> list[str]:

@@ -2,7 +2,10 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -102,6 +105,47 @@ def test_a_value_is_traced_to_who_saw_and_who_sent_it(live: Live) -> None:
     again = json.loads(live.custody("trace", "--json", stdin=card).stdout)
     assert [row["reason"] for row in again["asked_before"]] == ["end to end"]
     assert card not in live.custody("query", "SELECT * FROM events WHERE operation = 'trace'").stdout
+
+
+PREFIX = "%m [%p] %q%u@%d %h %c "
+
+
+def reconcile(live: Live, resource: str, log: Path, *more: str) -> tuple[int, dict[str, Any]]:
+    answer = live.custody("verify", "--reconcile", resource, "--evidence", str(log), "--json", *more)
+    assert answer.stdout, answer.stderr
+    return answer.returncode, json.loads(answer.stdout)
+
+
+def test_what_came_past_the_proxies_is_named(live: Live) -> None:
+    log = live.home.logs / "demo-postgres.log"  # begins with lines of another prefix
+    own = 'SELECT {} AS "reconciled"'
+    with psycopg.connect(live.upstream_postgres_url(), autocommit=True) as direct:
+        direct.execute("ALTER SYSTEM SET log_statement = 'all'")
+        direct.execute("ALTER SYSTEM SET log_timezone = 'UTC'")
+        direct.execute(f"ALTER SYSTEM SET log_line_prefix = '{PREFIX}'")  # type: ignore[arg-type]
+        direct.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: direct.execute("SHOW log_statement").fetchone() == ("all",), 30, "the server logs nothing")
+        begun = datetime.now(UTC)
+        with psycopg.connect(live.postgres_url(live.issue("kept", "run-kept")), autocommit=True) as proxied:
+            for number in range(3):
+                proxied.execute(own.format(number))  # type: ignore[arg-type]
+            with pytest.raises(psycopg.Error):
+                proxied.execute("SELECT no_such_column")
+        first = datetime.now(UTC)
+        time.sleep(0.05)  # the log's times are in whole milliseconds
+        direct.execute(own.format("'hidden value'"))  # type: ignore[arg-type]
+        direct.execute("SELECT 'past' AS the_proxy")
+    read_actions(live, "run-kept", 8)
+    options = ("--log-line-prefix", PREFIX, "--since", begun.isoformat())
+    code, verdict = reconcile(live, "demo-postgres", log, *options, "--until", first.isoformat())
+    assert (code, verdict["outcome"], verdict["facts"]["coverage_percent"]) == (0, "holds", 100.0), verdict
+    code, verdict = reconcile(live, "demo-postgres", log, *options)
+    facts = verdict["facts"]
+    assert (code, verdict["outcome"], facts["only_at_target"]) == (1, "violated", 2), verdict
+    assert [item["text"] for item in facts["target"]] == ['SELECT ? AS "reconciled"', "SELECT ? AS the_proxy"]
+    assert {(item["user"], item["source"]) for item in facts["target"]} == {("postgres", "127.0.0.1")}
+    assert facts["unread_lines"] == 0
+    assert "hidden value" not in json.dumps(verdict)
 
 
 def test_a_detection_reaches_the_siem(live: Live) -> None:
