@@ -152,6 +152,11 @@ class Masker:
         """False: nothing in these bytes can be masked, be it by content, by a JSON key or by a column name."""
         return bool(self._prefilter.candidates(flatten(data)))
 
+    def hit_ends(self, data: bytes) -> list[int] | None:
+        """Where something may be found: the last byte of each hit, rising. Empty: as `has_candidates` says False.
+        None: anywhere."""
+        return self._prefilter.hit_ends(flatten(data))
+
     def find_candidates(self, contents: Sequence[bytes]) -> list[int]:
         """Which of the contents have candidates, rising, by one scan over all of them."""
         located = self._prefilter.locate(flatten(b"".join((EDGE, EDGE.join(contents), EDGE))))
