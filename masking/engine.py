@@ -175,7 +175,12 @@ class Masker:
             return {index: candidates for index, candidates in each if candidates}
         if not located:
             return {}
-        return dict(_by_text(located, list(accumulate((len(content) + 1 for content in contents), initial=0))[1:]))
+        ends: list[int] = []
+        end = 0
+        for content in contents:
+            end += len(content) + 1
+            ends.append(end)
+        return dict(_by_text(located, ends))
 
     def find_spans(self, data: bytes, candidates: Candidates | None = None) -> list[Span]:
         """Disjoint spans to mask, in order. `candidates`: of these bytes, when they are known already."""
