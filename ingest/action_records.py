@@ -9,6 +9,7 @@ import orjson
 
 from ingest.claims import read_sql_claims
 from ingest.codecs.base import AGENT, Action, Noted, Opaque, Side
+from ingest.column_sources import ColumnSources
 from ingest.gate import Ruling
 from ingest.session import MAX_TEXT, Session
 from ingest.stream import Stream
@@ -49,6 +50,7 @@ class ActionRecords:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._max_statement = session.resource.limits.max_statement_bytes
+        self._sources = ColumnSources()
 
     def is_cut(self, action: Action) -> bool:
         """Whether the record does not hold all of what was asked for."""
@@ -100,7 +102,9 @@ class ActionRecords:
 
     def completed(self, action: Action, live: Live) -> int:
         """An action's outcome; its ticket."""
-        rows = {"columns": action.columns, "rows": action.row_values} if action.row_values or action.columns else None
+        rows = self._rows(action) if action.row_values or action.columns else None
+        if not action.columns:
+            self._sources.learn(action.statement)
         digest = getattr(action.digest, "digest", None)
         masked = None if action.report is None else self._take_masked(action, action.report, live)
         return self._session.record(
@@ -121,6 +125,12 @@ class ActionRecords:
             is_truncated=action.is_truncated,
             masked=masked,
         )
+
+    def _rows(self, action: Action) -> dict[str, object]:
+        """The payload of a result. `sources`: where columns are of telling ones under another name."""
+        sources = self._sources.find(action.statement, action.columns) if action.row_values else []
+        rows: dict[str, object] = {"columns": action.columns, "rows": action.row_values}
+        return {**rows, "sources": sources} if sources else rows
 
     @staticmethod
     def _take_masked(action: Action, report: Report, live: Live) -> list[Masked]:

@@ -61,6 +61,8 @@ class Masks:
             return
         if ring is not None:
             self._tokens.replace(ring.keys)
+            if self._maskers is not None:
+                self._maskers.forget()
 
     async def _prepare_late(self, engine: PolicyEngine) -> None:
         try:

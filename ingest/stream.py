@@ -6,6 +6,7 @@ from typing import Final
 
 from ingest.codecs.base import Side
 from ingest.session import Session
+from masking.cuts import end_of_whole
 from masking.tokens import Digest
 from schemas.errors import AuditUnavailable
 from schemas.events import EventKind
@@ -33,6 +34,8 @@ class Stream:
         self.total = 0
         self.unrecorded = 0
         self.kept = bytearray()
+        self.dropped = 0  # bytes since the last record that the budget did not allow
+        self.is_held = False  # all that came since the last record is the end of the piece before
         self.digest = digest
 
     def take(self, data: bytes | memoryview) -> None:
@@ -40,18 +43,23 @@ class Stream:
         size = len(data)
         self.total += size
         self.unrecorded += size
+        self.is_held = False
         if self.digest is not None:
             self.digest.update(data)
         if self.budget > 0:
             part = data[: self.budget]
             self.kept += part
             self.budget -= len(part)
+            size -= len(part)
+        self.dropped += size
 
-    def recorded(self, ticket: int) -> None:
-        """A progress record was made: the next segment waits for the one before it."""
+    def recorded(self, ticket: int, held: int = 0) -> None:
+        """A progress record was made, of all but the last `held` bytes: the next segment waits for the one before."""
         self.floor, self.latest = self.latest, ticket
-        self.unrecorded = 0
-        self.kept = bytearray()
+        self.unrecorded = held
+        self.kept = self.kept[len(self.kept) - held :]
+        self.dropped = 0
+        self.is_held = held > 0
 
 
 class StreamRecorder:
@@ -61,6 +69,7 @@ class StreamRecorder:
         self._session = session
         self._on_audit_lost = on_audit_lost
         self._segment = session.max_unrecorded_bytes // SEGMENTS
+        self._max_held = self._segment // SEGMENTS
         self._unrecorded: dict[int, Stream] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -68,11 +77,9 @@ class StreamRecorder:
         """Count a chunk. Raises AuditUnavailable."""
         stream.take(data)
         if stream.unrecorded >= self._segment:
-            self.record(stream)
-            return
-        self._unrecorded[id(stream)] = stream
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(PROGRESS_DELAY_S, self._record_rest)
+            self._record_most(stream)
+        else:
+            self._remember(stream)
 
     def turn(self, before: Stream, after: Stream) -> None:
         """The other side speaks now: what was said before it is recorded before it, and content is kept again."""
@@ -81,22 +88,45 @@ class StreamRecorder:
             after.budget = self._session.resource.limits.max_payload_bytes
 
     def record(self, stream: Stream) -> None:
-        """Record what is not recorded yet of a stream. Raises AuditUnavailable."""
+        """Record all that is not recorded yet of a stream. Raises AuditUnavailable."""
+        self._record(stream, len(stream.kept))
+
+    def _record_most(self, stream: Stream) -> None:
+        """The same, but for what may be the beginning of a value: it goes with what follows, or 20 ms later."""
+        end = len(stream.kept)
+        if end and not stream.dropped and not stream.is_held:
+            end = end_of_whole(stream.kept, self._max_held)
+        if end == 0 and stream.unrecorded == len(stream.kept):
+            stream.is_held = True  # nothing but that: once
+            self._remember(stream)
+            return
+        self._record(stream, end)
+        if stream.unrecorded:
+            self._remember(stream)
+
+    def _record(self, stream: Stream, end: int) -> None:
         self._unrecorded.pop(id(stream), None)
-        if not stream.unrecorded:
+        held = len(stream.kept) - end
+        size = stream.unrecorded - held
+        if not size:
             return
         ticket = self._session.record(
             EventKind.DATA_SENT if stream.source is Side.AGENT else EventKind.DATA_RECEIVED,
             action_id=stream.action_id,
-            bytes=stream.unrecorded,
-            payload=bytes(stream.kept),
-            payload_type="binary" if stream.kept else "",
-            payload_bytes=stream.unrecorded,
+            bytes=size,
+            payload=bytes(stream.kept[:end]),
+            payload_type="binary" if end else "",
+            payload_bytes=size,
             payload_digest=stream.digest.digest() if stream.digest else b"",
-            is_truncated=len(stream.kept) < stream.unrecorded,
+            is_truncated=end < size,
             attributes={"total_bytes": str(stream.total), "from": stream.source.value},
         )
-        stream.recorded(ticket)
+        stream.recorded(ticket, held)
+
+    def _remember(self, stream: Stream) -> None:
+        self._unrecorded[id(stream)] = stream
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PROGRESS_DELAY_S, self._record_rest)
 
     def close(self) -> None:
         """Record the rest of all streams and stop. Raises AuditUnavailable."""
@@ -109,6 +139,6 @@ class StreamRecorder:
         self._timer = None
         try:
             for stream in list(self._unrecorded.values()):
-                self.record(stream)
+                self._record_most(stream)
         except AuditUnavailable:
             self._on_audit_lost()

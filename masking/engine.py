@@ -152,6 +152,11 @@ class Masker:
         """False: nothing in these bytes can be masked, be it by content, by a JSON key or by a column name."""
         return bool(self._prefilter.candidates(flatten(data)))
 
+    def hit_ends(self, data: bytes) -> list[int] | None:
+        """Where something may be found: the last byte of each hit, rising. Empty: as `has_candidates` says False.
+        None: anywhere."""
+        return self._prefilter.hit_ends(flatten(data))
+
     def find_candidates(self, contents: Sequence[bytes]) -> list[int]:
         """Which of the contents have candidates, rising, by one scan over all of them."""
         located = self._prefilter.locate(flatten(b"".join((EDGE, EDGE.join(contents), EDGE))))
@@ -170,7 +175,12 @@ class Masker:
             return {index: candidates for index, candidates in each if candidates}
         if not located:
             return {}
-        return dict(_by_text(located, list(accumulate((len(content) + 1 for content in contents), initial=0))[1:]))
+        ends: list[int] = []
+        end = 0
+        for content in contents:
+            end += len(content) + 1
+            ends.append(end)
+        return dict(_by_text(located, ends))
 
     def find_spans(self, data: bytes, candidates: Candidates | None = None) -> list[Span]:
         """Disjoint spans to mask, in order. `candidates`: of these bytes, when they are known already."""

@@ -43,6 +43,10 @@ class Prefilter(Protocol):
         """(gate number, where, end) of hits in texts joined by EDGE with an EDGE at both ends; `where` as in
         Candidates, but counted from the first EDGE. None: something may hit, not known where; look at each text."""
 
+    def hit_ends(self, data: bytes) -> list[int] | None:
+        """The last byte of each hit in one text, rising; as long as the text where the edge behind it is part of a
+        hit. None: something may hit, not known where."""
+
 
 class HyperscanPrefilter:
     """All gates in one Hyperscan database (x86-64 builds)."""
@@ -74,6 +78,10 @@ class HyperscanPrefilter:
             return [] if located is not None else None
         owners = self._owners
         return [(gate, end - size, end) for number, end in located for gate, size in owners[number]]
+
+    def hit_ends(self, data: bytes) -> list[int] | None:
+        located = self._locate(b"".join((EDGE, data, EDGE)))
+        return None if located is None else sorted([end - 2 for _, end in located])
 
     def _candidates_once(self, framed: bytes) -> Candidates:
         located: list[tuple[int, int]] = []
@@ -141,6 +149,9 @@ class KeywordPrefilter:
 
     def locate(self, joined: bytes) -> list[tuple[int, int, int]] | None:
         return None if self.candidates(joined) else []
+
+    def hit_ends(self, data: bytes) -> list[int] | None:
+        return None if self.candidates(data) else []
 
 
 def build_prefilter(gates: Sequence[Gate], engine: str = "auto") -> Prefilter:

@@ -28,9 +28,11 @@ Row = Sequence[str | None]
 
 
 def mask_rows(
-    masker: Masker, columns: Sequence[str], rows: Sequence[Row]
+    masker: Masker, columns: Sequence[str], rows: Sequence[Row], shown: Sequence[str] | None = None
 ) -> tuple[list[list[str | None]], tuple[Finding, ...]]:
-    """Mask result rows; each finding's place is its column. Columns beyond `columns` have no name."""
+    """Mask result rows; each finding's place is its column. Columns beyond `columns` have no name. `shown`: what the
+    columns are called, where `columns` tells what they are."""
+    places = columns if shown is None else shown
     masked = [list(row) for row in rows]
     findings: list[Finding] = []
     labels = [names.label_of(column) for column in columns]
@@ -40,7 +42,7 @@ def mask_rows(
     for (row, column, _), outcome in zip(cells, outcomes, strict=True):
         if outcome and outcome.findings:
             masked[row][column] = outcome.text
-            place = columns[column] if column < len(columns) else f"column {column + 1}"
+            place = places[column] if column < len(places) else f"column {column + 1}"
             findings.extend(finding._replace(place=place) for finding in outcome.findings)
     return masked, tuple(findings)
 

@@ -2,7 +2,8 @@
 
 Redaction looks at events one by one. Before it, the pieces of one action and direction in a batch are laid side by
 side, and what is found across a border is replaced: the token stands in the piece in which the secret begins, others
-lose their part. Pieces in different batches are not put together.
+lose their part. Pieces in different batches are not put together: the proxies let them end where no value does
+(masking/cuts.py), so that what is looked at here is what is longer, or came with a pause in its middle.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -28,6 +28,8 @@ _APPROVALS: Final = frozenset({"approval.requested", "approval.decided"})
 _APPROVAL_FACTS: Final = ("approval.id", "approval.digest", "approval.approver")
 _COOKIES: Final = frozenset({"cookie", "set-cookie"})
 
+_TABLE_KEYS: Final = frozenset({"columns", "rows", "sources"})
+
 MAX_NAMES: Final = 4096
 
 Hits = Mapping[str, MaskedText]
@@ -83,7 +85,7 @@ class Redactor:
         owners: list[int] = []
         for index, content in enumerate(contents):
             table = _parse_table(content)
-            if table is None or any(map(names.label_of, table[0])) or any(self._mask_names(table[0])):
+            if table is None or any(map(names.label_of, table[2])) or any(self._mask_names(table[0])):
                 kept.add(index)
                 continue
             values = [value for row in _as_cells(table[1]) for value in row if value]
@@ -185,7 +187,7 @@ class Redactor:
     def _masked_content(self, content: bytes, kind: str) -> tuple[str | None, Iterable[Finding]]:
         if kind == "rows" and (table := _parse_rows(content)) is not None:
             columns, found = self._mask_columns(table[0])
-            rows, findings = mask_rows(self._masker, table[0], table[1])
+            rows, findings = mask_rows(self._masker, table[2], table[1], table[0])
             return orjson.dumps({"columns": columns, "rows": rows}).decode(), (*found, *findings)
         is_cut = kind == "rows"  # or not what its type says
         outcome = mask_payload(self._masker, content, "rows" if is_cut else "", "json" if is_cut else kind)
@@ -297,24 +299,33 @@ def is_telling(key: str) -> bool:
     return last.lower() in _COOKIES or names.label_of(last) is not None
 
 
-def _parse_rows(content: bytes) -> tuple[list[str], list[list[str | None]]] | None:
-    """Columns and rows of a `rows` payload, values as text; None when it is anything else."""
+def _parse_rows(content: bytes) -> tuple[list[str], list[list[str | None]], list[str]] | None:
+    """Columns, rows and telling names of a `rows` payload, values as text; None when it is anything else."""
     table = _parse_table(content)
-    return (table[0], list(_as_cells(table[1]))) if table else None
+    return (table[0], list(_as_cells(table[1])), table[2]) if table else None
 
 
-def _parse_table(content: bytes) -> tuple[list[str], list[list[Any]]] | None:
-    """Columns and rows of a `rows` payload as they are; None when it is anything else."""
+def _parse_table(content: bytes) -> tuple[list[str], list[list[Any]], list[str]] | None:
+    """Columns and rows of a `rows` payload as they are, and the columns' names as masking takes them: a column that is
+    another under an alias (`sources`) has that one's. None when it is anything else."""
     try:
         table = orjson.loads(content)
         columns, rows = table["columns"], table["rows"]
-    except (ValueError, KeyError, TypeError):
+        sources = table.get("sources", [])
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    if table.keys() != {"columns", "rows"} or not isinstance(columns, list) or not isinstance(rows, list):
+    if not table.keys() <= _TABLE_KEYS or not isinstance(columns, list) or not isinstance(rows, list):
         return None
-    if not all(isinstance(column, str) for column in columns) or not all(isinstance(row, list) for row in rows):
+    if not _are_texts(columns) or not all(isinstance(row, list) for row in rows):
         return None
-    return columns, rows
+    if not isinstance(sources, list) or not _are_texts(sources) or len(sources) not in (0, len(columns)):
+        return None
+    told = [source or column for source, column in zip(sources, columns, strict=True)] if sources else columns
+    return columns, rows, told
+
+
+def _are_texts(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _as_cells(rows: list[list[Any]]) -> Iterator[list[str | None]]:

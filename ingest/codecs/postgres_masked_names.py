@@ -22,10 +22,10 @@ class SessionNames:
         self._kept: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         self._last: tuple[str, ValueMasker, Origins] | None = None
 
-    def learn(self, statement: str) -> None:
-        """A statement whose rows a later one may show."""
+    def learn(self, statement: str) -> bool:
+        """A statement whose rows a later one may show. Whether it is one."""
         if not any(word in statement[:4096].lower() for word in _LATER):
-            return
+            return False
         origins = column_origins(statement)
         for name, sources in (origins or NONE).sources.items():
             known = self._kept.pop(name, (frozenset(), frozenset()))
@@ -33,6 +33,7 @@ class SessionNames:
             self._kept[name] = (known[0] | sources, known[1] | plain)
         for name in list(self._kept)[: max(0, len(self._kept) - MAX_KEPT_NAMES)]:
             del self._kept[name]
+        return True
 
     def find(self, values: ValueMasker, statement: str, text: str) -> Name:
         """The name of a result column of the statement: its own, or that of what it stands for, when that is to be

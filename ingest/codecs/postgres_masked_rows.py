@@ -40,7 +40,8 @@ def mask_rows(cells_of: CellMasker, columns: Sequence[Column], buffer: bytes, st
 
     Raises MalformedError, struct.error.
     """
-    cells: list[tuple[Column, bytes]] = []
+    found: list[Column] = []
+    raws: list[bytes] = []
     places: list[int] = []  # where in the buffer each of them begins
     unpack_head, unpack_size = _HEAD.unpack_from, _SIZE.unpack_from
     pos = start
@@ -56,16 +57,16 @@ def mask_rows(cells_of: CellMasker, columns: Sequence[Column], buffer: bytes, st
             if size > 0:
                 column = columns[index]
                 if size >= column.min_bytes:
-                    cells.append((column, buffer[pos : pos + size]))
+                    found.append(column)
+                    raws.append(buffer[pos : pos + size])
                     places.append(pos)
                 pos += size
         if pos != after:
             raise MalformedError("a row beyond its end")
-    if not cells:
+    puts = cells_of.find_puts(found, raws) if raws else None
+    if not puts:
         return None
-    puts = cells_of.mask(cells)
-    masked = {place: put for place, put in zip(places, puts, strict=True) if put is not None}
-    return _write_rows(buffer, start, stop, masked) if masked else None
+    return _write_rows(buffer, start, stop, {places[index]: put for index, put in puts.items()})
 
 
 def _write_rows(buffer: bytes, start: int, stop: int, puts: dict[int, Put]) -> bytes:

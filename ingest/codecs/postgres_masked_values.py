@@ -36,7 +36,7 @@ _OCTAL: Final = re.compile(rb"\\(?:([0-7]{3})|\\)")
 class Column:
     """One result column: its type, form and name, and how its values are read."""
 
-    __slots__ = ("decode", "is_binary", "is_whole", "kind", "min_bytes", "name", "oid")
+    __slots__ = ("decode", "is_binary", "is_telling", "is_whole", "kind", "min_bytes", "name", "oid")
 
     def __init__(self, name: Name, oid: int, *, is_binary: bool) -> None:
         self.name = name
@@ -46,8 +46,9 @@ class Column:
         self.decode: Decode | None = decoder(oid) if is_binary else None
         self.kind = _kind_of(oid)
         # Shorter values are no secret but by their name; of a binary number nothing can be said by its size.
-        is_telling = name.is_column or name.named is not None or (is_binary and self.kind not in (TEXT, JSON))
-        self.min_bytes = 1 if is_telling else MIN_SECRET_BYTES
+        self.is_telling = name.is_column or name.named is not None
+        is_short = self.is_telling or (is_binary and self.kind not in (TEXT, JSON))
+        self.min_bytes = 1 if is_short else MIN_SECRET_BYTES
 
 
 class Put:
@@ -81,19 +82,42 @@ class CellMasker:
 
     def mask(self, cells: Sequence[tuple[Column, bytes]]) -> list[Put | None]:
         """What to put for each cell; None: it stays as it is."""
-        contents = [self._read(column, raw) for column, raw in cells]
-        outcomes = self._values.mask_values(
-            [content or b"" for content in contents],
-            [column.name for column, _ in cells],
-            [column.is_whole for column, _ in cells],
-        )
-        return [
-            # The common case first: nothing found, and nothing that has a structure of its own.
-            None
-            if outcome is None and content is not None and column.kind in _PLAIN and content[:1] not in _OPENERS
-            else self._put(column, raw, content, outcome)
-            for (column, raw), content, outcome in zip(cells, contents, outcomes, strict=True)
-        ]
+        puts = self.find_puts([column for column, _ in cells], [raw for _, raw in cells])
+        return [puts.get(index) for index in range(len(cells))]
+
+    def find_puts(self, columns: list[Column], raws: list[bytes]) -> dict[int, Put]:
+        """What to put for some of the cells, by index: the others stay as they are. Both lists have one length."""
+        values = self._values
+        contents: list[bytes] = []
+        unread: set[int] = set()
+        for index in range(len(raws)):
+            content = self._read(columns[index], raws[index])
+            if content is None:
+                unread.add(index)
+                content = b""
+            contents.append(content)
+        found = values.candidates_in(contents)
+        puts: dict[int, Put] = {}
+        for index in range(len(raws)):
+            column = columns[index]
+            candidates = found.get(index)
+            # The common case: nothing found, no telling name, and no keys that the order may name.
+            if candidates is None and not column.is_telling and not unread:
+                if column.kind in _PLAIN and contents[index][:1] not in _OPENERS:
+                    continue
+                if not values.has_key_names:
+                    continue
+            if index in unread:
+                put = self._put(column, raws[index], None, None)
+            else:
+                content = contents[index]
+                outcome = None
+                if candidates is not None or column.is_telling:
+                    outcome = values.mask_found(content, column.name, column.is_whole, candidates)
+                put = self._put(column, raws[index], content, outcome)
+            if put is not None:
+                puts[index] = put
+        return puts
 
     # -- reading
 

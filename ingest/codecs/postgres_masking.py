@@ -53,23 +53,54 @@ class _Result:
         self.copy: CopyMask | BinaryCopyMask | None = None
 
 
+class _Made:
+    """The columns of the last result, for one of the same statement with the same description."""
+
+    def __init__(
+        self, result: _Result, described: Columns | None, formats: tuple[int, ...], columns: list[Column]
+    ) -> None:
+        self.columns = columns
+        self._values = result.values
+        self._statement = result.statement
+        self._described = described
+        self._formats = formats
+
+    def fits(self, result: _Result, described: Columns | None, formats: tuple[int, ...], count: int) -> bool:
+        return (
+            self._described is described
+            and self._statement is result.statement
+            and self._values is result.values
+            and self._formats == formats
+            and len(self.columns) == count
+        )
+
+
 class SessionMasking:
     """Made with a session's first masked action."""
 
     def __init__(self, values: ValueMasker) -> None:
         self._values = values
         self._names = SessionNames()
+        self._plain = ""  # the last statement that neither copies nor names anything for later ones
+        self._made: _Made | None = None
 
     def adopt(self, action: Action) -> None:
         """An action that is masked itself, or that may show what a masked one has named."""
         if action.mask is not None:
             self._values = action.mask
-            self._names.learn(action.statement)
-            if action.statement.lstrip()[:4].lower() == "copy" or "copy" in action.statement[:4096].lower():
-                check_copies(action.mask, action.statement)
+            if action.statement is not self._plain:
+                self._learn(action.mask, action.statement)
         elif action.statement.lstrip().partition(" ")[0].lower() in _LATER:
             action.mask, action.report = self._values, self._values.new_report()
             action.attributes["mask.from"] = "an earlier statement of the session"
+
+    def _learn(self, values: ValueMasker, statement: str) -> None:
+        self._made = None
+        has_names = self._names.learn(statement)
+        has_copies = statement.lstrip()[:4].lower() == "copy" or "copy" in statement[:4096].lower()
+        if has_copies:
+            check_copies(values, statement)
+        self._plain = "" if has_names or has_copies else statement
 
     def rewrite(
         self, talk: Conversation, buffer: bytes, pos: int, after: int, end: int, is_cut: bool
@@ -124,10 +155,14 @@ class SessionMasking:
     def _columns(self, talk: Conversation, flight: Flight, result: _Result, count: int) -> list[Column]:
         described, formats = self._describe(flight)
         if result.columns is None or result.described is not described or len(result.columns) < count:
-            names = described.names if described is not None else ()
-            oids = described.oids if described is not None else ()
-            name_of = partial(self._names.find, result.values, result.statement)
-            result.columns = make_columns(name_of, names, oids, formats, count)
+            made = self._made
+            if made is None or not made.fits(result, described, formats, count):
+                names = described.names if described is not None else ()
+                oids = described.oids if described is not None else ()
+                name_of = partial(self._names.find, result.values, result.statement)
+                columns = make_columns(name_of, names, oids, formats, count)
+                made = self._made = _Made(result, described, formats, columns)
+            result.columns = made.columns
             result.described = described
         return result.columns
 

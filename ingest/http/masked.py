@@ -7,6 +7,7 @@ from ingest.http import heads
 from masking.inline.body import BodyRewriter
 from masking.inline.codings import narrow
 from masking.inline.headers import CONDITIONS, VALIDATORS, mask_fields, without
+from masking.inline.messages import MessageMasker
 from masking.inline.model import Unreadable
 from masking.inline.values import ValueMasker
 
@@ -35,7 +36,7 @@ class MaskedAnswer:
         self._mask = mask
         self.report = mask.new_report()
         self._body: BodyRewriter | None = None
-        self._message: BodyRewriter | None = None
+        self._messages: MessageMasker | None = None
 
     def attributes(self) -> dict[str, str]:
         """What the next record says besides: why something was relayed unmasked since the last."""
@@ -70,17 +71,9 @@ class MaskedAnswer:
 
     def take_message(self, data: bytes, *, is_text: bool, is_final: bool) -> bytes:
         """A WebSocket message, or the next piece of a long one; what of it is certain."""
-        kind = "text/plain" if is_text else ""
-        if self._message is None:
-            self._message = BodyRewriter(self._mask, self.report, kind)
-            if is_final:
-                message, self._message = self._message, None
-                return message.rewrite_whole(data)[1]
-        shown = b"".join(content for _, content in self._message.feed(data))
-        if is_final:
-            shown += self._message.finish()[1]
-            self._message = None
-        return shown
+        if self._messages is None:
+            self._messages = MessageMasker(self._mask, self.report)
+        return self._messages.take(data, is_text=is_text, is_final=is_final)
 
 
 def fit_fields(fields: heads.Fields, length: int | None) -> heads.Fields:

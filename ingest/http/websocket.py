@@ -14,11 +14,12 @@ from wsproto.connection import ConnectionState
 
 from ingest.http.connection import AbortHook, AgentConnection, AwaitHook
 from ingest.http.exchange import Exchange
+from masking.cuts import end_of_whole
 from masking.inline.model import Unreadable
 from schemas.errors import AuditUnavailable
 
 PART_BYTES: Final = 262_144
-"""A longer message is recorded and forwarded in parts of this size."""
+"""A longer message is recorded and forwarded in parts of this size, each up to where a value may end."""
 
 BREAKS: Final = {
     "answer_withheld": "a message cannot be masked as policy demands",
@@ -102,8 +103,9 @@ class CapturedWebsocket(WebsocketLayer):
         half.digest.update(data)
         if not found.message_finished and len(half.buffer) < PART_BYTES:
             return
-        content = bytes(half.buffer)
-        half.buffer.clear()
+        end = len(half.buffer) if found.message_finished else end_of_whole(half.buffer)
+        content = bytes(half.buffer[:end])
+        del half.buffer[:end]
         shown = self._mask(content, is_text, found.message_finished) if not is_from_agent else None
         ticket = self._exchange.message(
             is_from_agent=is_from_agent,

@@ -115,6 +115,19 @@ class DeltaHold[T]:
             return self.finish()
         return self._ready()
 
+    def pass_on(self, what: T, data: bytes) -> bytes:
+        """The data of an event that must not be held, masked by itself: without what turns out to be the rest of a
+        secret. Not to be mixed with `take`."""
+        slots = list(self._slots_of(data))
+        if not slots:
+            return data
+        for channel in {id(slot.channel): slot.channel for slot in slots}.values():
+            channel.spans = tuple(span for span in self._values.find_spans(channel.text) if span.end > channel.done)
+            channel.cut = len(channel.text)
+        self._events.append(_Event(what, data, slots))
+        self._size += len(data) + 1
+        return b"".join(shown for _, shown in self._ready())
+
     def pause(self) -> list[tuple[T, bytes]]:
         """Nothing came for a while: the events that are held for the end of a word only, later all but keys."""
         self._pauses += 1

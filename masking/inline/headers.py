@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from masking.inline.model import Report
-from masking.inline.values import Name, ValueMasker
+from masking.inline.values import ValueMasker
 from masking.validators import cookie_values
 
 Field = tuple[bytes, bytes]
@@ -31,30 +31,22 @@ _COOKIE_LABEL: Final = "http_cookie"
 
 def mask_fields(values: ValueMasker, report: Report, fields: Sequence[Field]) -> tuple[Field, ...]:
     """The fields with what must go masked; the very same when nothing had to change."""
-    masked: list[Field] = []
+    places = [index for index, (name, value) in enumerate(fields) if value and name.lower() not in KEPT]
+    if not places:
+        return tuple(fields)
+    names = [values.name_of(fields[index][0].lower().decode("latin-1")) for index in places]
+    contents = [fields[index][1] for index in places]
+    outcomes = values.mask_values(contents, names, [name.is_column for name in names])
+    masked = list(fields)
     is_changed = False
-    for name, value in fields:
-        lower = name.lower()
-        if lower not in KEPT and value:
-            known = values.name_of(lower.decode("latin-1"))
-            shown = _mask_field(values, report, known, lower, value)
-            if shown is not None:
-                is_changed = True
-                value = shown
-        masked.append((name, value))
+    for index, name, content, outcome in zip(places, names, contents, outcomes, strict=True):
+        if name.text == "set-cookie" and values.wants(_COOKIE_LABEL) and not name.is_column:
+            outcome = values.mask_parts(content, cookie_values(content, 0, len(content), is_set=True), _COOKIE_LABEL)
+        if outcome is not None and outcome.findings:
+            report.add(outcome.findings, f"header.{name.text}")
+            masked[index] = (fields[index][0], outcome.data.replace(b"\r", b" ").replace(b"\n", b" "))
+            is_changed = True
     return tuple(masked) if is_changed else tuple(fields)
-
-
-def _mask_field(values: ValueMasker, report: Report, name: Name, lower: bytes, value: bytes) -> bytes | None:
-    if lower == b"set-cookie" and values.wants(_COOKIE_LABEL) and not name.is_column:
-        spans = cookie_values(value, 0, len(value), is_set=True)
-        outcome = values.mask_parts(value, spans, _COOKIE_LABEL)
-    else:
-        (outcome,) = values.mask_values([value], [name], [name.is_column])
-    if outcome is None or not outcome.findings:
-        return None
-    report.add(outcome.findings, f"header.{name.text}")
-    return outcome.data.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def without(fields: Sequence[Field], names: frozenset[bytes]) -> tuple[Field, ...]:

@@ -42,6 +42,8 @@ class JsonRewriter:
         self._is_first = True
         self._string: LongString | None = None
         self._text: TextRewriter | None = None
+        self._looked_at = b""  # the bytes that `_hits` are of
+        self._hits: list[int] | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Everything up to the last whole token."""
@@ -59,8 +61,10 @@ class JsonRewriter:
 
     def rewrite_whole(self, data: bytes) -> bytes:
         """A whole text at once; the very same when nothing in it had to change."""
-        if not self._held and self._values.is_clean(data):
-            return data
+        if not self._held:
+            self._looked_at, self._hits = data, self._values.hit_ends(data)
+            if self._hits == [] and not self._values.may_name(data):
+                return data
         return self.feed(data) + self.finish()
 
     # -- pieces
@@ -107,7 +111,9 @@ class JsonRewriter:
                 out.append(_BOM)
                 data = data[len(_BOM) :]
         data = self._mask_siblings(data)
-        position = self._walk.go(data, is_last=is_last)
+        hits = self._hits if data is self._looked_at else self._values.hit_ends(data)
+        self._looked_at = b""
+        position = self._walk.go(data, is_last=is_last, hits=hits)
         self._splice(data[:position], out)
         rest = data[position:]
         if not rest:
@@ -140,7 +146,7 @@ class JsonRewriter:
         slots = walk.slots
         if slots:
             position = 0
-            outcomes = self._values.mask_values(walk.contents, walk.names, walk.wholes)
+            outcomes = self._values.mask_suspects(walk.contents, walk.names, walk.wholes)
             for slot, content, outcome in zip(slots, walk.contents, outcomes, strict=True):
                 put = self._replacement(slot, content, outcome)
                 if put is not None:

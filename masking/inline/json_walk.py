@@ -1,6 +1,5 @@
 """Walks over JSON tokens as they come; collects the values that masking must look at, each with its name and place."""
 
-import re
 from typing import Final
 
 from masking.inline.json_text import decode_string, unescape
@@ -15,14 +14,26 @@ QUOTE: Final = 0x22
 NUMBER: Final = b"-0123456789"
 BOOLEAN: Final = b"tf"
 
-_BLANK: Final = rb"[ \t\r\n\x1e]*+"  # 1E comes before each text of application/json-seq
-_STRING: Final = rb'"(?:[^"\\]++|\\.)*+"'
-_WORD: Final = rb"-?\d[\d.eE+\-]*+|true|false|null|-?Infinity|NaN"
-_SCALAR: Final = b"(?:(" + _STRING + b")|(" + _WORD + b"))(?:" + _BLANK + b"(,))?+"
-# Groups of both: 1 key, 2 string, 3 word, 4 comma behind it, 5 any other mark.
-_MEMBER: Final = re.compile(_BLANK + b"(" + _STRING + b")" + _BLANK + b":" + _BLANK + _SCALAR, re.DOTALL)
-_ITEM: Final = re.compile(_BLANK + b"()?(?:" + _SCALAR + rb"|([{}\[\],:]))", re.DOTALL)
-_BLANKS: Final = re.compile(_BLANK)
+_WORDS: Final = (b"true", b"false", b"null", b"Infinity", b"-Infinity", b"NaN")
+_BACKSLASH: Final = 0x5C
+_MINUS: Final = 0x2D
+_IS_BLANK, _IS_MARK, _IS_QUOTE, _IN_NUMBER = 1, 2, 3, 4
+
+
+def _make_kinds() -> bytes:
+    kinds = bytearray(256)
+    for kind, members in (
+        (_IS_BLANK, b" \t\r\n\x1e"),  # 1E comes before each text of application/json-seq
+        (_IS_MARK, b"{}[],:"),
+        (_IS_QUOTE, b'"'),
+        (_IN_NUMBER, b"0123456789.eE+-"),
+    ):
+        for member in members:
+            kinds[member] = kind
+    return bytes(kinds)
+
+
+_KINDS: Final = _make_kinds()
 _BRACE, _BRACKET, _COMMA, _COLON = b"{[,:"
 
 
@@ -88,6 +99,8 @@ class Walk:
         self._level = Level(None, is_object=False, top=place)
         self._level.name = name
         self._depth = 0
+        self._hits: list[int] | None = None
+        self._hit = 0
         self.forget()
 
     def forget(self) -> None:
@@ -116,36 +129,45 @@ class Walk:
         """Where the walk is."""
         return self._level.place_at(self._level.step)
 
-    def go(self, data: bytes, *, is_last: bool) -> int:
-        """Take all whole tokens; how far that went. What stands there is cut off, or no JSON, or too deep."""
+    def go(self, data: bytes, *, is_last: bool, hits: list[int] | None = None) -> int:
+        """Take all whole tokens; how far that went. What stands there is cut off, or no JSON, or too deep.
+
+        `hits`: where in `data` something may be found by content, rising: of strings without escapes, and of words,
+        only those with a hit in them (or right behind) are collected, and those that a name tells.
+        """
         position, size = 0, len(data)
-        match_member, match_item = _MEMBER.match, _ITEM.match
-        while True:
-            item = match_member(data, position) if self._level.expects_key else None
-            if item is not None:  # a key with a scalar behind it, at once
-                self._take_key(data, item.start(1), item.end(1))
-                start, end = item.span(3)
+        self._hits, self._hit = hits, 0
+        while position < size:
+            first = data[position]
+            kind = _KINDS[first]
+            if kind == _IS_BLANK:
+                position += 1
+            elif kind == _IS_QUOTE:
+                end = end_of_string(data, position)
+                if end < 0:
+                    return position
+                self._take_string(data, position, end)
+                position = end
+            elif kind == _IS_MARK:
+                if not self._take_mark(first):
+                    return position
+                position += 1
             else:
-                item = match_item(data, position)
-                if item is None:
-                    blanks = _BLANKS.match(data, position)
-                    return blanks.end() if blanks is not None else position
-                if item.lastindex == 5:
-                    position = item.end()
-                    if not self._take_mark(data[position - 1]):
-                        return position - 1
-                    continue
-                start, end = item.span(3)
-            if start >= 0:
-                if end == size and not is_last:
-                    return start  # a number may go on
-                self._take_word(data, start, end)
-            else:
-                start, end = item.span(2)
-                self._take_string(data, start, end)
-            position = item.end()
-            if item.lastindex == 4:
-                self._step()
+                end = end_of_word(data, position)
+                if end < 0 or (end == size and not is_last):  # a number may go on
+                    return position
+                self._take_word(data, position, end)
+                position = end
+        return position
+
+    def _has_hit(self, start: int, end: int) -> bool:
+        """Whether something may be found in data[start:end]. Asked in rising order."""
+        hits = self._hits
+        if hits is None:
+            return True
+        while self._hit < len(hits) and hits[self._hit] < start:
+            self._hit += 1
+        return self._hit < len(hits) and hits[self._hit] < end
 
     def enter_key(self, text: str) -> None:
         """The value that follows has this key."""
@@ -187,9 +209,14 @@ class Walk:
             self._take_key(data, start, end)
             return
         name = level.name
-        if end - start - 2 >= MIN_SECRET_BYTES or ((level.is_whole or name.named is not None) and end - start > 2):
-            content = data[start + 1 : end - 1]
-            self._add(Slot(start, end, QUOTE, level), unescape(content) if b"\\" in content else content, name)
+        is_telling = level.is_whole or name.named is not None
+        if end - start - 2 < (1 if is_telling else MIN_SECRET_BYTES):
+            return
+        content = data[start + 1 : end - 1]
+        if b"\\" in content:
+            self._add(Slot(start, end, QUOTE, level), unescape(content), name)
+        elif is_telling or self._has_hit(start, end):
+            self._add(Slot(start, end, QUOTE, level), content, name)
 
     def _take_word(self, data: bytes, start: int, end: int) -> None:
         level = self._level
@@ -197,7 +224,7 @@ class Walk:
         if level.is_whole or level.name.named is not None:
             if first in NUMBER or (level.is_whole and first in BOOLEAN):
                 self._add(Slot(start, end, first, level), data[start:end], level.name)
-        elif end - start >= MIN_SECRET_BYTES and first in NUMBER:
+        elif end - start >= MIN_SECRET_BYTES and first in NUMBER and self._has_hit(start, end + 1):
             self._add(Slot(start, end, first, level), data[start:end], level.name)
 
     def _add(self, slot: Slot, content: bytes, name: Name) -> None:
@@ -229,3 +256,31 @@ class Walk:
             level.expects_key = True
         elif isinstance(level.step, int):
             level.step += 1
+
+
+def end_of_string(data: bytes, start: int) -> int:
+    """Where the string token that begins at `start` ends, behind its closing quote; -1: that has not come."""
+    end = data.find(b'"', start + 1)
+    while end >= 0 and data[end - 1] == _BACKSLASH:
+        before = end - 1
+        while before > start and data[before] == _BACKSLASH:
+            before -= 1
+        if (end - before) % 2:  # an even count of backslashes: they escape each other
+            return end + 1
+        end = data.find(b'"', end + 1)
+    return end + 1 if end >= 0 else -1
+
+
+def end_of_word(data: bytes, start: int) -> int:
+    """Where the number or word that begins at `start` ends; -1: there is none, or it is cut off."""
+    position, size = start, len(data)
+    if data[position] == _MINUS and position + 1 < size:
+        position += 1
+    if 0x30 <= data[position] <= 0x39:
+        while position < size and _KINDS[data[position]] == _IN_NUMBER:
+            position += 1
+        return position
+    for word in _WORDS:
+        if data.startswith(word, start):
+            return start + len(word)
+    return -1

@@ -14,6 +14,7 @@ from typing import Final
 from masking import names
 from masking.catalog import load_detectors
 from masking.engine import Masker
+from masking.inline.memo import MAX_VALUE_BYTES, Key, Memo
 from masking.inline.model import MaskOrder, Report, Unreadable
 from masking.model import Finding, MaskedBytes
 from masking.names import NamedLabel
@@ -36,7 +37,7 @@ _ERRORS: Final = "surrogatepass"
 @dataclass(slots=True, frozen=True)
 class Name:
     """What a key, column or header name means to an order. `named`: a value of this name is a secret by itself.
-    `is_column`: the order names it, so all of its value goes. `is_suspect`: the name itself may hold a secret."""
+    `is_column`: the order names it, so all of its value goes. `is_suspect`: the name itself holds a secret."""
 
     text: str
     named: NamedLabel | None = None
@@ -65,7 +66,9 @@ class ValueMasker:
         self.tokens: dict[bytes, Name] = {}
         """Names by the string tokens of keys seen lately; whoever adds to it keeps it small."""
         self._clean_places: set[str] = set()
+        self._memo = Memo()
         self.has_paths = self._paths is not None
+        self.has_key_names = self._hint is not None
 
     def new_report(self) -> Report:
         """For one answer."""
@@ -89,26 +92,76 @@ class ValueMasker:
 
     def is_clean(self, data: bytes) -> bool:
         """Whether surely nothing in these bytes (a JSON text, a row) would be masked."""
-        if self._hint is not None and (b"\\" in data or self._hint.search(data)):
-            return False
-        return not self._masker.has_candidates(data)
+        return not self.may_name(data) and not self._masker.has_candidates(data)
+
+    def may_name(self, data: bytes) -> bool:
+        """Whether these bytes (a JSON text, a row) may have a key that the order names."""
+        return self._hint is not None and (b"\\" in data or self._hint.search(data) is not None)
+
+    def hit_ends(self, data: bytes) -> list[int] | None:
+        """The last byte of each place where a detector may find something by content, rising. None: anywhere."""
+        return self._masker.hit_ends(data)
 
     def mask_values(
         self, contents: Sequence[bytes], names_of: Sequence[Name], wholes: Sequence[bool]
     ) -> list[MaskedBytes | None]:
         """Each content (UTF-8) masked; None where nothing had to change. `wholes`: all of it goes."""
-        outcomes: list[MaskedBytes | None] = [None] * len(contents)
         found = self._masker.candidates_in(contents)
-        for index, name in enumerate(names_of):
-            is_plain = index not in found
-            if wholes[index]:
-                outcomes[index] = self.mask_whole(contents[index], name, is_plain=is_plain)
-                continue
-            if name.named is not None:
-                outcomes[index] = self._mask_named(contents[index], name.named, is_plain)
-            if not is_plain and outcomes[index] is None:
-                outcomes[index] = self.mask_content(contents[index], found[index])
-        return outcomes
+        return [
+            None
+            if (index not in found and name.named is None and not is_whole)
+            else self.mask_found(data, name, is_whole, found.get(index))
+            for index, (data, name, is_whole) in enumerate(zip(contents, names_of, wholes, strict=True))
+        ]
+
+    def mask_suspects(
+        self, contents: Sequence[bytes], names_of: Sequence[Name], wholes: Sequence[bool]
+    ) -> list[MaskedBytes | None]:
+        """The same, for contents in most of which something is: those seen lately are not looked at again."""
+        memo = self._memo
+        keys = [self._key_of(*each) for each in zip(contents, names_of, wholes, strict=True)]
+        known = [None if key is None else memo.find(key) for key in keys]
+        unknown = [index for index, outcome in enumerate(known) if outcome is None]
+        if unknown:
+            found = self._masker.candidates_in([contents[index] for index in unknown])
+            for number, index in enumerate(unknown):
+                outcome = self._mask_value(contents[index], names_of[index], wholes[index], found.get(number))
+                known[index] = (outcome,)
+                if (key := keys[index]) is not None:
+                    memo.keep(key, outcome)
+        return [outcome[0] if outcome is not None else None for outcome in known]
+
+    def candidates_in(self, contents: Sequence[bytes]) -> dict[int, Candidates]:
+        """As the engine's: index of each content in which a detector may find something -> what `mask_found` takes."""
+        return self._masker.candidates_in(contents)
+
+    def mask_found(self, data: bytes, name: Name, is_whole: bool, candidates: Candidates | None) -> MaskedBytes | None:
+        """One content as `mask_values` does. `candidates`: of candidates_in, None for one that it does not tell."""
+        key = self._key_of(data, name, is_whole)
+        if key is None:
+            return self._mask_value(data, name, is_whole, candidates)
+        known = self._memo.find(key)
+        if known is None:
+            known = (self._mask_value(data, name, is_whole, candidates),)
+            self._memo.keep(key, known[0])
+        return known[0]
+
+    def forget(self) -> None:
+        """What was remembered of values: the token key has changed."""
+        self._memo.forget()
+
+    def _key_of(self, data: bytes, name: Name, is_whole: bool) -> Key | None:
+        if len(data) > MAX_VALUE_BYTES:
+            return None
+        return self._memo.key_of(data, name.text if is_whole or name.named is not None else "", is_whole=is_whole)
+
+    def _mask_value(self, data: bytes, name: Name, is_whole: bool, candidates: Candidates | None) -> MaskedBytes | None:
+        if is_whole:
+            return self.mask_whole(data, name, is_plain=candidates is None)
+        outcome = self._mask_named(data, name.named, candidates is None) if name.named is not None else None
+        if outcome is None and candidates is not None:
+            outcome = self.mask_content(data, candidates)
+        return outcome
 
     def mask_content(self, data: bytes, candidates: Candidates | None = None) -> MaskedBytes | None:
         """One value without a name; None when nothing had to change. `candidates`: see Masker.find_spans."""
@@ -160,7 +213,7 @@ class ValueMasker:
         if named is not None and self._labels and named.label not in self._labels:
             named = None
         is_column = self._names is not None and self._names.fullmatch(text) is not None
-        return Name(text, named, is_column, self._masker.has_candidates(text.encode(_ENCODING, _ERRORS)))
+        return Name(text, named, is_column, self.mask_content(text.encode(_ENCODING, _ERRORS)) is not None)
 
     def _mask_named(self, data: bytes, named: NamedLabel, is_plain: bool) -> MaskedBytes | None:
         part = names.secret_span(named, data)
@@ -220,6 +273,11 @@ class ValueMaskers:
         if made is None:
             made = self._made[order] = ValueMasker(self._masker, order, self._normalizers)
         return made
+
+    def forget(self) -> None:
+        """What was remembered of values: the token key has changed."""
+        for made in self._made.values():
+            made.forget()
 
 
 def _moved(span: Span, by: int) -> Span:

@@ -75,3 +75,25 @@ async def test_opaque_bytes_are_counted_and_told_once(recorder: Recorder, home: 
     (told,) = trail.of("data.sent")
     assert (told.bytes, told.attributes["reason"], trail.of("data.received")) == (5, "not understood", [])
     assert (session.ledger.opaque_agent, session.ledger.opaque_upstream) == (16, 7)
+
+
+async def test_a_result_says_which_columns_are_telling_ones_under_another_name(recorder: Recorder, home: Home) -> None:
+    session = open_session(recorder, "aliases")
+    records = ActionRecords(session)
+    for statement, columns in (
+        ("SELECT id, password AS x FROM users", ["id", "x"]),
+        ("SELECT id FROM users", ["id"]),
+        ("DECLARE c CURSOR FOR SELECT password AS y FROM users", []),
+        ("FETCH ALL FROM c", ["y"]),
+    ):
+        action = Action(statement)
+        live = records.requested(action, rule("allow", is_write=False))
+        action.columns, action.row_values = columns, [["7"] * len(columns)] if columns else []
+        await session.wait(records.completed(action, live))
+    (trail,) = read_trails(home, "aliases")
+    assert [event.payload for event in trail.of("action.completed")] == [
+        b'{"columns":["id","x"],"rows":[["7","7"]],"sources":["","password"]}',
+        b'{"columns":["id"],"rows":[["7"]]}',
+        b"",
+        b'{"columns":["y"],"rows":[["7"]],"sources":["password"]}',
+    ]

@@ -140,3 +140,21 @@ def test_who_approved_what_stays_and_all_else_about_an_approval_is_masked() -> N
     assert {item["place"] for item in event["masked"]} == {"attributes.approval.comment", "links.approval.approver"}
     changed, _, event = redact(attributes={"approval.approver": "bob@example.com"})  # of another kind: an agent's words
     assert changed and "bob" not in event["attributes"]["approval.approver"]
+
+
+def test_a_column_under_another_name_is_masked_as_what_it_is() -> None:
+    table = {"columns": ["id", "x"], "rows": [["1", SECRET], ["2", None]], "sources": ["", "password"]}
+    changed, _, event = redact(
+        kind="action.completed", payload=json.dumps(table, separators=(",", ":")).encode(), payload_type="rows"
+    )
+    shown = json.loads(event["payload"])
+    assert changed and shown["columns"] == ["id", "x"] and shown.keys() == {"columns", "rows"}
+    assert shown["rows"][0][1].startswith("‹password:") and shown["rows"][1] == ["2", None]
+    assert [(entry["label"], entry["place"]) for entry in event["masked"]] == [("password", "payload:x")]
+
+
+@pytest.mark.parametrize("sources", [["password"], "password", [1, 2], {"x": "password"}])
+def test_sources_that_do_not_fit_make_it_no_table(sources: Any) -> None:
+    table = {"columns": ["id", "x"], "rows": [["1", CARD]], "sources": sources}
+    _, _, event = redact(kind="action.completed", payload=json.dumps(table).encode(), payload_type="rows")
+    assert CARD.encode() not in event["payload"]

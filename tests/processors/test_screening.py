@@ -19,6 +19,7 @@ from schemas.errors import RecordError
 from schemas.events import Event, EventBatch, Masked, Origin, SessionContext, SessionEvent
 from schemas.wire import framing
 from schemas.wire.tallies import SessionTally, decode_tallies
+from tests.processors import test_borders
 from tests.processors.pipeline import CARD, make_context, make_event
 from tests.processors.test_pieces import HEAD, HEADER
 
@@ -177,3 +178,11 @@ def test_a_broken_batch_is_refused_or_masked_as_it_reads() -> None:
         except RecordError:
             continue
         assert changes is not None
+
+
+def test_rows_whose_column_is_a_telling_one_under_another_name_are_suspected() -> None:
+    payload = b'{"columns":["id","x"],"rows":[["7","hunter2hunter2"]],"sources":["","password"]}'
+    event = make_event(1, "action.completed", payload=payload, payload_type="rows")
+    (item,) = test_borders.derived([SessionEvent(0, event)]).events
+    assert b"hunter2" not in item.event.payload and "‹password:".encode() in item.event.payload
+    assert b"sources" not in item.event.payload

@@ -15,6 +15,7 @@ import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from masking.inline.messages import PLACE
 from masking.tokens import TokenKey
 from tests.ingest.http.conftest import Captured, Front, trusting
 from tests.support.http2_upstream import Http2Upstream
@@ -22,6 +23,7 @@ from tests.support.proxies import Trail
 from tests.support.scripted_upstream import ABORT, Scripted
 
 EMAIL = "bob.smith@example.com"
+KEY_ID = "AKIA" + "Q3VWXNPLE7PLAN2B"
 CARD = "4111111111111111"
 PERSON = {"id": 7, "email": EMAIL, "card": int(CARD), "salary": 5000, "note": f"write to {EMAIL}"}
 JSON = "Content-Type: application/json"
@@ -301,6 +303,10 @@ async def test_websocket_messages_from_the_upstream_are_masked(captured: Capture
         await connection.send(["frag", f"ments {EMAIL[:5]}", EMAIL[5:]])
         await connection.send(f"bytes {EMAIL}".encode())
         await connection.send(big)
+        for text in (f"it is {KEY_ID[:12]}", f"{KEY_ID[12:]}."):
+            await connection.send(text)
+        for text in (KEY_ID[:12], f"{KEY_ID[12:]} it is"):
+            await connection.send(json.dumps({"type": "response.text.delta", "delta": text}))
         assert await connection.recv() == EMAIL
         await connection.send(b"\x00\x01\x02" * 50)
         await connection.wait_closed()
@@ -315,12 +321,19 @@ async def test_websocket_messages_from_the_upstream_are_masked(captured: Capture
         assert (await socket_.recv()).startswith("bytes ‹email:".encode())
         parsed = json.loads(await socket_.recv())
         assert len(parsed["pad"]) == 600_000 and parsed["email"].startswith("‹email:")
+        assert await socket_.recv() == f"it is {KEY_ID[:12]}"  # nothing is held back
+        assert (await socket_.recv()).startswith("‹aws_access_key_id:")
+        assert json.loads(await socket_.recv())["delta"] == KEY_ID[:12]
+        delta = json.loads(await socket_.recv())["delta"]
+        assert delta.startswith("‹aws_access_key_id:") and delta.endswith("› it is")
         await socket_.send(EMAIL)  # what the agent says is not masked on its way
         with pytest.raises(websockets.ConnectionClosedError):
             await socket_.recv()
         trail = await asyncio.to_thread(front.trail)
     received = trail.of("data.received")
     assert not any(b"bob.smith" in event.payload for event in received)
+    assert not any(KEY_ID[12:].encode() in event.payload for event in received)
+    assert [masked.place for event in received for masked in event.masked if "earlier" in masked.place] == [PLACE] * 2
     assert received[0].masked and trail.of("data.sent")[0].payload == EMAIL.encode()
     outcome = trail.of("action.completed")[0]
     assert (outcome.verdict, outcome.error) == ("mask", "a message cannot be masked as policy demands")

@@ -46,6 +46,18 @@ async def test_a_long_message_passes_in_parts(api: Front, captured: Captured) ->
     assert sum(event.bytes for event in sent) == 1_000_000
 
 
+async def test_the_parts_of_a_long_message_end_where_no_value_does(api: Front, captured: Captured) -> None:
+    socket_ = await open_socket(api, captured)
+    message = "".join(f"row {number}, bob.smith.{number}@example.com\n" for number in range(20_000))
+    await socket_.send(message)
+    assert await socket_.recv() == message
+    await socket_.close()
+    sent = (await asyncio.to_thread(api.trail)).of("data.sent")
+    assert len(sent) > 1
+    assert all(event.payload[-1:] == b"\n" for event in sent if not event.is_truncated)
+    assert sum(event.bytes for event in sent) == len(message)
+
+
 async def test_an_abort_of_the_upstream_is_an_abort_for_the_agent(captured: Captured) -> None:
     async def vanish(connection: ServerConnection) -> None:
         await connection.recv()

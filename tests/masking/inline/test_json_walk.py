@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from masking.inline.json_walk import MAX_DEPTH, Walk
+from masking.catalog import load_detectors
+from masking.inline.json_walk import MAX_DEPTH, Walk, end_of_string, end_of_word
 from tests.masking.inline.helpers import order
 
 DOCUMENT = {
@@ -66,3 +67,52 @@ def test_it_stops_at_what_is_no_json_and_where_it_gets_too_deep():
     assert Walk(order(), "$").go(b'{"a": nope}', is_last=True) == 6
     assert Walk(order(), "$").go(b"[" * (MAX_DEPTH + 5), is_last=False) == MAX_DEPTH
     assert Walk(order(), "$").go(b"]]]}}", is_last=False) == 5
+
+
+def test_what_has_a_hit_is_collected_whatever_stands_around_it() -> None:
+    values = order()
+    texts = [case.text for detector in load_detectors() for case in detector.hits]
+    assert len(texts) > 400
+    for number in range(0, len(texts), 3):
+        doc = json.dumps({"note": texts[number], "id": number, "more": texts[number + 1 : number + 3]}).encode()
+        plain = json.dumps({"note": texts[number].replace("\\", "").replace('"', "'")}, ensure_ascii=False).encode()
+        for data in (doc, plain):
+            every, some = Walk(values, "$"), Walk(values, "$")
+            assert every.go(data, is_last=True) == some.go(data, is_last=True, hits=values.hit_ends(data)) == len(data)
+            collected = {slot.start for slot in some.slots}
+            outcomes = values.mask_values(every.contents, every.names, every.wholes)
+            masked = {slot.start for slot, outcome in zip(every.slots, outcomes, strict=True) if outcome is not None}
+            assert masked <= collected, data
+
+
+def test_without_hits_only_names_and_escapes_are_collected() -> None:
+    data = b'{"city": "Springfield", "password": "hunter22", "note": "a\\nb and more", "id": 123456}'
+    walk = Walk(order(), "$")
+    walk.go(data, is_last=True, hits=[])
+    assert walk.contents == [b"hunter22", b"a\nb and more"]
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [(b'"a"', 3), (b'"a\\""', 5), (b'"a\\\\"', 5), (b'"a\\\\\\""', 7), (b'"\\\\\\\\"', 6), (b'"a', -1), (b'"a\\"', -1)],
+)
+def test_a_string_ends_at_the_first_quote_that_nothing_escapes(text: bytes, end: int) -> None:
+    assert end_of_string(text, 0) == end
+    assert end_of_string(b"[" + text, 1) == (end + 1 if end > 0 else -1)
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        (b"true,", 4),
+        (b"-12.5e+3]", 8),
+        (b"-Infinity", 9),
+        (b"NaN", 3),
+        (b"tru", -1),
+        (b"-", -1),
+        (b"-x", -1),
+        (b"x", -1),
+    ],
+)
+def test_a_word_ends_where_its_form_does(text: bytes, end: int) -> None:
+    assert end_of_word(text, 0) == end
