@@ -61,6 +61,7 @@ def issue(
     agent_version: str = "",
     charter: str = "",
     parents: Sequence[str] = (),
+    spiffe_id: str = "",
 ) -> Issued:
     """A credential that is not yet in control. Raises ConfigError."""
     if ttl > MAX_LIFETIME:
@@ -76,6 +77,7 @@ def issue(
             agent_version=agent_version,
             charter=charter,
             parents=list(parents),
+            spiffe_id=spiffe_id,
             resources=resources,
             expires_at=now_us() + int(ttl.total_seconds() * 1_000_000),
         )

@@ -49,6 +49,7 @@ class Granted:
     ttl_s: int
     run_id: str = ""
     parents: tuple[str, ...] = ()
+    spiffe_id: str = ""
 
 
 def decide(asking: Asking, grants: Iterable[Grant], registered: Sequence[str], now_us: int) -> Granted:
@@ -112,14 +113,16 @@ def _resources_of(grant: Grant, asking: Asking, registered: Sequence[str]) -> tu
 def _make(grant: Grant, asking: Asking, resources: tuple[str, ...], now_us: int) -> Granted:
     parent = asking.parent
     ttl_s = min(asking.ttl_s, grant.max_ttl_s)
+    spiffe_id = asking.actor.subject if grant.bound and asking.actor is not None else ""
     if parent is not None:
         ttl_s = min(ttl_s, (parent.expires_at - now_us) // 1_000_000)
         chain = (*parent.delegation, Delegate(actor=grant.agent, on_behalf_of=parent.agent))
         lineage = (*parent.parents, parent.id)
         groups = tuple(parent.groups)
-        return Granted(parent.principal, groups, grant.agent, chain, resources, ttl_s, parent.run_id, lineage)
+        run_id = parent.run_id
+        return Granted(parent.principal, groups, grant.agent, chain, resources, ttl_s, run_id, lineage, spiffe_id)
     chain = (Delegate(actor=grant.agent, on_behalf_of=asking.principal),) if asking.is_person else ()
-    return Granted(asking.principal, asking.groups, grant.agent, chain, resources, ttl_s)
+    return Granted(asking.principal, asking.groups, grant.agent, chain, resources, ttl_s, spiffe_id=spiffe_id)
 
 
 def _describe(asking: Asking) -> str:

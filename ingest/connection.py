@@ -10,10 +10,12 @@ from ingest.gate import Gate
 from ingest.leg import Leg
 from ingest.proxy import Proxy
 from ingest.relay import Relay
+from schemas.client_tls import ask_for_certificates
 from schemas.errors import Unreachable
 from schemas.events import SessionContext
 from schemas.resources import Resource, Upstream
 from schemas.runtime import now_us
+from schemas.spiffe import TrustDomains
 
 
 @dataclass(slots=True)
@@ -76,10 +78,17 @@ def upstream_tls(upstream: Upstream) -> ssl.SSLContext:
     return context
 
 
-def listener_tls(certificate: str, key: str) -> ssl.SSLContext | None:
-    """TLS of the proxy's own listeners; None when no certificate is configured. Raises OSError."""
+def listener_tls(certificate: str, key: str, domains: TrustDomains | None = None) -> ssl.SSLContext | None:
+    """TLS of the proxy's own listeners, None when no certificate is configured. Raises OSError, ConfigError.
+
+    With trust domains agents are asked for a client certificate; who has none goes on without.
+    """
     if not certificate:
         return None
+    return ask_for_certificates(lambda: _listener_tls(certificate, key), domains or TrustDomains(()))
+
+
+def _listener_tls(certificate: str, key: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(Path(certificate), Path(key) if key else None)
     return context

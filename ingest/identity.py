@@ -56,8 +56,11 @@ class Identities:
         self._view = view
         self._mint_key = mint_key
 
-    async def find(self, credential_id: str, resource: Resource) -> Identity:
-        """The credential, if it may be used on the resource now. Raises LoginRefused."""
+    async def find(self, credential_id: str, resource: Resource, spiffe_id: str = "") -> Identity:
+        """The credential, if it may be used on the resource now. Raises LoginRefused.
+
+        `spiffe_id`: whose client certificate the connection has proven; a credential that is bound to one needs it.
+        """
         payload = self._view.get(ControlKind.CREDENTIAL, credential_id)
         if payload is None:
             # Written a moment ago, perhaps: let control catch up before saying no.
@@ -65,7 +68,10 @@ class Identities:
             payload = self._view.get(ControlKind.CREDENTIAL, credential_id)
         if payload is None:
             raise LoginRefused("unknown credential")
-        return Identity(self._checked(payload, resource))
+        credential = self._checked(payload, resource)
+        if credential.spiffe_id and credential.spiffe_id != spiffe_id:
+            raise LoginRefused("the credential is bound to a client certificate that this connection has not shown")
+        return Identity(credential)
 
     def secret_of(self, identity: Identity) -> str:
         """The secret the agent must prove to have."""

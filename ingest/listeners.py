@@ -38,7 +38,7 @@ class Listeners:
         self._engine = engine
         self._masks = masks
         capture = proxy.settings.capture
-        self._tls = listener_tls(capture.tls_certificate, capture.tls_key)
+        self._tls = listener_tls(capture.tls_certificate, capture.tls_key, proxy.trust_domains)
         self._bind = capture.bind
         self._is_exposed = not is_loopback(capture.bind)
         self._open: dict[str, tuple[Service, asyncio.Server]] = {}

@@ -19,6 +19,7 @@ from ingest.codecs.postgres_startup import (
     CancelRequested,
     CredentialNeeded,
     Password,
+    Proven,
     SendTo,
     StartTls,
     StartupFailed,
@@ -35,8 +36,10 @@ from ingest.proxy import QUARANTINED
 from ingest.quarantine import Quarantined
 from ingest.relay import AUDIT_LOST, Relay
 from ingest.session import Session
+from schemas.client_tls import client_chain
 from schemas.errors import AuditUnavailable, ConfigError, Unreachable
 from schemas.events import EventKind, SessionContext
+from schemas.spiffe import Svid, SvidRefused
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +144,7 @@ async def _log_in_agent(service: Service, agent: Leg, context: SessionContext) -
         )
     )
     identity: Identity | None = None
+    svid: Svid | None = None
     reason = ""
     while True:
         steps = startup.steps()
@@ -151,15 +155,19 @@ async def _log_in_agent(service: Service, agent: Leg, context: SessionContext) -
             match step:
                 case CredentialNeeded(user=user):
                     context.attributes["user"] = user
+                    svid = _svid_of(service, agent, context)
                     try:
-                        identity = await service.proxy.identities.find(user, service.resource)
+                        spiffe_id = str(svid.id) if svid is not None else ""
+                        identity = await service.proxy.identities.find(user, service.resource, spiffe_id)
                     except LoginRefused as refusal:
                         reason = str(refusal)
-                    startup.provide(Password(service.proxy.identities.secret_of(identity)) if identity else None)
+                    startup.provide(_proof_of(service, identity) if identity else None)
                 case Authenticated() if identity is not None:
                     context.tls = agent.tls_name
                     context.client = step.parameters.get("application_name", "")
                     context.attributes = {"database": step.database, "login": step.method}
+                    if svid is not None:
+                        context.attributes |= {"workload": str(svid.id), "certificate_serial": svid.serial}
                     identity.apply_to(context)
                     return _Login(step, identity, startup.unread())
                 case StartupFailed(sqlstate=sqlstate, message=message):
@@ -175,6 +183,22 @@ async def _log_in_agent(service: Service, agent: Leg, context: SessionContext) -
                     startup.tls_started(None, agent.alpn)
                 case _:
                     raise AssertionError(f"unexpected step {type(step).__name__}")
+
+
+def _svid_of(service: Service, agent: Leg, context: SessionContext) -> Svid | None:
+    """Whose client certificate the connection has proven. None without one, or with one of no workload: that may be
+    there for other reasons, and proves nothing here."""
+    chain = client_chain(agent.info("ssl_object")) if service.proxy.trust_domains else ()
+    try:
+        return service.proxy.trust_domains.verify(chain) if chain else None
+    except SvidRefused as refused:
+        context.attributes["certificate"] = str(refused)
+        return None
+
+
+def _proof_of(service: Service, identity: Identity) -> Password | Proven:
+    """What the agent has to show: of a credential that is bound to a certificate, nothing more than that."""
+    return Proven() if identity.credential.spiffe_id else Password(service.proxy.identities.secret_of(identity))
 
 
 def _record_refusal(service: Service, context: SessionContext, sqlstate: str, reason: str) -> None:

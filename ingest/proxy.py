@@ -22,6 +22,7 @@ from schemas.errors import AuditUnavailable
 from schemas.events import ControlKind, EventKind, SessionContext
 from schemas.resources import Resource, Upstream
 from schemas.runtime import Home, now_us, write_private
+from schemas.spiffe import TrustDomains
 from schemas.wire import kafka
 from schemas.wire.control import ControlView
 from schemas.wire.publisher import Publisher
@@ -51,6 +52,7 @@ class Proxy:
         self.quarantines: Quarantines
         self.engine: LiveEngine
         self.approvals: Approvals
+        self.trust_domains = TrustDomains(settings.identity.trust_domains)
         self.secrets = SecretStore(settings.secrets, make_sources(settings, home))
         self._loop = asyncio.get_running_loop()
         self._own: Session

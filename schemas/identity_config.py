@@ -157,6 +157,9 @@ class Grant(Model):
     after: list[str] = Field(default_factory=list, description="agents that may hand on to it")
     resources: list[str] = Field(..., min_length=1, description="patterns of resources")
     max_ttl_s: int = Field(3600, ge=60, le=7_776_000, description="longest life of a credential")
+    bound: bool = Field(
+        False, description="its credentials hold only on connections with the workload's client certificate"
+    )
 
     @model_validator(mode="after")
     def _speaks_of_somebody(self) -> "Grant":
@@ -164,6 +167,8 @@ class Grant(Model):
             raise ValueError("on_its_own and after need a workload: without one nobody proves to be the agent")
         if not (self.principals or self.groups or self.on_its_own or self.after):
             raise ValueError("a grant for nobody: set principals, groups, on_its_own or after")
+        if self.bound and self.workload is None:
+            raise ValueError("bound needs a workload of a trust domain")
         return self
 
 
@@ -192,6 +197,9 @@ class Identity(Model):
         for issuer in self.issuers:
             if issuer.issuer == self.oidc.issuer and issuer.audience == self.oidc.client_id:
                 raise ValueError(f"{issuer.name}: tokens of workloads need another audience than people's have")
+        certified = {domain.name for domain in self.trust_domains}
+        if loose := [g.agent for g in self.grants if g.bound and g.workload and g.workload.issuer not in certified]:
+            raise ValueError(f"the grant of {loose[0]!r} is bound, but tokens, not certificates, prove its workload")
         unknown = [g.workload.issuer for g in self.grants if g.workload and g.workload.issuer not in names]
         if unknown:
             raise ValueError(f"a grant names the issuer {unknown[0]!r}, which is not among issuers and trust_domains")

@@ -97,6 +97,9 @@ class Credential(Model):
     run_id: str = ""
     parents: list[str] = Field(default_factory=list, max_length=16, description="credentials it was derived from")
     resources: list[str] = Field(..., min_length=1, description="resource names, or * for all")
+    spiffe_id: str = Field(
+        "", max_length=2048, description="the workload whose client certificate must come with it; empty: none"
+    )
     expires_at: int = Field(..., gt=0, description="µs since the epoch, UTC")
 
 

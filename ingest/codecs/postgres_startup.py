@@ -10,7 +10,7 @@ Authentication ends at the proxy on both legs, so start-up is two objects, each 
                           then leg.tls_started(end_point, alpn)
         CancelRequested   find the session by `key`, send cancel_request(its upstream key) over a new connection,
                           close this one without an answer
-        CredentialNeeded  look `user` up, then leg.provide(Password | ScramSecret | Md5Hash | None)
+        CredentialNeeded  look `user` up, then leg.provide(Password | ScramSecret | Md5Hash | Proven | None)
         Authenticated     connect the upstream and go on with UpstreamStartup; stop reading the agent until it is ready
         StartupFailed     the error is sent already; close
     leg.unread()                            # bytes that came behind the start-up: feed them to the codec
@@ -136,7 +136,12 @@ class Md5Hash:
     value: str = field(repr=False)
 
 
-Credential = Password | ScramSecret | Md5Hash
+@dataclass(slots=True, frozen=True)
+class Proven:
+    """The agent has proven who it is already, with a client certificate: no password is asked for."""
+
+
+Credential = Password | ScramSecret | Md5Hash | Proven
 
 
 @dataclass(slots=True, frozen=True)
@@ -214,6 +219,9 @@ class AgentStartup:
 
     def provide(self, credential: Credential | None) -> None:
         """The answer to CredentialNeeded; None: there is no such user (the agent cannot tell)."""
+        if isinstance(credential, Proven):
+            self._succeed("certificate")
+            return
         self._credential = credential
         if self._terms.method == "md5":
             self._send(message(b"R", INT32.pack(5) + self._terms.md5_salt))

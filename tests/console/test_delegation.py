@@ -56,6 +56,17 @@ def test_a_workload_acts_for_a_person_on_what_both_ask_for() -> None:
     assert ask(**ANN, actor=PLANNER).resources == ("mailer", "orders")
 
 
+def test_a_bound_grant_binds_what_it_gives_to_the_workload_that_proved_itself() -> None:
+    workload = {"issuer": "mesh", "claims": {"sub": "spiffe://mesh.example/planner"}}
+    grant = {"agent": "planner", "workload": workload, "principals": ["*"], "after": ["executor"],
+             "on_its_own": True, "resources": ["orders"], "bound": True}  # fmt: skip
+    actor = WorkloadIdentity("mesh", "spiffe://mesh.example/planner", {"sub": "spiffe://mesh.example/planner"})
+    grants = [Grant.model_validate(grant)]
+    for whom in (ANN, {"principal": actor.principal}, {"principal": "ann", "parent": parent(agent="executor")}):
+        assert decide(Asking(**whom, actor=actor), grants, REGISTERED, NOW).spiffe_id == actor.subject
+    assert ask(**ANN, actor=PLANNER).spiffe_id == ""
+
+
 def test_a_workload_acts_for_itself_where_that_is_granted() -> None:
     found = ask(principal=EXECUTOR.principal, actor=EXECUTOR)
     assert (found.principal, found.delegation, found.groups) == ("cluster:sa:executor", (), ())

@@ -131,3 +131,16 @@ async def test_sessions_without_a_credential_go_on() -> None:
     identities, _ = make()
     assert identities.is_session_allowed("")
     assert not identities.is_session_allowed("agent-9")
+
+
+async def test_a_bound_credential_needs_its_workloads_certificate() -> None:
+    view, mine = View(), "spiffe://mesh.example/planner"
+    view.put(credential(spiffe_id=mine))
+    identities = Identities(view, MINT)  # type: ignore[arg-type]
+    assert (await identities.find("agent-1", DB, mine)).credential.spiffe_id == mine
+    for other in ("", "spiffe://mesh.example/executor"):
+        with pytest.raises(LoginRefused, match="bound to a client certificate"):
+            await identities.find("agent-1", DB, other)
+    secret = identities.secret_of(await identities.find("agent-1", DB, mine))
+    with pytest.raises(LoginRefused, match="bound to a client certificate"):
+        await identities.login("agent-1", secret, DB)

@@ -91,6 +91,22 @@ def test_a_grant_may_name_a_trust_domain() -> None:
 
 
 @pytest.mark.parametrize(
+    ("grant", "words"),
+    [
+        ("agent: a, groups: [g], resources: ['*'], bound: true", "bound needs a workload"),
+        (
+            "agent: a, on_its_own: true, resources: ['*'], bound: true, workload: {issuer: cluster, claims: {sub: x}}",
+            "tokens, not certificates",
+        ),
+    ],
+    ids=["nobody", "token"],
+)
+def test_only_certificates_bind(grant: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_settings(f"identity: {{{CLUSTER}, grants: [{{{grant}}}]}}")
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("idp_entity_id: i", "needs sso_url, certificate_file and entity_id"),

@@ -40,3 +40,11 @@ def test_the_provider_is_another_one_when_its_lock_file_is(tmp_path: Path, monke
     assert build.oidc_provider().path == before
     (tmp_path / "package-lock.json").write_text("{}")
     assert build.oidc_provider().path != before
+
+
+def test_openbao_is_another_one_when_its_hash_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUSTODY_CACHE", str(tmp_path))
+    before = build.openbao().path
+    assert before.name == "bao" and build.openbao().path == before
+    monkeypatch.setattr(build, "OPENBAO_HASH", "sha256:" + "0" * 64)
+    assert build.openbao().path != before

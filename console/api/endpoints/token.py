@@ -77,6 +77,7 @@ def exchange(services: Services, call: Call) -> Answer:
         agent_version=asked.agent_version,
         charter=asked.charter,
         parents=granted.parents,
+        spiffe_id=granted.spiffe_id,
     )
     credentials.store_credential(services.place, issued)
     return Answer(_as_token(issued, granted.ttl_s), 1, permitted.facts)

@@ -15,9 +15,12 @@ import pytest
 
 from console.api.client_certificates import make_tls
 from console.api.endpoints.token import ID_TOKEN
+from console.control import Place, open_view
 from console.exchange import ACCESS_TOKEN, GRANT_TYPE
 from schemas.api_config import Api as ApiSettings
+from schemas.config import find_settings
 from schemas.errors import ConfigError
+from schemas.events import ControlKind
 from schemas.identity_config import TrustDomain
 from schemas.runtime import Home
 from schemas.spiffe import TrustDomains
@@ -70,7 +73,11 @@ def running(
     grants = [
         {"agent": "planner", "workload": planner, "groups": ["developers"], "resources": ["demo-*"]},
         {"agent": "executor", "workload": executor, "after": ["planner"], "on_its_own": True, "resources": ["demo-*"]},
-    ]
+        {
+            "agent": "bound", "workload": {"issuer": "mesh", "claims": {"path": "/agents/bound"}}, "on_its_own": True,
+            "resources": ["demo-*"], "bound": True,
+        },
+    ]  # fmt: skip
     connect_home(
         home, kafka, ports={"api": 0}, api={"tls_certificate": certificate, "tls_key": key},
         identity={"oidc": oidc_settings(shared_provider), "trust_domains": domains, "grants": grants},
@@ -105,6 +112,14 @@ def test_a_workload_acts_for_a_person_and_hands_on(running: Mesh, provider: Oidc
         assert client.delete(url, headers={"Authorization": f"Bearer {token}"}).status_code == 200
     revoked = running.ask(executor, **handed)
     assert (revoked.status_code, revoked.json()["error"]) == (400, "invalid_grant")
+
+
+def test_a_bound_grant_gives_credentials_that_are_bound(running: Mesh) -> None:
+    spiffe_id = "spiffe://mesh.example/agents/bound"
+    answer = document_of(running.ask(running.mesh.issue(spiffe_id), **OWN, client_id=spiffe_id))
+    with open_view(Place(running.api.home, find_settings(running.api.home))) as view:
+        payload = view.get(ControlKind.CREDENTIAL, answer["credential_id"])
+    assert payload is not None and payload["spiffe_id"] == spiffe_id
 
 
 def test_who_sends_no_certificate_is_served_as_before(running: Mesh, provider: OidcProvider) -> None:

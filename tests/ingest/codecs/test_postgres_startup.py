@@ -18,6 +18,7 @@ from ingest.codecs.postgres_startup import (
     CredentialNeeded,
     Md5Hash,
     Password,
+    Proven,
     SendTo,
     StartTls,
     StartupFailed,
@@ -143,6 +144,19 @@ def test_md5(credential: object, given_password: str, is_right: bool) -> None:
     last = steps[-1]
     assert isinstance(last, Authenticated) is is_right
     assert isinstance(last, StartupFailed) is not is_right
+
+
+@pytest.mark.parametrize("method", ["md5", "scram-sha-256"])
+def test_who_has_proven_it_already_is_asked_for_no_password(method: str) -> None:
+    leg = AgentStartup(terms(method=method))
+    (step,) = feed(leg, packet(user="ann", database="db"))
+    assert isinstance(step, CredentialNeeded)
+    leg.provide(Proven())
+    ok, last = leg.steps()
+    assert ok == SendTo(Side.AGENT, b"R\0\0\0\x08\0\0\0\0")
+    assert isinstance(last, Authenticated) and (last.user, last.method) == ("ann", "certificate")
+    leg.receive(password(b"x\0"))
+    assert leg.steps() == [] and leg.unread() == password(b"x\0")
 
 
 def test_requests_for_encryption_that_is_not_there_get_n() -> None:
