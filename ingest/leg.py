@@ -48,9 +48,11 @@ class _Rest:
     def leg_lost(self, leg: "Leg") -> None:
         leg.end_linger()
 
-    def leg_congested(self, leg: "Leg") -> None: ...
+    def leg_congested(self, leg: "Leg") -> None:
+        """Nothing is sent any more."""
 
-    def leg_drained(self, leg: "Leg") -> None: ...
+    def leg_drained(self, leg: "Leg") -> None:
+        """Nothing is sent any more."""
 
 
 class Leg:
