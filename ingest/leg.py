@@ -31,6 +31,30 @@ class LegUser(Protocol):
         """The transport takes bytes again after `is_congested`."""
 
 
+class _Rest:
+    """Takes what a peer still sends to a leg that is ending, and throws it away."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
+
+    def leg_received(self, leg: "Leg", data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            leg.abort()
+
+    def leg_ended(self, leg: "Leg") -> None:
+        leg.end_linger()
+
+    def leg_lost(self, leg: "Leg") -> None:
+        leg.end_linger()
+
+    def leg_congested(self, leg: "Leg") -> None:
+        """Nothing is sent any more."""
+
+    def leg_drained(self, leg: "Leg") -> None:
+        """Nothing is sent any more."""
+
+
 class Leg:
     """A TCP connection of the proxy, to an agent or to an upstream. Has the methods of an asyncio.Protocol."""
 
@@ -42,6 +66,7 @@ class Leg:
         self._arrived = asyncio.Event()
         self._is_reading = True
         self._is_ended = False
+        self._lingering: asyncio.TimerHandle | None = None
         self.is_congested = False
         self.is_lost = False
         self.lost = asyncio.Event()
@@ -165,9 +190,32 @@ class Leg:
             self._transport.resume_reading()
 
     def close(self) -> None:
-        """Close after what is buffered was sent."""
-        if self._transport is not None:
+        """Close after what is buffered was sent; a leg that lingers closes by itself."""
+        if self._transport is not None and self._lingering is None:
             self._transport.close()
+
+    def linger(self, seconds: float, max_bytes: int) -> None:
+        """Close so that the peer can read the last words, though it may be sending at this moment.
+
+        A socket that is closed while bytes are unread resets the connection, and the peer's system drops what was not
+        read. So the own side is closed (not with TLS, which knows no half), and what comes is thrown away: until the
+        peer closes, at most so long, at most so many bytes.
+        """
+        if self._transport is None or self.is_lost or self._is_ended or self._lingering is not None:
+            self.close()
+            return
+        self._user = _Rest(max_bytes)
+        self._lingering = asyncio.get_running_loop().call_later(seconds, self.end_linger)
+        self.resume()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def end_linger(self) -> None:
+        """Close now."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+            self.close()
 
     def abort(self) -> None:
         """Close at once."""

@@ -39,6 +39,10 @@ from schemas.errors import AuditUnavailable
 
 log = logging.getLogger(__name__)
 
+LINGER_S: Final = 0.5
+LINGER_BYTES: Final = 16 << 20
+"""How long, and for how much of what an agent still sends, its leg stays open after our last words."""
+
 AUDIT_LOST: Final = "58030"
 OUTCOME_UNKNOWN: Final = "08007"
 DENIED: Final = "42501"
@@ -476,7 +480,10 @@ class Relay:
         self._to_upstream.discard()
         self.session.unwatch_stalls(self._check_audit)
         self._close_session()
-        self._agent.close()
+        if self._told:
+            self._agent.linger(LINGER_S, LINGER_BYTES)
+        else:
+            self._agent.close()
         self._upstream.close()
         self.closed.set()
 

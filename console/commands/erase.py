@@ -5,9 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from console.commands.two_people import APPROVED_BY, BY, ask, confirm, find_for_approval, name_two
 from console.output import EXIT_FINE, EXIT_UNDECIDED, EXIT_VIOLATION, clean, format_time, from_us, print_json
 
+STAND_IN = "whoever will approve it"
+
 if TYPE_CHECKING:
+    from console.control import Place
     from console.erasure import Part
     from schemas.events import RetentionAction
 
@@ -17,17 +21,21 @@ if TYPE_CHECKING:
 @click.option(
     "--token", "tokens", multiple=True, help="Actions in which a masked value was seen: its token. Repeatable."
 )
-@click.option("--ground", type=click.Choice(list("abcdef")), required=True, help="Letter of GDPR Article 17(1).")
+@click.option("--ground", type=click.Choice(list("abcdef")), default=None, help="Letter of GDPR Article 17(1).")
 @click.option("--reference", default="", help="Number of the case. It is kept for ever.")
-@click.option("--by", required=True, metavar="NAME", help="Who asks for it.")
-@click.option("--approved-by", required=True, metavar="NAME", help="Who approves it: somebody else.")
+@BY
+@APPROVED_BY
+@click.option(
+    "--approve", "request_id", default="", metavar="REQUEST", help="Approve what somebody else has asked for."
+)
+@click.option("--yes", is_flag=True, help="With --approve: do not ask.")
 @click.option("--dry-run", is_flag=True, help="Check, and say what would go.")
 @click.option("--wait", type=click.FloatRange(0, 86_400), default=0.0, metavar="SECONDS", help="Wait until it is done.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def erase(
-    ctx: click.Context, session: str, tokens: tuple[str, ...], ground: str, reference: str, by: str, approved_by: str,
-    dry_run: bool, wait: float, as_json: bool,
+    ctx: click.Context, session: str, tokens: tuple[str, ...], ground: str | None, reference: str, by: str,
+    approved_by: str, request_id: str, yes: bool, dry_run: bool, wait: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Erase a session, or every action in which a value was seen. Get the value's tokens from `custody trace`.
 
@@ -36,27 +44,51 @@ def erase(
     that something was there. Exit code 1 when an order was refused after it was given, 2 when nothing was ordered, or
     the answer did not come in time.
     """
-    from console import erasure, retention_orders
     from console.control import find_place
-    from console.store import open_store
+    from console.requests import approve_request
 
     place = find_place()
-    request = erasure.Request(by, approved_by, ground, reference)
+    if request_id:
+        if session or tokens or ground or reference or by or approved_by or dry_run:
+            raise click.UsageError("--approve takes what was asked for as it is")
+        request, approver = find_for_approval(place, request_id, "erase")
+        confirm(request, approver, is_sure=yes)
+        with approve_request(place.home, request, approver):
+            answer = order(place, request.values, request.by, approver, False, wait)
+    else:
+        if not ground:
+            raise click.UsageError("Missing option '--ground'.")
+        values = {"session": session, "tokens": list(tokens), "ground": ground, "reference": reference}
+        by, approved_by = name_two(place, by, approved_by)
+        if not approved_by and not dry_run:
+            ask(place, "erase", by, values, "erase --approve", as_json=as_json)
+            return
+        answer = order(place, values, by, approved_by or STAND_IN, dry_run, wait)
+    if as_json:
+        print_json(answer)
+    else:
+        show(answer)
+    ctx.exit(exit_code(len(answer["orders"]), answer["answers"], is_waited=bool(wait) and not dry_run))
+
+
+def order(
+    place: "Place", values: dict[str, Any], by: str, approved_by: str, dry_run: bool, wait: float
+) -> dict[str, Any]:
+    """What was ordered, or would be; what came of it in time; which copies there are."""
+    from console import erasure, retention_orders
+    from console.store import open_store
+
+    request = erasure.Request(by, approved_by, values["ground"], values["reference"])
     with open_store(place) as store:
-        orders, parts = erasure.erase(place, store, request, session, tokens, is_dry=dry_run)
+        orders, parts = erasure.erase(place, store, request, values["session"], values["tokens"], is_dry=dry_run)
         copies = erasure.list_copies(store, [part.session_id for part in parts], orders[0].at)
         answers = retention_orders.wait_for_answers(store, orders, wait) if wait and not dry_run else []
-    document = {
+    return {
         "is_dry_run": dry_run,
         "orders": [describe(order, part) for order, part in zip(orders, parts, strict=True)],
         "answers": answers,
         "copies": copies,
     }
-    if as_json:
-        print_json(document)
-    else:
-        show(document)
-    ctx.exit(exit_code(len(orders), answers, is_waited=bool(wait) and not dry_run))
 
 
 def describe(order: "RetentionAction", part: "Part") -> dict[str, Any]:

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from console.commands.two_people import APPROVED_BY, BY, ask, confirm, find_for_approval, name_two
 from console.output import print_json, print_table
 from console.times import Moment
 
 if TYPE_CHECKING:
+    from console.control import Place
     from console.legal_holds import HeldCount
     from schemas.holds import LegalHold
-
-BY = click.option("--by", required=True, metavar="NAME", help="Who asks for it.")
-APPROVED_BY = click.option("--approved-by", required=True, metavar="NAME", help="Who approves it: somebody else.")
 
 
 @click.group("legal-hold")
@@ -47,14 +46,25 @@ def place(
     takes in now is printed.
     """
     from console.control import find_place
-    from console.legal_holds import place_hold
 
     texts = {"session": session, "agent": agent, "principal": principal, "resource": resource, "token": token}
     times = {"since": _as_us(since), "until": _as_us(until)}
     here = find_place()
+    by, approved_by = name_two(here, by, approved_by)
+    values = {"criteria": texts | times, "authority": authority, "reason": reason, "id": hold_id}
+    if approved_by:
+        _place(here, values, by, approved_by, as_json)
+    else:
+        ask(here, "hold", by, values, "legal-hold approve", as_json=as_json)
+
+
+def _place(here: "Place", values: dict[str, Any], by: str, approved_by: str, as_json: bool) -> None:
+    from console.legal_holds import place_hold
+
     hold_id, hold = place_hold(
-        here, texts | times, authority=authority, reason=reason, by=by, approved_by=approved_by, id=hold_id
-    )
+        here, values["criteria"], authority=values["authority"], reason=values["reason"], by=by,
+        approved_by=approved_by, id=values["id"],
+    )  # fmt: skip
     show(hold_id, hold, _count(hold), as_json)
 
 
@@ -67,10 +77,38 @@ def place(
 def release(hold_id: str, reason: str, by: str, approved_by: str, as_json: bool) -> None:
     """Release a hold. What it alone kept goes with the next look for due days, if its time has come."""
     from console.control import find_place
+
+    here = find_place()
+    by, approved_by = name_two(here, by, approved_by)
+    values = {"id": hold_id, "reason": reason}
+    if approved_by:
+        _release(here, values, by, approved_by, as_json)
+    else:
+        ask(here, "release", by, values, "legal-hold approve", as_json=as_json)
+
+
+def _release(here: "Place", values: dict[str, Any], by: str, approved_by: str, as_json: bool) -> None:
     from console.legal_holds import release_hold
 
-    hold = release_hold(find_place(), hold_id, reason=reason, by=by, approved_by=approved_by)
-    show(hold_id, hold, _count(hold), as_json)
+    hold = release_hold(here, values["id"], reason=values["reason"], by=by, approved_by=approved_by)
+    show(values["id"], hold, _count(hold), as_json)
+
+
+@legal_hold.command("approve")
+@click.argument("request_id", metavar="REQUEST")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True)
+def approve(request_id: str, yes: bool, as_json: bool) -> None:
+    """Approve a hold, or a release, that somebody else has asked for. Where people sign in."""
+    from console.control import find_place
+    from console.requests import approve_request
+
+    here = find_place()
+    request, approver = find_for_approval(here, request_id, "hold", "release")
+    confirm(request, approver, is_sure=yes)
+    carry_out = _place if request.what == "hold" else _release
+    with approve_request(here.home, request, approver):
+        carry_out(here, request.values, request.by, approver, as_json)
 
 
 @legal_hold.command("list")

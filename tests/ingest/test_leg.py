@@ -131,3 +131,40 @@ def test_the_certificate_hash_is_that_of_rfc_5929() -> None:
 async def test_start_tls_on_nothing_is_an_error() -> None:
     with pytest.raises(ConnectionError):
         await Leg().start_tls(ssl.create_default_context(), server_side=False)
+
+
+async def test_who_is_sending_as_the_leg_ends_can_read_the_last_words() -> None:
+    """A plain close would reset the connection, and what the peer had not read yet would be gone."""
+    async with connected() as (client, served):
+        served.attach(Sink())
+        served.pause()
+        for _ in range(40):
+            client.write(bytes(1 << 14))
+            await asyncio.sleep(0)
+        served.write(b"last words")
+        served.linger(10, 1 << 20)
+        served.close()  # whoever owns it closes it as ever: it closes by itself
+        client.write(b"more")
+        assert await asyncio.wait_for(client.read(), 5) == b"last words"
+        assert await asyncio.wait_for(client.read(), 5) == b""  # and not a reset
+        assert not served.is_lost
+        client.close()
+        await asyncio.wait_for(served.lost.wait(), 5)
+
+
+@pytest.mark.parametrize(("seconds", "max_bytes"), [(0.05, 1 << 20), (60, 1000)])
+async def test_nobody_can_keep_a_leg_open_that_lingers(seconds: float, max_bytes: int) -> None:
+    async with connected() as (client, served):
+        served.attach(Sink())
+        served.linger(seconds, max_bytes)
+        client.write(bytes(2000))
+        await asyncio.wait_for(served.lost.wait(), 5)
+
+
+async def test_a_leg_whose_peer_has_gone_does_not_linger() -> None:
+    async with connected() as (client, served):
+        served.attach(Sink())
+        client.write_eof()
+        await asyncio.sleep(0.05)
+        served.linger(60, 1000)
+        await asyncio.wait_for(served.lost.wait(), 5)
