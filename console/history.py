@@ -48,4 +48,5 @@ def action_of(row: dict[str, Any], rows_read: int) -> PastAction:
         weekday=at.isoweekday(),
         groups=tuple(filter(None, row["groups"].split(","))),
         rows_read=rows_read,
+        step=row["step"],
     )

@@ -288,7 +288,8 @@ RUN_EVERYTHING: Final = "SELECT * FROM custody.events WHERE run_id = {run_id:Str
 
 HISTORY: Final = """
 SELECT toUnixTimestamp64Micro(at) AS at_us, session_id, seq, kind, principal, agent, resource, protocol, source_ip,
-       statement, operation, objects, verdict, is_truncated, rows, session_attributes['groups'] AS groups
+       statement, operation, objects, verdict, is_truncated, rows, session_attributes['groups'] AS groups,
+       links['plan_step'] AS step
 FROM custody.events
 WHERE kind IN ('action.requested', 'action.completed') AND protocol != 'custody'
   AND at < fromUnixTimestamp64Micro({until:Int64})

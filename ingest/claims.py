@@ -5,12 +5,15 @@ In SQL they stand in a comment at the statement's very end, in the form of sqlco
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote
 
 MAX_LINKS: Final = 16
 MAX_LINK_CHARS: Final = 512
 MAX_COMMENT_CHARS: Final = 4096
+STEP: Final = "plan_step"
+"""The claim that policies know as `context.step`: `custody_plan_step` in a comment, `X-Custody-Plan-Step` over HTTP."""
 TRACE: Final = frozenset(("traceparent", "tracestate", "baggage"))
 CUSTODY_PREFIX: Final = "custody_"
 PREFIX: Final = "sqlcommenter."
@@ -41,6 +44,11 @@ def read_sql_claims(statement: str) -> dict[str, str]:
             links[_name_of(unquote(match[1]))] = cut_claim(unquote(ESCAPE.sub(r"\1", match[2])))
         pos = match.end()
     return links
+
+
+def step_of(claims: Mapping[str, str]) -> str:
+    """The step of its plan that an agent claims to be at; empty when it claims none."""
+    return claims.get(STEP, "")
 
 
 def cut_claim(text: str) -> str:

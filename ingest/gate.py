@@ -4,12 +4,13 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Protocol
 
+from ingest.claims import read_sql_claims, step_of
 from ingest.masks import Masks, MasksUnready
 from masking.inline.values import ValueMasker
 from policy.classify import Classified, classify
 from policy.decide import ActionFacts, Decision, PolicyEngine
 from policy.mask_text import write_mask
-from policy.model import ApprovalObligation, History
+from policy.model import ApprovalObligation, History, split_list, volatile_values
 from schemas.events import SessionContext, Verdict
 from schemas.resources import Resource
 
@@ -133,10 +134,16 @@ class Gate:
         self._version = engine.version
         self._past: OrderedDict[str, _Past] = OrderedDict()
 
-    def rule(self, session: Acting, statement: str, *, is_whole: bool = True) -> Ruling:
+    @property
+    def looks_at_step(self) -> bool:
+        """Whether policies look at the step that an agent claims to be at."""
+        return "step" in self.engine.volatile
+
+    def rule(self, session: Acting, statement: str, *, is_whole: bool = True, step: str | None = None) -> Ruling:
         """The ruling on a statement in a session. Nothing is recorded or sent here.
 
-        `is_whole` False: more of it is under way than was kept, so nothing can be said for it.
+        `is_whole` False: more of it is under way than was kept, so nothing can be said for it. `step`: what the agent
+        claims beside the statement; None: in a comment at its end.
         """
         classified = classify(self._dialect if is_whole else UNKNOWN, statement)
         engine = self.engine
@@ -144,33 +151,35 @@ class Gate:
             self._remembered = {}
             self._version = engine.version
         if engine.volatile:
-            return self._rule_by_history(session, classified)
+            if step is None:
+                step = step_of(read_sql_claims(statement)) if self.looks_at_step and is_whole else ""
+            return self._rule_by_history(session, classified, step)
         context = session.context
         resource = session.resource
         key = (id(classified), id(resource), context.principal, context.agent, context.attributes.get("groups"))
         known = self._remembered.get(key)
         if known is not None:
             return known[2]
-        return self._make(key, session, classified, History())
+        return self._make(key, session, classified, History(), "")
 
     def completed(self, session: Acting, rows: int) -> None:
         """Rows that an action gave back, for policies that look at the session's past."""
         if self.engine.volatile:
             self._past_of(session).rows_read += rows
 
-    def _rule_by_history(self, session: Acting, classified: Classified) -> Ruling:
-        """As `rule`, when a policy looks at the time, the source, or what the session has done."""
+    def _rule_by_history(self, session: Acting, classified: Classified, step: str) -> Ruling:
+        """As `rule`, when a policy looks at the time, the source, the claimed step, or what the session has done."""
         past = self._past_of(session)
         past.actions += 1
         if len(past.objects) < self.MAX_OBJECTS:
             past.objects.update(each.name for each in classified.objects)
         history = _history_of(past)
         context = session.context
-        seen = tuple(getattr(history, name, context.source_ip) for name in sorted(self.engine.volatile))
+        seen = volatile_values(self.engine.volatile, history, context.source_ip, step)
         who = (context.principal, context.agent, context.attributes.get("groups"))
         key = (id(classified), id(session.resource), *who, *seen)
         known = self._remembered.get(key)
-        ruling = known[2] if known is not None else self._make(key, session, classified, history)
+        ruling = known[2] if known is not None else self._make(key, session, classified, history, step)
         if ruling.is_refused and ruling.approval is None:
             past.denials += 1
         return ruling
@@ -191,16 +200,18 @@ class Gate:
         self._past.move_to_end(id)
         return past
 
-    def _make(self, key: tuple[Any, ...], session: Acting, classified: Classified, history: History) -> Ruling:
+    def _make(
+        self, key: tuple[Any, ...], session: Acting, classified: Classified, history: History, step: str
+    ) -> Ruling:
         """Decide, and remember it."""
-        ruling = self._decide(session, classified, history)
+        ruling = self._decide(session, classified, history, step)
         if not ruling.is_passing:
             if len(self._remembered) >= self.MAX_REMEMBERED:
                 self._remembered.clear()
             self._remembered[key] = (classified, session.resource, ruling)
         return ruling
 
-    def _decide(self, session: Acting, classified: Classified, history: History) -> Ruling:
+    def _decide(self, session: Acting, classified: Classified, history: History, step: str) -> Ruling:
         context = session.context
         decision = self.engine.decide(
             ActionFacts(
@@ -210,9 +221,10 @@ class Gate:
                 protocol=context.protocol,
                 labels=session.resource.labels,
                 classified=classified,
-                groups=_split(context.attributes.get("groups", "")),
-                sensitivity=frozenset(_split(session.resource.labels.get("sensitivity", ""))),
+                groups=split_list(context.attributes.get("groups", "")),
+                sensitivity=frozenset(split_list(session.resource.labels.get("sensitivity", ""))),
                 source=context.source_ip,
+                step=step,
                 history=history,
             )
         )
@@ -299,10 +311,6 @@ class SessionGate:
 def _history_of(past: _Past) -> History:
     now = datetime.now(UTC)
     return History(now.hour, now.isoweekday(), past.actions, past.denials, past.rows_read, len(past.objects))
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
 def _attributes(decision: Decision) -> dict[str, str]:

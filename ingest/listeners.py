@@ -5,13 +5,14 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, cast
 
+from ingest.admission import QUARANTINED
 from ingest.connection import Service, listener_tls
 from ingest.gate import Gate
 from ingest.leg import Leg
 from ingest.masks import Masks
 from ingest.opaque import serve_opaque
 from ingest.postgres import serve_postgres
-from ingest.proxy import QUARANTINED, Proxy
+from ingest.proxy import Proxy
 from policy.decide import PolicyEngine
 from schemas.config import is_loopback
 from schemas.resources import Resource

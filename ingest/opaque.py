@@ -2,10 +2,10 @@
 
 import logging
 
+from ingest.admission import SessionRefused
 from ingest.codecs.opaque import OpaqueCodec
 from ingest.connection import Service, connect_upstream, upstream_tls
 from ingest.leg import Leg
-from ingest.quarantine import Quarantined
 from ingest.relay import Relay
 from schemas.errors import AuditUnavailable, Unreachable
 
@@ -21,7 +21,7 @@ async def serve_opaque(service: Service, agent: Leg) -> None:
     try:
         session = service.proxy.open_session(context, service.resource)
         await session.wait(session.opened_ticket)
-    except (AuditUnavailable, Quarantined) as error:
+    except (AuditUnavailable, SessionRefused) as error:
         log.error("%s: connection refused: %s", service.resource.name, error)
         agent.abort()
         return

@@ -10,6 +10,7 @@ import secrets
 from base64 import b64encode
 from dataclasses import dataclass
 
+from ingest.admission import QUARANTINED, SessionRefused
 from ingest.codecs.base import Side
 from ingest.codecs.postgres import PostgresCodec
 from ingest.codecs.postgres_startup import (
@@ -32,8 +33,6 @@ from ingest.codecs.postgres_wire import CancelKey, cancel_request, error_respons
 from ingest.connection import Service, connect_upstream, upstream_tls
 from ingest.identity import Identity, LoginRefused
 from ingest.leg import Leg
-from ingest.proxy import QUARANTINED
-from ingest.quarantine import Quarantined
 from ingest.relay import AUDIT_LOST, Relay
 from ingest.session import Session
 from schemas.client_tls import client_chain
@@ -77,8 +76,8 @@ async def serve_postgres(service: Service, agent: Leg) -> None:
     try:
         session = service.proxy.open_session(context, service.resource)
         await session.wait(session.opened_ticket)
-    except Quarantined as stopped:
-        agent.write(fatal(STOPPED, f"Custody: {stopped}"))
+    except SessionRefused as refused:
+        agent.write(fatal(STOPPED, f"Custody: {refused}"))
         agent.close()
         return
     except AuditUnavailable:

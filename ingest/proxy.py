@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
+from ingest.admission import Admission, SessionRefused
 from ingest.approvals import Approvals
 from ingest.identity import Identities
-from ingest.quarantine import Quarantined, Quarantines
+from ingest.quarantine import Quarantines
 from ingest.secrets.store import SecretStore, make_sources
 from ingest.session import Recorder, Session
 from ingest.spool import DiskSpool
@@ -31,8 +32,6 @@ from schemas.wire.sealing import make_sealer
 log = logging.getLogger(__name__)
 
 COMPONENT = "proxy"
-QUARANTINED = "quarantined"
-"""The reason with which a session of somebody who is stopped closes."""
 
 
 class Proxy:
@@ -56,6 +55,7 @@ class Proxy:
         self.secrets = SecretStore(settings.secrets, make_sources(settings, home))
         self._loop = asyncio.get_running_loop()
         self._own: Session
+        self._admission: Admission
         self._spool: DiskSpool
 
     async def start(self) -> None:
@@ -66,6 +66,7 @@ class Proxy:
         default = self.settings.policy_default
         self.engine = LiveEngine(load_engine(self.settings.policy_file, default), default)
         self.engine.replace(self.view.all(ControlKind.POLICY))
+        self._admission = Admission(self.quarantines, self.engine)
         mint_key = self.home.read_key("mint.key")
         self.identities = Identities(self.view, mint_key)
         self.salt_key = hmac.digest(mint_key, b"custody.scram-salt.v1", "sha256")
@@ -107,12 +108,11 @@ class Proxy:
         return found
 
     def open_session(self, context: SessionContext, resource: Resource) -> Session:
-        """Start a session of an agent. Raises AuditUnavailable, and Quarantined, which is on record then."""
+        """Start a session of an agent. Raises AuditUnavailable, and SessionRefused, which is on record then."""
         try:
-            self.quarantines.check(context)
-        except Quarantined as stopped:
-            session = self.recorder.open_session(context, resource)
-            session.close(QUARANTINED, error=str(stopped))
+            self._admission.check(context, resource)
+        except SessionRefused as refused:
+            refused.record(self.recorder.open_session(context, resource), resource.name)
             raise
         return self.recorder.open_session(context, resource)
 

@@ -1,16 +1,9 @@
 """Who is stopped: agents, principals and sessions that control holds a quarantine for. Asked as each session opens."""
 
-from schemas.errors import CustodyError, Fault
 from schemas.events import ControlKind, SessionContext
 from schemas.wire.control import ControlView
 
 NO_REASON = "no reason given"
-
-
-class Quarantined(CustodyError):
-    """This session may not be. The message is the reason, which is told to the agent."""
-
-    fault = Fault.CALLER
 
 
 class Quarantines:
@@ -19,14 +12,8 @@ class Quarantines:
     def __init__(self, view: ControlView) -> None:
         self._view = view
 
-    def check(self, context: SessionContext) -> None:
-        """Raises Quarantined when anybody whom a session acts for, or who acts in it, is stopped."""
-        reason = self.reason_of(context)
-        if reason is not None:
-            raise Quarantined(reason)
-
     def reason_of(self, context: SessionContext) -> str | None:
-        """Why a session is stopped; None when it is not."""
+        """Why a session is stopped: anybody whom it acts for, or who acts in it, is. None when nobody is."""
         agents, principals = {context.agent}, {context.principal}
         for hop in context.delegation:
             agents.add(hop.actor)

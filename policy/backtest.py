@@ -7,7 +7,16 @@ from typing import Any, Final
 from policy.cedar_policies import PolicySet
 from policy.classify import CLASSIFIERS, classify
 from policy.decide import decide
-from policy.model import ActionFacts, Classified, Decision, History, ObjectAccess, Operation
+from policy.model import (
+    ActionFacts,
+    Classified,
+    Decision,
+    History,
+    ObjectAccess,
+    Operation,
+    split_list,
+    volatile_values,
+)
 
 MAX_SAMPLES: Final = 3
 
@@ -31,6 +40,7 @@ class PastAction:
     weekday: int = 1
     groups: tuple[str, ...] = ()
     rows_read: int = 0  # by its session before it
+    step: str = ""
 
 
 @dataclass(slots=True)
@@ -94,7 +104,7 @@ def backtest(actions: Iterable[PastAction], policies: PolicySet, labels: Mapping
         past.actions += 1
         past.objects.update(each.name for each in classified.objects)
         history = History(action.hour, action.weekday, past.actions, past.denials, action.rows_read, len(past.objects))
-        seen = tuple(getattr(history, name, action.source) for name in sorted(policies.volatile))
+        seen = volatile_values(policies.volatile, history, action.source, action.step)
         who = (action.principal, action.agent, action.resource, action.protocol, action.groups)
         key = (classified, *who, seen)
         decision = known.get(key)
@@ -134,9 +144,10 @@ def _facts(
         protocol=action.protocol,
         classified=classified,
         labels=labels.get(action.resource, {}),
-        sensitivity=frozenset(part.strip() for part in sensitive.split(",") if part.strip()),
+        sensitivity=frozenset(split_list(sensitive)),
         groups=action.groups,
         source=action.source,
+        step=action.step,
         history=history,
     )
 

@@ -7,6 +7,7 @@ from policy.cedar_policies import Fault, Policy, parse_policies, validate
 
 _MATCH_ALL: Final = "All"
 DELEGATE: Final = "delegate"
+CONNECT: Final = "connect"
 
 
 def check_policies(texts: Mapping[str, str], names: Mapping[str, frozenset[str]] | None = None) -> list[Fault]:

@@ -20,7 +20,7 @@ OBLIGATIONS: Final = ("mask", "approval", "record", "limit_rows", "notify")
 ANNOTATIONS: Final = frozenset({"id", "reason", *OBLIGATIONS})
 RECORDS: Final = ("complete", "request", "best_effort")
 # Attributes of the context that the statement's shape and who acts do not settle.
-VOLATILE: Final = frozenset("source hour weekday actions denials rows_read distinct_objects".split())
+VOLATILE: Final = frozenset("source hour weekday actions denials rows_read distinct_objects step".split())
 WHOLE: Final = "*"
 _PARSERS: Final[dict[str, Callable[[str], object]]] = {"mask": parse_mask, "approval": parse_approval}
 MAX_POLICIES: Final = 10_000

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy.cedar_policies import load_policies
+from policy.connections import decide_connection, rules_connections
 from policy.decide import CedarEngine
 from policy.model import ActionFacts, Decision
 from schemas.errors import ConfigError
@@ -26,9 +27,14 @@ class LiveEngine:
         self.version = fallback.version
         self.volatile = fallback.volatile
         self.may_mask = fallback.may_mask
+        self._rules_connections = rules_connections(fallback.policies)
 
     def decide(self, action: ActionFacts) -> Decision:
         return self._engine.decide(action)
+
+    def decide_connection(self, facts: ActionFacts) -> Decision | None:
+        """Whether a session may open; None: no policy speaks of connections."""
+        return decide_connection(facts, self._engine.policies) if self._rules_connections else None
 
     def replace(self, entries: Mapping[str, Mapping[str, Any]]) -> bool:
         """Put the policies of control (name -> payload with `cedar`) in force. Whether anything changed."""
@@ -41,5 +47,6 @@ class LiveEngine:
         if engine.version == self._engine.version:
             return False
         self._engine, self.version = engine, engine.version
+        self._rules_connections = rules_connections(engine.policies)
         self.volatile, self.may_mask = engine.volatile, engine.may_mask
         return True

@@ -1,6 +1,6 @@
 """What policy speaks of: operations, objects, facts of an action, decisions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -86,6 +86,17 @@ class History:
     denials: int = 0
     rows_read: int = 0
     distinct_objects: int = 0
+
+
+def volatile_values(names: Iterable[str], history: History, source: str, step: str) -> tuple[object, ...]:
+    """What a decision hangs on besides a statement's shape and who acts where, of these names in order."""
+    others = {"source": source, "step": step}
+    return tuple(others[name] if name in others else getattr(history, name) for name in sorted(names))
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """The parts of a list with commas."""
+    return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
 @dataclass(slots=True, frozen=True)

@@ -108,7 +108,7 @@ class AgentConnection:
         return live if live.session.resource is resource else None
 
     async def login(self, claim: Claim, resource: Resource) -> Live:
-        """Check a claim and open its session. Raises LoginRefused, Quarantined, AuditUnavailable."""
+        """Check a claim and open its session. Raises LoginRefused, SessionRefused, AuditUnavailable."""
         identity = await self.shared.proxy.identities.login(
             claim.credential_id, claim.secret, self._login_resource(claim, resource)
         )

@@ -16,13 +16,14 @@ from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers import ClientTLSLayer
 
+from ingest.admission import QUARANTINED
 from ingest.gate import Gate
 from ingest.http.connection import AgentConnection, AgentHandler
 from ingest.http.engine import HTTPMode
 from ingest.http.layers import CapturedHttpLayer, install
 from ingest.http.shared import Shared
 from ingest.http.tls import InterceptionTls, ensure_ca, listener_context
-from ingest.proxy import QUARANTINED, Proxy
+from ingest.proxy import Proxy
 from schemas.errors import ConfigError, CustodyError
 from schemas.resources import Resource
 

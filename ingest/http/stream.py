@@ -10,7 +10,9 @@ from mitmproxy import http
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 
+from ingest.admission import SessionRefused
 from ingest.approvals import Question
+from ingest.claims import step_of
 from ingest.gate import Ruling
 from ingest.http import forwarding, heads
 from ingest.http.answer import HELD_BYTES, AnswerStream
@@ -30,7 +32,6 @@ from ingest.http.engine import (
 from ingest.http.exchange import MASKED_CREDENTIAL, Exchange, Tally
 from ingest.http.holding import TOO_LONG
 from ingest.identity import LoginRefused
-from ingest.quarantine import Quarantined
 from schemas.errors import AuditUnavailable
 from schemas.events import EventKind, Verdict
 from schemas.resources import Resource
@@ -123,10 +124,10 @@ class CapturedStream(AnswerStream):
                     str(wait.error),
                 )
                 return False
-            if isinstance(wait.error, Quarantined):
+            if isinstance(wait.error, SessionRefused):
                 self.agent.refusals += 1
                 is_last = self.agent.refusals >= MAX_REFUSALS
-                yield from self.answer_locally(403, "quarantined", str(wait.error), is_last=is_last)
+                yield from self.answer_locally(403, wait.error.name, str(wait.error), is_last=is_last)
                 return False
             if wait.error is not None or not found:
                 yield from self.refuse_unrecorded()
@@ -258,7 +259,9 @@ class CapturedStream(AnswerStream):
         override = request.headers.get("x-http-method-override")
         if override:  # some frameworks obey it: the more dangerous of the two counts
             target += ("&" if "?" in target else "?") + "_method=" + override
-        return self.agent.shared.gate.rule(self.live.session, target)
+        gate = self.agent.shared.gate
+        step = step_of(heads.read_links(request.headers.fields)) if gate.looks_at_step else ""
+        return gate.rule(self.live.session, target, step=step)
 
     def _record_request(self, ruling: Ruling, body: bytes | None) -> Check:
         """Record the request; a write waits for it. False when it must not go on (the agent has its answer)."""

@@ -9,7 +9,7 @@ def row(at: int, kind: str, rows: int = 0, session: str = "s") -> dict[str, Any]
         "at_us": at, "session_id": session, "seq": at, "kind": kind, "principal": "ann", "agent": "planner",
         "resource": "db", "protocol": "postgres", "source_ip": "127.0.0.1", "statement": "SELECT 1",
         "operation": "read", "objects": ["read t"], "verdict": "allow", "is_truncated": False, "rows": rows,
-        "groups": "a,b",
+        "groups": "a,b", "step": "2",
     }  # fmt: skip
 
 
@@ -38,5 +38,6 @@ def test_actions_come_in_order_with_the_rows_read_before(monkeypatch: Any) -> No
     found = list(history.read_history(pages, 10, 99))
     assert [(each.session_id, each.rows_read) for each in found] == [("s", 0), ("s", 5), ("other", 0), ("s", 12)]
     assert (found[0].groups, found[0].weekday) == (("a", "b"), 4)
+    assert found[0].step == "2"
     assert len(pages.places) == 4
     assert isinstance(Store, type)

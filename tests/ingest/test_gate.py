@@ -309,3 +309,20 @@ def test_a_session_remembers_no_text_while_policies_look_at_its_past() -> None:
     engine.replace("permit (principal, action, resource);")
     assert not gate.rule("SELECT 1", True).is_refused
     assert gate.rule("SELECT 1", True) is gate.rule("SELECT 1", True)
+
+
+def test_a_policy_may_look_at_the_step_that_is_claimed() -> None:
+    gate = gate_of(
+        """@id("third") permit (principal, action == Action::"read", resource) when { context.step == "3" };"""
+    )
+    assert gate.looks_at_step and not gate_of("permit (principal, action, resource);").looks_at_step
+    for statement, step, verdict in (
+        ("SELECT 1", None, "deny"),
+        ("SELECT 1 /*custody_plan_step='3'*/", None, "allow"),
+        ("SELECT 1 /*custody_plan_step='2'*/", None, "deny"),
+        ("SELECT 1 /*custody_plan_step='3'*/", "2", "deny"),
+        ("SELECT 1", "3", "allow"),
+    ):
+        assert gate.rule(session(), statement, step=step).verdict == verdict, (statement, step)
+    assert SessionGate(gate, session()).rule("SELECT 1 /*custody_plan_step='3'*/", True).verdict == "allow"
+    assert SessionGate(gate, session()).rule("SELECT 1 /*custody_plan_step='3'*/", False).verdict == "deny"
