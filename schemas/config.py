@@ -197,6 +197,13 @@ class Transparency(Model):
     )
     rehash_full_s: float = Field(604_800.0, ge=0, description="how often every row is compared with the log; 0: never")
     signer_command: list[str] = Field([], description="program that signs (PKCS#11, KMS); empty: secrets/log.key")
+    storage: str = Field("", description="s3://bucket/prefix for a copy of the log in any S3-compatible store")
+    s3_endpoint: str = Field("", description="https://host of that store; empty: AWS")
+    s3_region: str = Field("us-east-1", description="region that requests are signed for")
+    s3_access_key: str = Field(
+        "", description="access key; empty: AWS's usual sources (environment, profile, instance)"
+    )
+    s3_secret_key: str = Field("", description="secret of that access key: env:NAME or file:NAME")
 
 
 class Syslog(Model):

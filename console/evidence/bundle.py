@@ -5,7 +5,19 @@ from typing import Final
 
 from schemas.native import source_of
 
-MODULES: Final = ("merkle", "note", "leaf", "quorum", "avro", "orders", "audit", "hold_evidence", "proof", "evidence")
+MODULES: Final = (
+    "merkle",
+    "note",
+    "leaf",
+    "quorum",
+    "avro",
+    "orders",
+    "audit",
+    "hold_evidence",
+    "proof",
+    "key_chain",
+    "evidence",
+)
 """Of sinks.transparency, in the order of their imports."""
 
 HEAD: Final = '''#!/usr/bin/env python3

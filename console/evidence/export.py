@@ -8,7 +8,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,12 +32,15 @@ from sinks.transparency.evidence import (
     verify_evidence,
 )
 from sinks.transparency.hold_evidence import HOLDS_FILE
-from sinks.transparency.leaf import EventLeaf, HoldLeaf, Leaf, RetentionLeaf, parse_leaf
-from sinks.transparency.log import LogReader
+from sinks.transparency.key_chain import KEYS_FILE, Handover, encode_handovers
+from sinks.transparency.leaf import EventLeaf, HoldLeaf, KeyLeaf, Leaf, RetentionLeaf, parse_leaf
+from sinks.transparency.log import LogReader, Readable
+from sinks.transparency.note import parse_checkpoint, parse_note
 from sinks.transparency.place import find_log
 from sinks.transparency.proof import LeafProof, encode_leaf_proof
 from sinks.transparency.quorum import encode_policy
 from sinks.transparency.reading import iterate_bundles, read_head
+from sinks.transparency.rotation import extend_policy
 from sinks.transparency.storage import DirectoryStorage
 
 CHUNK: Final = 2_000
@@ -92,6 +95,7 @@ def export_evidence(
     """
     place = find_log(settings, home)
     storage = DirectoryStorage(place.directory)
+    place = replace(place, policy=extend_policy(storage, place.policy))
     head = read_head(storage, place.policy)
     note = storage.read("checkpoint") or b""
     reader = LogReader(storage, head.checkpoint.size)
@@ -110,6 +114,7 @@ def export_evidence(
             archive.writestr(CHECKPOINT_FILE, note)
             archive.writestr(MANIFEST, json.dumps(_make_manifest(selection, head.checkpoint.origin), indent=1))
             _write_schemas(archive)
+            _write_keys(archive, storage, reader, chosen)
             _write_holds(archive, store, chosen, read_holds)
             _write_records(archive, store, chosen)
             for index, _, _ in chosen:
@@ -136,7 +141,8 @@ def _find_sessions(store: Store, selection: Selection) -> frozenset[str]:
 
 
 def _choose(reader: LogReader, selection: Selection, sessions: frozenset[str]) -> Iterator[tuple[int, bytes, Leaf]]:
-    """The events that were asked for, every order of retention and every hold: what is gone needs its cause.
+    """The events that were asked for, every order of retention and every hold: what is gone needs its cause. And
+    every key that the log announced.
 
     A session's events run without holes from the first to the last that was asked for, whatever its clock did.
     """
@@ -150,7 +156,7 @@ def _choose(reader: LogReader, selection: Selection, sessions: frozenset[str]) -
             low, high = spans.get(leaf.session_id, (1, 0))
             if low <= leaf.seq <= high:
                 yield index, entry, leaf
-        elif isinstance(leaf, RetentionLeaf | HoldLeaf):
+        elif isinstance(leaf, RetentionLeaf | HoldLeaf | KeyLeaf):
             yield index, entry, leaf
 
 
@@ -171,6 +177,19 @@ def _write_schemas(archive: zipfile.ZipFile) -> None:
             document = framing.load_avsc(record, version)
             name = f"schemas/{framing.schema_fingerprint(document).hex()}.avsc"
             archive.writestr(name, json.dumps(document, indent=1))
+
+
+def _write_keys(
+    archive: zipfile.ZipFile, storage: Readable, reader: LogReader, chosen: list[tuple[int, bytes, Leaf]]
+) -> None:
+    handovers: dict[int, Handover] = {}
+    for index, _, leaf in chosen:
+        note = storage.read(f"keys/{index}") if isinstance(leaf, KeyLeaf) else None
+        if note is not None:
+            size = parse_checkpoint(parse_note(note).text).size
+            handovers[index] = Handover(note, tuple(reader.prove_consistency(size)))
+    if handovers:
+        archive.writestr(KEYS_FILE, encode_handovers(handovers))
 
 
 def _write_holds(

@@ -23,7 +23,7 @@ from schemas.holds import HELD
 from schemas.runtime import now_us
 from sinks.clickhouse.client import StoreClient, Table
 from sinks.clickhouse.erasure import DAYS, Eraser
-from sinks.clickhouse.holding import TABLES, Holds, Keeper, ReadHolds
+from sinks.clickhouse.holding import TABLES, Holds, Keeper, ReadHolds, count_days
 from sinks.transparency.audit import KAFKA_RETENTION_US
 
 COUNTED: Final = "clickhouse.expire"
@@ -182,18 +182,22 @@ class Expiry:
         keepers = {table.name: Keeper(self._writer, self._retention, table, order.day) for table in TABLES}
         counts = self._noted(order, tuple(keepers))
         if counts is None:
-            counts = {name: keeper.count(order.retention_class) for name, keeper in keepers.items()}
+            found = count_days(self._writer, keepers.values(), order.retention_class)
+            counts = {
+                # A copy and its original may both be there.
+                name: keepers[name].count(order.retention_class) if moved else own
+                for name, (own, moved) in found.items()
+            }
             self._note(order, counts)
-        holds = self._let_go(order, keepers)
-        moved = {name: keeper.count_moved(order.retention_class) for name, keeper in keepers.items()}
+        holds, moved = self._let_go(order, keepers)
         evidence = {f"rows.{name}": str(max(0, count - moved[name])) for name, count in counts.items()}
         if any(moved.values()):
             evidence |= {f"held.{name}": str(count) for name, count in moved.items() if count}
             evidence["holds"] = " ".join(sorted(holds))
         self._send(order, RetentionVerb.DONE, "", evidence, int(evidence["rows.events"]))
 
-    def _let_go(self, order: Order, keepers: Mapping[str, Keeper]) -> Holds:
-        """Move what is held, drop the rest; the holds that were kept to. Raises Unreachable."""
+    def _let_go(self, order: Order, keepers: Mapping[str, Keeper]) -> tuple[Holds, dict[str, int]]:
+        """Move what is held, drop the rest; the holds that were kept to, and how much stays. Raises Unreachable."""
         for _ in range(MAX_ATTEMPTS):
             holds = self._read_holds()
             if holds:
@@ -206,8 +210,17 @@ class Expiry:
             raise Unreachable(f"holds change faster than {order.order_id} can be carried out")
         for keeper in keepers.values():
             keeper.drop(order.retention_class)
-            keeper.release(order.retention_class, holds, order.order_id)
-        return holds
+        moved = self._count_moved(order, keepers)
+        if any(moved.values()):
+            for name, count in moved.items():
+                if count:
+                    keepers[name].release(order.retention_class, holds, order.order_id)
+            moved = self._count_moved(order, keepers)
+        return holds, moved
+
+    def _count_moved(self, order: Order, keepers: Mapping[str, Keeper]) -> dict[str, int]:
+        found = count_days(self._writer, keepers.values(), order.retention_class)
+        return {name: moved for name, (_, moved) in found.items()}
 
     def _noted(self, order: Order, tables: Sequence[str]) -> dict[str, int] | None:
         """What the first attempt of this order counted; None when there was none, or it was cut off before."""

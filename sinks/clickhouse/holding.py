@@ -7,7 +7,7 @@ follows from the events: what belongs to a session with a held event stays with 
 
 # ruff: noqa: S608 - tables and columns are constants of this file, numbers are numbers, every text passes `quote`
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -82,6 +82,12 @@ def select_held(table: ExpiringTable, holds: Holds) -> str:
     return "(" + " OR ".join(parts) + ")"
 
 
+def count_days(writer: StoreClient, keepers: Iterable["Keeper"], retention_class: str) -> dict[str, tuple[int, int]]:
+    """For each table the rows of a class that are there and those that stay under a hold, by one query."""
+    sql = " UNION ALL ".join(keeper.select_counts(retention_class) for keeper in keepers)
+    return {name: (int(own), int(moved)) for name, own, moved in writer.query(sql)}
+
+
 class Keeper:
     """Moves held rows within one table and day. `writer` and `retention` are logins of the store."""
 
@@ -89,17 +95,19 @@ class Keeper:
         self._writer, self._retention, self._table = writer, retention, table
         self._number = int(day.replace("-", ""))
 
+    def select_counts(self, retention_class: str) -> str:
+        """A query of one row: the table, the rows of a class that are there, those that stay under a hold."""
+        own, moved = self._of(retention_class), self._moved_from(retention_class)
+        return (
+            f"SELECT {quote(self._table.name)} AS name, countIf({own}) AS own, countIf({moved}) AS moved"
+            f" FROM {self._name} WHERE {own} OR {moved}"
+        )
+
     def count(self, retention_class: str) -> int:
         """Rows of a class that are there, moved ones too; each once."""
-        if not self.count_moved(retention_class):
-            return self._number_of(f"SELECT count() FROM {self._name} WHERE {self._of(retention_class)}")
         where = f"({self._of(retention_class)} OR {self._moved_from(retention_class)})"
         key = ", ".join(self._table.key)
         return self._number_of(f"SELECT uniqExact({key}) FROM {self._name} WHERE {where}")
-
-    def count_moved(self, retention_class: str) -> int:
-        """Rows of a class that stay under a hold."""
-        return self._number_of(f"SELECT count() FROM {self._name} WHERE {self._moved_from(retention_class)}")
 
     def move(self, retention_class: str, holds: Holds, token: str) -> None:
         """Copy a day's held rows to the class `held`, and compare. Raises Unreachable when they differ.

@@ -8,6 +8,7 @@ is read is bounded. It ends in a report, or in ProofError when it cannot be deci
     checkpoint                  the head that all proofs lead to, with its cosignatures
     records.jsonl               a line a leaf: index, leaf, opening and canonical bytes (empty when the record is gone)
     proofs/<index>.tlog-proof   that the leaf is in the tree
+    keys.json                   how the log's keys were rotated (key_chain.py), if they were
     holds.json                  legal holds that concern the records (hold_evidence.py); may be left out
     schemas/<fingerprint>.avsc  what the canonical bytes and orders are read with
     report.html, README.txt, verify.py
@@ -27,9 +28,10 @@ from schemas.errors import ProofError
 from sinks.transparency.audit import Auditor, Found, Report, State
 from sinks.transparency.avro import read_fingerprint, read_record, read_stored
 from sinks.transparency.hold_evidence import HOLDS_FILE, count_undisclosed, read_spans
-from sinks.transparency.leaf import EventLeaf, HoldLeaf, Leaf, RetentionLeaf, parse_leaf
+from sinks.transparency.key_chain import KEYS_FILE, follow_keys, read_handovers
+from sinks.transparency.leaf import EventLeaf, HoldLeaf, KeyLeaf, Leaf, RetentionLeaf, parse_leaf
 from sinks.transparency.merkle import check_inclusion, hash_leaf
-from sinks.transparency.note import Checkpoint, decode_base64, open_checkpoint
+from sinks.transparency.note import Checkpoint, decode_base64, open_checkpoint, parse_checkpoint, parse_note
 from sinks.transparency.orders import Holds, Orders
 from sinks.transparency.proof import MAX_PROOF_BYTES, parse_leaf_proof
 from sinks.transparency.quorum import MAX_POLICY_BYTES, Policy, find_cosigners, parse_policy
@@ -45,7 +47,7 @@ MAX_LINE_BYTES: Final = 16 << 20
 MAX_TOTAL_BYTES: Final = 2 << 30
 MAX_SMALL_BYTES: Final = 1 << 20
 _NAMES: Final = re.compile(
-    r"manifest\.json|policy\.txt|checkpoint|records\.jsonl|holds\.json|report\.html|README\.txt|verify\.py"
+    r"manifest\.json|policy\.txt|checkpoint|records\.jsonl|keys\.json|holds\.json|report\.html|README\.txt|verify\.py"
     r"|proofs/[0-9]{1,19}\.tlog-proof|schemas/[0-9a-f]{16}\.avsc",
     re.ASCII,
 )
@@ -134,13 +136,30 @@ class _Verification:
         self._policy = parse_policy(policy_text or own)
         self._is_own_policy = not policy_text
         self._head = self._read(CHECKPOINT_FILE, MAX_SMALL_BYTES)
-        self._checkpoint, note = open_checkpoint(self._head, self._policy.log_keys)
+        note = parse_note(self._head)
+        self._checkpoint = parse_checkpoint(note.text)
+        self._policy = self._extend_policy()
+        open_checkpoint(self._head, self._policy.log_keys)
         self._cosigners = find_cosigners(note, self._policy)
         self._schemas = {
             bytes.fromhex(name[8:24]): self._read_json(name)
             for name in archive.namelist()
             if name.startswith("schemas/")
         }
+
+    def _extend_policy(self) -> Policy:
+        """The policy with the keys that took over since: each was announced by a leaf and handed over to."""
+        policy = self._policy
+        if KEYS_FILE not in self._archive.NameToInfo:
+            return policy
+        leaves: list[tuple[int, KeyLeaf]] = []
+        for record in self.iterate():
+            if isinstance(record.leaf, KeyLeaf):
+                self._check_proof(record)
+                leaves.append((record.index, record.leaf))
+        handovers = read_handovers(self._read_json(KEYS_FILE))
+        later = follow_keys(policy, self._checkpoint, parse_note(self._head), leaves, handovers)
+        return Policy(policy.log_keys + later, policy.witnesses, policy.groups, policy.quorum)
 
     def run(self) -> EvidenceReport:
         orders = Orders()

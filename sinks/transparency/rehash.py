@@ -25,9 +25,8 @@ from sinks.clickhouse.row_check import ROWS, judge_row
 from sinks.origins import Position
 from sinks.transparency.audit import Found
 from sinks.transparency.leaf import EventLeaf, commit, parse_leaf
-from sinks.transparency.log import LogReader, read_checkpoint
+from sinks.transparency.log import LogReader, Readable, read_checkpoint
 from sinks.transparency.orders import day_of, parse_seqs
-from sinks.transparency.storage import DirectoryStorage
 from sinks.transparency.tiles import WIDTH
 
 SAMPLE_BUNDLES: Final = 64
@@ -165,7 +164,7 @@ class Rehash:
         self,
         settings: Transparency,
         store: StoreClient,
-        storage: DirectoryStorage,
+        storage: Readable,
         alert: Callable[[Sequence[Detection]], None],
     ) -> None:
         self.faults = 0  # of the last run

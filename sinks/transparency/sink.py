@@ -32,8 +32,8 @@ from sinks.transparency.place import LogPlace, find_log, keep_origin
 from sinks.transparency.publisher import Published, Publisher, explain
 from sinks.transparency.rehash import Rehash
 from sinks.transparency.rotation import Rotation, settle_rotation
+from sinks.transparency.s3 import open_storage
 from sinks.transparency.signing import make_signer
-from sinks.transparency.storage import DirectoryStorage
 from sinks.transparency.tiles import frame_entry
 from sinks.transparency.walk import LeafBatch, derive_leaves
 
@@ -60,7 +60,7 @@ class TransparencySink:
 
     def __init__(self, settings: Settings, home: Home, place: LogPlace) -> None:
         self.unreadable = 0
-        self._storage = DirectoryStorage(place.directory)
+        self._storage = open_storage(settings.transparency, home, place.directory)
         self._log = Log(self._storage, place.state, place.origin)
         self._bookkeeper = Bookkeeper(StoreClient(settings, home, "writer"), place.origin)
         self._publisher = Publisher(

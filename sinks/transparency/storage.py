@@ -87,6 +87,11 @@ class DirectoryStorage:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def list_paths(self) -> list[str]:
+        """Every object that is there, in order."""
+        files = (path for path in self.root.rglob("*") if path.is_file() and not path.name.startswith("."))
+        return sorted(path.relative_to(self.root).as_posix() for path in files)
+
     def sync(self) -> None:
         """Files first, then the directories that name them."""
         try:

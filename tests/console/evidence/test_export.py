@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,8 @@ from console.store import open_store
 from schemas.errors import ConfigError
 from schemas.holds import parse_hold
 from schemas.runtime import Home
+from sinks.transparency.place import find_log
+from sinks.transparency.quorum import encode_policy
 from tests.console.committed import Committed
 from tests.console.conftest import Record, Run
 from tests.sinks.batches import START_US, make_batch
@@ -93,6 +97,40 @@ def test_holds_that_concern_the_records_are_in_the_file(
         # Without control there is nothing to disclose, and that is said.
         report = export_evidence(store, place.settings, committed.home, Selection("s-1"), out)
         assert report.exit_code == 0 and report.undisclosed_holds == 3
+
+
+def test_who_knows_the_first_key_can_follow_to_the_last(committed: Committed, custody: Run, tmp_path: Path) -> None:
+    first = encode_policy(find_log(find_place().settings, committed.home).policy)
+    (tmp_path / "first.policy").write_text(first)
+    for _ in range(2):
+        committed.rotate()
+    committed.publish()
+    latest = find_log(find_place().settings, committed.home)
+    assert len(latest.keys) == 3
+    out, script = tmp_path / "e.zip", tmp_path / "verify.py"
+    answer = custody("evidence", "export", "--session", "s-1", "--out", str(out), "--json")
+    assert answer.code == 0, answer
+    assert json.loads(answer.out)["states"] == {"present": 18}
+    with zipfile.ZipFile(out) as archive:
+        script.write_bytes(archive.read("verify.py"))
+        files = {name: archive.read(name) for name in archive.namelist()}
+    told = custody("evidence", "verify", str(out), "--policy", str(tmp_path / "first.policy"))
+    assert told.code == 0 and latest.verifier.vkey in told.out, told
+    argv = [sys.executable, "-I", str(script), str(out), "--policy", str(tmp_path / "first.policy")]
+    alone = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (alone.returncode, latest.verifier.vkey in alone.stdout) == (0, True), alone
+    # The last key alone is known: what came before is not his to judge.
+    (tmp_path / "last.policy").write_text(first.replace(first.split()[1], latest.verifier.vkey))
+    assert custody("evidence", "verify", str(out), "--policy", str(tmp_path / "last.policy")).code == 0
+    # Without the chain nothing leads from the first key to the head's.
+    with zipfile.ZipFile(tmp_path / "cut.zip", "w") as archive:
+        for name, data in files.items():
+            if name != "keys.json":
+                archive.writestr(name, data)
+    assert (
+        custody("evidence", "verify", str(tmp_path / "cut.zip"), "--policy", str(tmp_path / "first.policy")).code == 2
+    )
+    assert custody("drill").code == 0
 
 
 def test_selections(committed: Committed, tmp_path: Path) -> None:

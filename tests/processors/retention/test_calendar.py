@@ -1,5 +1,6 @@
 """Due days, ages, and that each day is ordered once unless more of it came."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -111,3 +112,68 @@ def test_a_day_is_due_again_when_a_hold_that_kept_rows_of_it_is_gone() -> None:
     calendar.learn(third)
     calendar.learn(done(third))
     assert due(calendar) == []
+
+
+@pytest.mark.parametrize(
+    ("day", "age", "last"),
+    [
+        ("2024-02-29", 365, "2025-02-28"),  # a leap day: 365 days after its end
+        ("2024-02-28", 366, "2025-02-28"),
+        ("2023-12-31", 60, "2024-02-29"),
+        ("2025-12-31", 60, "2026-03-01"),
+    ],
+)
+def test_leap_days_count_as_days(day: str, age: int, last: str) -> None:
+    rules = RetentionClass(max_age_days=age)
+    due_at = at(f"{last}T00:00:00") + 86_400_000_000
+    assert (is_due(day, rules, due_at - 1), is_due(day, rules, due_at)) == (False, True)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12", "Europe/Berlin"])
+def test_the_hosts_time_zone_changes_nothing(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        midnight = at("2026-03-29T00:00:00")  # a night that has 23 hours in Berlin
+        assert (day_of(midnight - 1), day_of(midnight)) == ("2026-03-28", "2026-03-29")
+        rules = RetentionClass(max_age_days=1)
+        assert (is_due("2026-03-27", rules, midnight - 1), is_due("2026-03-27", rules, midnight)) == (False, True)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_clock_that_is_put_back_and_forth_orders_a_day_once() -> None:
+    calendar = Calendar()
+    calendar.observe(0, 5, [Slice("short", "2026-01-30")])
+
+    def due_at(now: int) -> list[RetentionAction]:
+        return calendar.due(CLASSES, now, "log", {0: 10})
+
+    assert due_at(NOW - 1) == []
+    (order,) = due_at(NOW)
+    calendar.learn(order)
+    assert due_at(NOW - 40 * 86_400_000_000) == [] and due_at(NOW + 86_400_000_000) == []
+    calendar.learn(done(order))
+    assert due_at(NOW) == []
+
+
+def test_a_day_whose_class_changed_in_its_middle_goes_in_two_parts_each_at_its_age() -> None:
+    """A policy that moves a resource to another class at noon: the morning keeps the class that it was stored under."""
+    calendar = Calendar()
+    calendar.observe(0, 5, [Slice("short", "2026-01-30")])
+    calendar.observe(0, 6, [Slice("standard", "2026-01-30")])
+    (first,) = due(calendar)
+    assert first.retention_class == "short"
+    calendar.learn(first)
+    later = calendar.due(CLASSES, at("2027-03-08T00:00:00"), "log", {0: 10})
+    assert [order.order_id for order in later] == ["standard/2026-01-30"]
+    assert calendar.due(CLASSES, at("2027-03-06T23:59:59"), "log", {0: 10}) == []
+
+
+def test_ages_that_are_changed_hold_for_what_is_there() -> None:
+    calendar = Calendar()
+    calendar.observe(0, 5, [Slice("short", "2026-01-01")])
+    longer = CLASSES | {"short": RetentionClass(max_age_days=90)}
+    assert calendar.due(longer, NOW, "log", {0: 10}) == []
+    assert [order.evidence["max_age_days"] for order in due(calendar)] == ["30"]
