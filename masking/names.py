@@ -43,7 +43,8 @@ def _load() -> tuple[dict[str, NamedLabel], dict[str, NamedLabel], tuple[str, ..
             exact[name.replace(" ", "")] = named
         suffixes.update((name, named) for name in entry.get("suffix", ()))
         if named.label:
-            spellings.update([*entry["names"], *entry.get("suffix", ())])
+            # Expressions are ASCII: the names of other scripts have a detector of their own (directives.yaml).
+            spellings.update(name for name in [*entry["names"], *entry.get("suffix", ())] if name.isascii())
     # A name that ends with another spelling is found by it.
     minimal = {word for word in spellings if not any(word != other and word.endswith(other) for other in spellings)}
     return exact, suffixes, tuple(_chunks(minimal))

@@ -36,7 +36,8 @@ _COMMON: Final = re.compile(
     rb"(?i)[a-z]+(?:'[a-z]+|n't|ed|ing|ly|ion|able|ible|ment|ness|ous|ful|less|ity|ies|ers?)?|[a-z]{1,3}"
 )
 _AND_PASSWORD: Final = re.compile(
-    rb"(?i)[ \t]*[:=]?[ \t]*([A-Za-z0-9._@-]{2,40})[ \t]*[/|:][ \t]*(?!/)([^\s\"'<>,;]{4,64})"
+    rb"(?i)[ \t]*(?:(?:are|is|were)\b[ \t]*)?[:=]?[ \t]*"
+    rb"([A-Za-z0-9._@-]{2,40})[ \t]*[/|:][ \t]*(?!/)([^\s\"'<>,;]{4,64})"
 )
 
 

@@ -43,6 +43,10 @@ MAX_PARTS: Final = 4096
 SMALL_PIECE: Final = 16_384  # below it a copy is cheaper than keeping the whole read alive
 
 
+MASKED_KINDS: Final = frozenset(b"DdcHWVENA")
+"""Messages with values in them, and those around a COPY: what SessionMasking.rewrite looks at."""
+
+
 class Outflow:
     """Bytes of the upstream in, steps out (`out`); takes the expected answers off the conversation.
 
@@ -186,7 +190,7 @@ class Outflow:
                 elif after > end:
                     self._needed = length + 1
                     return
-            if self._talk.masking is not None and pos >= self._masked_to:
+            if self._talk.masking is not None and pos >= self._masked_to and kind in MASKED_KINDS:
                 self._mask(self._talk.masking, pos, after)
                 buffer, end = self._buffer, self._end
                 continue

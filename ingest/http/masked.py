@@ -1,6 +1,7 @@
 """The masking of one HTTP answer as its stream uses it: the request's head before, the answer's head, its body."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 from ingest.http import heads
@@ -12,6 +13,7 @@ from masking.inline.model import Unreadable
 from masking.inline.values import ValueMasker
 
 PARTIAL_CONTENT: Final = 206
+_PHRASES: Final = frozenset(status.phrase.encode("latin-1") for status in HTTPStatus)
 
 
 def ask_for_whole(fields: heads.Fields, *, is_safe: bool) -> heads.Fields:
@@ -49,7 +51,7 @@ class MaskedAnswer:
 
     def reason(self, phrase: bytes) -> bytes:
         """A status line's words, unless there is something in them."""
-        return phrase if self._mask.is_clean(phrase) else b""
+        return phrase if phrase in _PHRASES or self._mask.is_clean(phrase) else b""
 
     def begin_body(self, status: int, fields: heads.Fields) -> None:
         """The answer's head is known."""

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from functools import lru_cache
 from typing import Final
 
 from masking.inline.model import Rewriter, Unreadable
@@ -14,6 +15,7 @@ _KNOWN: Final = re.compile(
 _ASCII: Final = frozenset({"utf-8", "ascii"})
 
 
+@lru_cache(maxsize=256)
 def charset_of(content_type: str) -> str:
     """Python's name of a Content-Type's charset; "" for UTF-8, ASCII and none. Raises Unreadable for unknown ones."""
     found = _CHARSET.search(content_type)

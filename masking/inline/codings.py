@@ -37,6 +37,8 @@ class Encoder(Protocol):
 
 def parse_codings(content_encoding: str) -> list[str]:
     """The codings in the order in which they were applied, without identity. Raises Unreadable for unknown ones."""
+    if not content_encoding:
+        return []
     names = [name.strip().lower() for name in content_encoding.split(",")]
     codings = [name.removeprefix("x-") for name in names if name not in ("", "identity")]
     if len(codings) > MAX_CODINGS or any(name not in CODINGS for name in codings):

@@ -17,7 +17,10 @@ BOOLEAN: Final = b"tf"
 _WORDS: Final = (b"true", b"false", b"null", b"Infinity", b"-Infinity", b"NaN")
 _BACKSLASH: Final = 0x5C
 _MINUS: Final = 0x2D
-_IS_BLANK, _IS_MARK, _IS_QUOTE, _IN_NUMBER = 1, 2, 3, 4
+_IS_BLANK: Final = 1  # each Final by itself: the compiled form then knows the number
+_IS_MARK: Final = 2
+_IS_QUOTE: Final = 3
+_IN_NUMBER: Final = 4
 
 
 def _make_kinds() -> bytes:
@@ -34,16 +37,44 @@ def _make_kinds() -> bytes:
 
 
 _KINDS: Final = _make_kinds()
-_BRACE, _BRACKET, _COMMA, _COLON = b"{[,:"
+_BRACE: Final = 0x7B
+_BRACKET: Final = 0x5B
+_COMMA: Final = 0x2C
+_COLON: Final = 0x3A
+
+
+class Key:
+    """What is known of a key's token. `is_plain`: it says nothing of its value, and is no secret itself."""
+
+    __slots__ = ("is_plain", "is_telling", "name", "text")
+
+    def __init__(self, name: Name) -> None:
+        self.name = name
+        self.text = name.text
+        self.is_telling = name.named is not None
+        self.is_plain = not (self.is_telling or name.is_column or name.is_suspect)
 
 
 class Level:
     """One open object or array, or the top."""
 
-    __slots__ = ("above", "expects_key", "is_object", "is_whole", "name", "parent", "path", "step", "top", "was_whole")
+    __slots__ = (
+        "above",
+        "expects_key",
+        "is_object",
+        "is_telling",
+        "is_whole",
+        "name",
+        "parent",
+        "path",
+        "step",
+        "top",
+        "was_whole",
+    )
 
     name: Name
     is_whole: bool
+    is_telling: bool
 
     def __init__(self, parent: "Level | None", *, is_object: bool, top: str = "") -> None:
         self.parent = parent
@@ -53,6 +84,7 @@ class Level:
         self.expects_key = is_object
         self.step: str | int = "" if is_object else 0  # the key or index that the walk is at
         self.name = NAMELESS if parent is None or is_object else parent.name
+        self.is_telling = parent is not None and not is_object and parent.is_telling  # by its name
         self.is_whole = parent is not None and parent.is_whole  # all of the value at hand goes
         self.was_whole = self.is_whole  # all that is in here does
         self.path = ""  # of keys alone, kept when the order has dotted patterns
@@ -98,6 +130,10 @@ class Walk:
         self._values = values
         self._level = Level(None, is_object=False, top=place)
         self._level.name = name
+        self._level.is_telling = name.named is not None
+        self._tokens = values.tokens
+        self._has_paths = values.has_paths
+        self._has_escapes = False
         self._depth = 0
         self._hits: list[int] | None = None
         self._hit = 0
@@ -136,7 +172,9 @@ class Walk:
         only those with a hit in them (or right behind) are collected, and those that a name tells.
         """
         position, size = 0, len(data)
-        self._hits, self._hit = hits, 0
+        self._hits = hits
+        self._hit = 0
+        self._has_escapes = b"\\" in data
         while position < size:
             first = data[position]
             kind = _KINDS[first]
@@ -171,14 +209,17 @@ class Walk:
 
     def enter_key(self, text: str) -> None:
         """The value that follows has this key."""
-        self._enter(self._level, self._values.name_of(text))
+        self._enter(self._level, Key(self._values.name_of(text)))
 
-    def _enter(self, level: Level, name: Name) -> None:
-        level.step = name.text
-        level.name = name
-        level.is_whole = level.was_whole or name.is_column
-        if self._values.has_paths:
-            level.path = f"{self._path_above()}.{name.text}"[-MAX_PATH_CHARS:]
+    def _enter(self, level: Level, key: Key) -> None:
+        level.step = key.text
+        level.name = key.name
+        level.is_telling = key.is_telling
+        level.is_whole = level.was_whole
+        if not key.is_plain and key.name.is_column:
+            level.is_whole = True
+        if self._has_paths:
+            level.path = f"{self._path_above()}.{key.text}"[-MAX_PATH_CHARS:]
             level.is_whole = level.is_whole or self._values.is_path(level.path.removeprefix("."))
 
     def _path_above(self) -> str:
@@ -189,42 +230,45 @@ class Walk:
 
     def _take_key(self, data: bytes, start: int, end: int) -> None:
         token = data[start:end]
-        known = self._values.tokens
-        name = known.get(token)
-        if name is None:
-            name = self._values.name_of(decode_string(token))
-            if len(known) >= MAX_TOKENS:
-                known.clear()
-            if len(token) <= MAX_TOKEN_BYTES:
-                known[token] = name
+        known = self._tokens.get(token)
+        key = known if isinstance(known, Key) else self._learn(token)
         level = self._level
-        self._enter(level, name)
+        self._enter(level, key)
         level.expects_key = False
-        if name.is_suspect:
+        if not key.is_plain and key.name.is_suspect:
             self._add(Slot(start, end, QUOTE, level, is_key=True), unescape(token[1:-1]), NAMELESS)
+
+    def _learn(self, token: bytes) -> Key:
+        key = Key(self._values.name_of(decode_string(token)))
+        if len(self._tokens) >= MAX_TOKENS:
+            self._tokens.clear()
+        if len(token) <= MAX_TOKEN_BYTES:
+            self._tokens[token] = key
+        return key
 
     def _take_string(self, data: bytes, start: int, end: int) -> None:
         level = self._level
         if level.expects_key:
             self._take_key(data, start, end)
             return
-        name = level.name
-        is_telling = level.is_whole or name.named is not None
+        is_telling = level.is_whole or level.is_telling
         if end - start - 2 < (1 if is_telling else MIN_SECRET_BYTES):
             return
+        if not is_telling and not self._has_escapes and not self._has_hit(start, end):
+            return
         content = data[start + 1 : end - 1]
-        if b"\\" in content:
-            self._add(Slot(start, end, QUOTE, level), unescape(content), name)
+        if self._has_escapes and b"\\" in content:
+            self._add(Slot(start, end, QUOTE, level), unescape(content), level.name)
         elif is_telling or self._has_hit(start, end):
-            self._add(Slot(start, end, QUOTE, level), content, name)
+            self._add(Slot(start, end, QUOTE, level), content, level.name)
 
     def _take_word(self, data: bytes, start: int, end: int) -> None:
         level = self._level
         first = data[start]
-        if level.is_whole or level.name.named is not None:
+        if level.is_whole or level.is_telling:
             if first in NUMBER or (level.is_whole and first in BOOLEAN):
                 self._add(Slot(start, end, first, level), data[start:end], level.name)
-        elif end - start >= MIN_SECRET_BYTES and first in NUMBER and self._has_hit(start, end + 1):
+        elif end - start >= MIN_SECRET_BYTES and _KINDS[first] == _IN_NUMBER and self._has_hit(start, end + 1):
             self._add(Slot(start, end, first, level), data[start:end], level.name)
 
     def _add(self, slot: Slot, content: bytes, name: Name) -> None:
@@ -239,7 +283,7 @@ class Walk:
             self._step()
         elif mark == _COLON:
             self._level.expects_key = False
-        elif mark in (_BRACE, _BRACKET):
+        elif mark == _BRACE or mark == _BRACKET:
             if self._depth >= MAX_DEPTH:
                 return False
             self._depth += 1

@@ -63,8 +63,8 @@ class ValueMasker:
         self._paths = _compile([f"*.{pattern.removeprefix('$.')}" for pattern in order.columns if "." in pattern])
         self._hint = _compile_hint(order.columns)
         self.name_of = lru_cache(_MAX_REMEMBERED)(self._learn_name)
-        self.tokens: dict[bytes, Name] = {}
-        """Names by the string tokens of keys seen lately; whoever adds to it keeps it small."""
+        self.tokens: dict[bytes, object] = {}
+        """What the walk over JSON knows of keys seen lately, by their tokens; it keeps it small."""
         self._clean_places: set[str] = set()
         self._memo = Memo()
         self.has_paths = self._paths is not None

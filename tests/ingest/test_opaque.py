@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from schemas.runtime import Home
+from tests.support.homes import connect_home
+from tests.support.kafka import Kafka
 from tests.support.proxies import Proxy, run_proxy, wait_for_trails
 
 
@@ -110,3 +112,30 @@ def test_an_absent_upstream_closes_the_session_with_a_reason(proxy: Proxy) -> No
             raise ConnectionResetError
     (trail,) = wait_for_trails(proxy.home, "absent", 1)
     assert trail.events[-1].status == "upstream_unreachable"
+
+
+MASKED = """
+@id("all") permit (principal, action, resource);
+@id("masked") @mask permit (principal, action, resource in Label::"masked=yes");
+"""
+
+
+def test_a_mask_that_cannot_be_carried_out_refuses_the_connection(home: Home, kafka: Kafka, echo: int) -> None:
+    policy = home.root / "policy.cedar"
+    policy.write_text(MASKED)
+    connect_home(home, kafka, policy_file=str(policy))
+    with run_proxy(home) as proxy:
+        upstream = {"host": "127.0.0.1", "port": echo}
+        masked = proxy.register("opaque-masked", "tcp", upstream, principal="job", labels={"masked": "yes"}).listen
+        with socket.create_connection(("127.0.0.1", masked), timeout=30) as client:
+            client.sendall(b"are you there?")
+            assert client.recv(1) == b""
+        plain = proxy.register("opaque-plain", "tcp", upstream, principal="job", labels={"masked": "no"}).listen
+        assert talk(plain, b"x") == b"x"
+        (trail,) = wait_for_trails(home, "opaque-masked", 1)
+        assert trail.events[-1].attributes["bytes.to_upstream"] == "0"
+        (asked,), (decided,) = trail.of("action.requested"), trail.of("action.decided")
+        assert asked.verdict == decided.verdict == "mask" and "masked" in decided.attributes["policy.ids"]
+        (outcome,) = trail.of("action.completed")
+        assert "would have to be masked, but what is said in this protocol is not understood" in outcome.error
+        assert trail.events[-1].status == "refused"
