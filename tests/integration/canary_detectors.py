@@ -137,7 +137,8 @@ async def mirror(client: httpx.AsyncClient, kind: str, body: str) -> None:
 async def run_tcp(port: int) -> None:
     """Opaque bytes there and back."""
     for cases in batched(CASES, BATCH, strict=False):
-        text = "\n\n".join([tag_of("detectors-tcp"), *texts_of(cases)])
+        # With a line end: a last line without one is a record of its own, in which the tag does not stand.
+        text = "\n\n".join([tag_of("detectors-tcp"), *texts_of(cases), ""])
         assert await send_raw(port, text.encode(), idle_s=0.5) == text.encode()
 
 

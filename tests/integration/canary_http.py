@@ -204,7 +204,7 @@ async def send_raw(port: int, data: bytes, idle_s: float = 1.5) -> bytes:
 
 
 async def run_tcp(port: int, make: Make) -> None:
-    """Opaque bytes: text, coded text, binary. A value across two records of a stream is a stated limit (tcp.md)."""
+    """Opaque bytes: text, coded text, binary. Records end where no value does (masking/cuts.py)."""
     found = make("tcp-text")
     assert found.values["password"].encode() in await send_raw(port, found.text().encode())
     await send_raw(port, base64.b64encode(make("tcp-base64").text().encode()))
