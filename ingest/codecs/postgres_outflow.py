@@ -43,8 +43,8 @@ MAX_PARTS: Final = 4096
 SMALL_PIECE: Final = 16_384  # below it a copy is cheaper than keeping the whole read alive
 
 
-MASKED_KINDS: Final = frozenset(b"DdcHWVENA")
-"""Messages with values in them, and those around a COPY: what SessionMasking.rewrite looks at."""
+MASKED_KINDS: Final = frozenset(b"DdcHWVENACs")
+"""What masks and limits look at: messages with values in them, those around a COPY, and the ends of results."""
 
 
 class Outflow:
