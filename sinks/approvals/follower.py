@@ -27,8 +27,11 @@ SLACK_S: Final = 60.0
 class Follower:
     """`pending` is what is known so far. Not safe for several threads."""
 
-    def __init__(self, settings: Settings, home: Home, component: str, window_s: float) -> None:
+    def __init__(
+        self, settings: Settings, home: Home, component: str, window_s: float, needles: tuple[bytes, ...] = NEEDLES
+    ) -> None:
         self.pending = Pending()
+        self._needles = needles
         self._window_s = window_s
         config = kafka.reader_config(settings, home, component)
         self._consumer = Consumer(config | {"auto.offset.reset": "latest", "fetch.wait.max.ms": 50})
@@ -66,13 +69,17 @@ class Follower:
         return all(self._reached[number] >= end for number, end in self._ends.items())
 
     def read(self, timeout_s: float) -> list[EventBatch]:
-        """The batches that come within a time and may say something about approvals. Raises Unreachable."""
+        """The batches that come within a time and may say something to the point. Raises Unreachable."""
         batches = [self._read(message) for message in self._messages(timeout_s)]
         return [batch for batch in batches if batch is not None]
 
     def poll(self, timeout_s: float) -> list[HeldAction]:
         """Read what comes within a time; the actions that newly wait. Raises Unreachable."""
-        found = [held for batch in self.read(timeout_s) for held in self.pending.take(batch)]
+        return self.take(self.read(timeout_s))
+
+    def take(self, batches: list[EventBatch]) -> list[HeldAction]:
+        """The actions that newly wait, and still do at the end of these batches."""
+        found = [held for batch in batches for held in self.pending.take(batch)]
         return [held for held in found if self.pending.find(held.approval_id) is not None]
 
     def catch_up(self, timeout_s: float) -> None:
@@ -93,7 +100,7 @@ class Follower:
             yield from self._consumer.consume(1000, 0)
 
     def _read(self, message: Message) -> EventBatch | None:
-        """The batch, if it may say something about approvals."""
+        """The batch, if it may say something to the point."""
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
@@ -101,7 +108,7 @@ class Follower:
             raise Unreachable(f"{topics.SESSIONS}: {error.str()}")
         self._reached[message.partition() or 0] = (message.offset() or 0) + 1
         data = message.value() or b""
-        if not any(needle in data for needle in NEEDLES):
+        if not any(needle in data for needle in self._needles):
             return None
         try:
             batch = framing.decode(data)

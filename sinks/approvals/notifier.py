@@ -1,7 +1,9 @@
-"""`python -m sinks.approvals.notifier`: tells receivers of actions that wait for a person.
+"""`python -m sinks.approvals.notifier`: tells receivers of actions that wait for a person, and of decisions of which a
+policy wants somebody to know.
 
-Nothing is saved: what still waits after a restart is told again, under the same id. Each receiver has a thread of its
-own, so a slow one holds up no other; what it does not take is tried again, later and later, while the action waits.
+Nothing is saved: what still waits after a restart is told again, under the same id, and so are the decisions of the
+last minute; older ones are not. Each receiver has a thread of its own, so a slow one holds up no other; what it does
+not take is tried again, later and later, while it is worth telling.
 """
 
 import heapq
@@ -21,8 +23,9 @@ from schemas.runtime import Home, announce_ready, find_home, now_us
 from schemas.wire.log_filter import set_up_logging
 from schemas.wire.startup import choose_framing
 from sinks.approvals.follower import Follower
-from sinks.approvals.forms import FORMS, Form
-from sinks.approvals.pending import HeldAction
+from sinks.approvals.forms import FORMS, Form, Item
+from sinks.approvals.notices import NEEDLE, Notice, Notices
+from sinks.approvals.pending import NEEDLES, HeldAction
 from sinks.approvals.webhook import DeliveryFailed, Webhook, read_secret
 
 _log = logging.getLogger(__name__)
@@ -36,27 +39,31 @@ MAX_RETRY_S: Final = 30.0
 REPORT_S: Final = 2.0
 GROWTH_S: Final = 30.0
 AGAIN_S: Final = 1.0
+NOTICE_AGE_S: Final = 600.0
+"""How long a decision is worth telling to a receiver that does not take it."""
+MISSED_S: Final = 60.0
+"""How old a decision of before a start may be to be told after it."""
 
 
 class Courier(threading.Thread):
-    """One receiver's deliveries. `still_waits` says whether an action is worth telling of."""
+    """One receiver's deliveries. `is_current` says whether something is still worth telling."""
 
-    def __init__(self, name: str, webhook: Webhook, form: Form, still_waits: Callable[[HeldAction], bool]) -> None:
+    def __init__(self, name: str, webhook: Webhook, form: Form, is_current: Callable[[Item], bool]) -> None:
         super().__init__(name=f"courier-{name}", daemon=True)
         self.receiver = name
         self.delivered = 0
         self.problem = ""
         self._webhook = webhook
         self._form = form
-        self._still_waits = still_waits
-        self._due: list[tuple[float, int, int, HeldAction]] = []
+        self._is_current = is_current
+        self._due: list[tuple[float, int, int, Item]] = []
         self._count = 0
         self._changed = threading.Condition()
         self._is_closing = False
 
-    def add(self, held: HeldAction) -> None:
-        """Tell of an action as soon as possible."""
-        self._push(time.monotonic(), 0, held)
+    def add(self, item: Item) -> None:
+        """Tell it as soon as possible."""
+        self._push(time.monotonic(), 0, item)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Give up what is not delivered: a start tells of it again, if it still waits."""
@@ -67,51 +74,52 @@ class Courier(threading.Thread):
 
     def run(self) -> None:
         while (item := self._next()) is not None:
-            attempt, held = item
-            if self._still_waits(held):
-                self._deliver(attempt, held)
+            attempt, told = item
+            if self._is_current(told):
+                self._deliver(attempt, told)
 
-    def _push(self, at: float, attempt: int, held: HeldAction) -> None:
+    def _push(self, at: float, attempt: int, item: Item) -> None:
         with self._changed:
             self._count += 1
-            heapq.heappush(self._due, (at, self._count, attempt, held))
+            heapq.heappush(self._due, (at, self._count, attempt, item))
             self._changed.notify()
 
-    def _next(self) -> tuple[int, HeldAction] | None:
+    def _next(self) -> tuple[int, Item] | None:
         with self._changed:
             while not self._is_closing:
                 now = time.monotonic()
                 if self._due and self._due[0][0] <= now:
-                    _, _, attempt, held = heapq.heappop(self._due)
-                    return attempt, held
+                    _, _, attempt, item = heapq.heappop(self._due)
+                    return attempt, item
                 self._changed.wait(self._due[0][0] - now if self._due else None)
             return None
 
-    def _deliver(self, attempt: int, held: HeldAction) -> None:
-        body = json.dumps(self._form(held), ensure_ascii=False).encode("utf-8", "replace")
+    def _deliver(self, attempt: int, item: Item) -> None:
+        body = json.dumps(self._form(item), ensure_ascii=False).encode("utf-8", "replace")
         try:
-            self._webhook.send(held.approval_id, body)
+            self._webhook.send(item.id, body)
         except DeliveryFailed as error:
             self.problem = str(error)
-            _log.warning("%s was not told of approval %s: %s", self.receiver, held.approval_id, error)
+            _log.warning("%s was not told of %s: %s", self.receiver, item.id, error)
             if not error.is_final:
                 delay_s = max(error.after_s, min(FIRST_RETRY_S * 2**attempt, MAX_RETRY_S))
-                self._push(time.monotonic() + delay_s, min(attempt + 1, 16), held)
+                self._push(time.monotonic() + delay_s, min(attempt + 1, 16), item)
             return
         self.delivered += 1
         self.problem = ""
 
 
 class Notifier:
-    """Follows what waits and hands it to the couriers."""
+    """Follows what is to be told and hands it to the couriers."""
 
     def __init__(self, settings: Settings, home: Home) -> None:
         """Raises ConfigError for a receiver that cannot be."""
         self._home = home
         self._settings = settings
-        self._follower = Follower(settings, home, NAME, WINDOW_S)
+        self._follower = Follower(settings, home, NAME, WINDOW_S, (*NEEDLES, NEEDLE))
+        self._notices = Notices()
         self.couriers = {
-            name: Courier(name, make_webhook(name, receiver, home), FORMS[receiver.form], self._still_waits)
+            name: Courier(name, make_webhook(name, receiver, home), FORMS[receiver.form], self._is_current)
             for name, receiver in settings.approvals.receivers.items()
         }
 
@@ -123,8 +131,8 @@ class Notifier:
             self._start(stopped)
             reported_at = grown_at = -GROWTH_S
             while not stopped.is_set():
-                for held in self._poll(stopped):
-                    self._tell(held)
+                for item in self._poll(stopped):
+                    self._tell(item)
                 if time.monotonic() - grown_at >= GROWTH_S:
                     grown_at = time.monotonic()
                     self._grow()
@@ -145,11 +153,13 @@ class Notifier:
                 _log.warning("waiting: %s", error)
                 stopped.wait(AGAIN_S)
         # What waited, and is over, is not told: read to the end before anything is.
-        found: list[HeldAction] = []
+        found: list[Item] = []
         while not stopped.is_set() and not self._follower.is_caught_up:
             found += self._poll(stopped)
-        for held in found:
-            self._tell(held)
+        since = now_us() - int(MISSED_S * 1e6)
+        for item in found:
+            if isinstance(item, HeldAction) or item.at >= since:
+                self._tell(item)
 
     def _grow(self) -> None:
         try:
@@ -157,21 +167,24 @@ class Notifier:
         except Unreachable as error:
             _log.warning("partitions: %s", error)
 
-    def _poll(self, stopped: threading.Event) -> list[HeldAction]:
+    def _poll(self, stopped: threading.Event) -> list[Item]:
         try:
-            return self._follower.poll(POLL_S)
+            batches = self._follower.read(POLL_S)
+            return [*self._follower.take(batches), *(each for batch in batches for each in self._notices.take(batch))]
         except Unreachable as error:
             _log.warning("waiting: %s", error)
             stopped.wait(AGAIN_S)
             return []
 
-    def _tell(self, held: HeldAction) -> None:
-        if self._still_waits(held):
-            for name in choose_receivers(held, self._settings.approvals.receivers):
-                self.couriers[name].add(held)
+    def _tell(self, item: Item) -> None:
+        if self._is_current(item):
+            for name in choose_receivers(item, self._settings.approvals.receivers):
+                self.couriers[name].add(item)
 
-    def _still_waits(self, held: HeldAction) -> bool:
-        return held.expires_at > now_us() and self._follower.pending.find(held.approval_id) is not None
+    def _is_current(self, item: Item) -> bool:
+        if isinstance(item, Notice):
+            return now_us() - item.at < NOTICE_AGE_S * 1e6
+        return item.expires_at > now_us() and self._follower.pending.find(item.approval_id) is not None
 
     def _report(self) -> None:
         alarms = {name: courier.problem for name, courier in self.couriers.items() if courier.problem}
@@ -179,9 +192,9 @@ class Notifier:
         announce_ready(self._home, NAME, delivered=delivered, alarms=alarms)
 
 
-def choose_receivers(held: HeldAction, receivers: Mapping[str, Receiver]) -> list[str]:
+def choose_receivers(item: Item, receivers: Mapping[str, Receiver]) -> list[str]:
     """Those that its policies' `@notify` names; all of them when it names none that there is."""
-    return [name for name in held.notify if name in receivers] or list(receivers)
+    return [name for name in item.notify if name in receivers] or list(receivers)
 
 
 def make_webhook(name: str, receiver: Receiver, home: Home) -> Webhook:

@@ -51,6 +51,11 @@ class HeldAction:
     proxy_epoch: str = ""
 
     @property
+    def id(self) -> str:
+        """Under which it is told."""
+        return self.approval_id
+
+    @property
     def own(self) -> frozenset[str]:
         """Those who cannot approve it: the agent, and whoever it acts for."""
         chain = {name for hop in self.delegation for name in hop}
@@ -180,8 +185,8 @@ def _held_from(batch: EventBatch, context: SessionContext, event: Event) -> Held
         event.fingerprint,
         context.run_id,
         tuple((hop.actor, hop.on_behalf_of) for hop in context.delegation),
-        _split(facts.get("policy.notify", "")),
-        _split(facts.get("policy.ids", "")),
+        split_names(facts.get("policy.notify", "")),
+        split_names(facts.get("policy.ids", "")),
         (),
         batch.proxy_id,
         batch.proxy_epoch,
@@ -192,5 +197,6 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
-def _split(text: str) -> tuple[str, ...]:
+def split_names(text: str) -> tuple[str, ...]:
+    """A list with commas, as decisions are recorded."""
     return tuple(part for part in text.split(",") if part)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from sinks.approvals.forms import FORMS, custody_form, slack_form, teams_form
+from sinks.approvals.notices import Notices
 from sinks.approvals.pending import HeldAction, Pending
+from tests.sinks.approvals.test_notices import permitted
 from tests.sinks.approvals.test_pending import asked, batch
 
 EVIL = "<https://evil.test|click> <!channel> *bold* `code` ``` & [link](https://evil.test)"
@@ -34,6 +36,17 @@ def test_our_own_form_has_everything_but_the_proxy() -> None:
     assert approval["approval_id"] == "a1" and approval["statement"] == "DELETE FROM t"
     assert approval["delegation"] == [{"actor": "planner", "on_behalf_of": "ann"}]
     assert "proxy_id" not in approval
+
+
+@pytest.mark.parametrize("form", FORMS.values())
+def test_every_form_names_a_decision_that_is_to_be_known(form: Any) -> None:
+    (notice,) = Notices().take(batch(permitted(statement=EVIL)))
+    document = form(replace(notice, untold=7, reason=EVIL))
+    text = json.dumps(document)
+    for part in ("planner", "alice@example.test", "watch-deletions", "7", notice.session_id):
+        assert part in text
+    if form is not custody_form:
+        assert "Allowed: " in text and "approve" not in text and len(text) < 12_000
 
 
 @pytest.mark.parametrize("form", FORMS.values())

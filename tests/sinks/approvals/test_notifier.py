@@ -14,12 +14,15 @@ from confluent_kafka import Producer
 from schemas.config import Receiver as Settings
 from schemas.errors import ConfigError
 from schemas.runtime import ENV_HOME, Home, now_us, read_run_state, write_private
-from sinks.approvals.forms import custody_form
+from sinks.approvals.forms import Item, custody_form
+from sinks.approvals.notices import Notice
 from sinks.approvals.notifier import Courier, choose_receivers, make_webhook
 from sinks.approvals.webhook import Webhook
 from tests.sinks.approvals.test_follower import producer, write
 from tests.sinks.approvals.test_forms import held
+from tests.sinks.approvals.test_notices import permitted
 from tests.sinks.approvals.test_pending import asked, batch, decided
+from tests.sinks.batches import make_session
 from tests.support.homes import connect_home
 from tests.support.kafka import Kafka
 from tests.support.proxies import ROOT
@@ -32,7 +35,10 @@ KEY = "0123456789abcdef"
 
 @pytest.fixture
 def courier(receiver: Receiver) -> Iterator[Courier]:
-    running = Courier("ops", Webhook(receiver.url, KEY.encode()), custody_form, lambda held: held.expires_at > 0)
+    def is_current(item: Item) -> bool:
+        return isinstance(item, Notice) or item.expires_at > 0
+
+    running = Courier("ops", Webhook(receiver.url, KEY.encode()), custody_form, is_current)
     running.start()
     try:
         yield running
@@ -95,7 +101,8 @@ def test_the_process_tells_every_receiver_what_waits(
         event.attributes |= {"approval.expires_at": str(now_us() + 60_000_000), "policy.notify": ""}
         return batch(event)
 
-    write(producer, ask("over"), batch(decided("denied", "over")), ask("first"))
+    old = batch(permitted("x1", now_us() - 300_000_000))  # of before the start, so nobody is told any more
+    write(producer, ask("over"), batch(decided("denied", "over")), old, ask("first"))
     environment = os.environ | {ENV_HOME: str(home.root), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-m", "sinks.approvals.notifier"], env=environment, cwd=home.root)
     try:
@@ -108,6 +115,14 @@ def test_the_process_tells_every_receiver_what_waits(
             "approval", "attachments", "blocks",
         ]  # fmt: skip
         assert sum("webhook-signature" in each.headers for each in told) == 2
+        write(producer, batch(permitted("x9", now_us())), batch(permitted("x10", now_us())))
+        write(producer, ask("third"))
+        told = receiver.wait(10, 60)[6:]
+        # Only the receiver that the policy names, and only once.
+        (notice,) = [each for each in told if each.headers["webhook-id"] == f"{make_session().session_id}.x9"]
+        body = json.loads(notice.body)
+        assert (body["type"], body["notice"]["statement"]) == ("policy.notice", "DELETE FROM t WHERE id = 1")
+        assert sum(each.headers["webhook-id"] == "third" for each in told) == 3
         threading.Event().wait(0.1)
         assert (state := read_run_state(home, "notifier")) is not None and state.is_ready
     finally:
