@@ -2,7 +2,9 @@
 
 retention.expire         seconds from an order to its DONE, median of the days that are expired
 retention.expire.held    the same, one session in a hundred under a legal hold: copied, compared, then dropped
-retention.insert.beside  rows a second that are inserted while days expire, against the rate with nothing beside it
+retention.insert.day     rows a second that are inserted in the ten seconds in which one day expires, against the rate
+                         with nothing beside it; median of some days
+retention.insert.beside  the same while days expire one after another without a pause
 
 `python -m bench.retention [EVENTS]`: events in the store, spread over 90 days; ten million if nothing is said. The goal
 is for that size: seconds a day, and inserts slowed by no more than 10 %. It takes some 160 bytes of disk an event.
@@ -13,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +40,7 @@ BATCH_EVENTS: Final = 200
 INSERT_BATCHES: Final = 50
 """Of 200 events: what the sink writes under load."""
 REST_S: Final = 1.0
+WINDOW_S: Final = 10.0
 HOLD: Final = parse_hold(
     "h-1",
     {
@@ -107,6 +110,19 @@ def insert_until(store: StoreClient, prepared: list[list[Batch]], is_over: Calla
     return rows, spent
 
 
+def insert_beside_one(store: Store, prepared: Sequence[list[Batch]], day: int) -> float:
+    """Rows a second over `WINDOW_S`, a second after whose beginning a day expires."""
+    writer, beside, retention = connect(store, "writer"), connect(store, "writer"), connect(store, "retention")
+    timer = threading.Timer(1.0, lambda: expire(writer, retention, day, {}))
+    end = time.perf_counter() + WINDOW_S
+    timer.start()
+    rows, spent = insert_until(beside, prepared, lambda: time.perf_counter() > end)
+    timer.join()
+    for client in (writer, beside, retention):
+        client.close()
+    return rows / spent
+
+
 def connect(store: Store, role: str) -> StoreClient:
     return StoreClient(Settings(store=StoreSettings(url=store.url)), store.home, role)
 
@@ -129,10 +145,13 @@ def measure(store: Store, events: int) -> None:
     is_over.set()
     thread.join()
     held = [expire(writer, retention, EXPIRED + day, {"h-1": HOLD}) for day in range(3)]
+    by_day = [insert_beside_one(store, prepared, EXPIRED + 3 + day) for day in range(3)]
     record("retention.expire", statistics.median(seconds for seconds, _ in took), f"s a day of {took[0][1]:,} events")
     record("retention.expire.held", statistics.median(seconds for seconds, _ in held), "s, one session of 100 held")
     with_expiry = found[0][0] / found[0][1]
     record("retention.insert.alone", alone, "rows/s")
+    day = statistics.median(by_day)
+    record("retention.insert.day", day, "rows/s", "retention.insert.alone", day / alone)
     record("retention.insert.beside", with_expiry, "rows/s", "retention.insert.alone", with_expiry / alone)
     for client in (writer, beside, retention):
         client.close()

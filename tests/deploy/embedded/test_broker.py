@@ -1,5 +1,6 @@
 """The broker starts, refuses strangers on both listeners, survives kill -9 and leaves nothing behind."""
 
+import contextlib
 import os
 import socket
 import stat
@@ -16,8 +17,13 @@ from deploy.embedded.process import LOOPBACK, PortTaken, StackError
 from tests.support.kafka import Kafka, make_broker, run_kafka
 
 
-def children() -> set[int]:
-    return {process.pid for process in psutil.Process().children(recursive=True)}
+def processes_of(directory: Path) -> list[list[str]]:
+    """Command lines of this process's descendants that name the directory."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(process.cmdline())
+    return [line for line in found if str(directory) in " ".join(line)]
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +117,10 @@ def read_all(config: dict[str, str], topic: str) -> list[bytes]:
 def test_a_taken_port_is_named(tmp_path: Path, which: str) -> None:
     broker = make_broker(tmp_path)
     port = getattr(broker.settings, which)
-    before = children()
     with socket.create_server((LOOPBACK, port)):
         with pytest.raises(PortTaken, match=f"kafka.*: port {port} on 127.0.0.1 is taken by process {os.getpid()}"):
             broker.start()
-    assert children() == before
+    assert processes_of(tmp_path) == []
     assert not broker.settings.home.exists()
 
 
@@ -123,8 +128,7 @@ def test_a_failed_start_says_why_and_leaves_no_process(tmp_path: Path) -> None:
     broker = make_broker(tmp_path)
     broker.data_dir.mkdir(parents=True)
     (broker.data_dir / "meta.properties").write_text("version=1\ncluster.id=x\nnode.id=77\n")
-    before = children()
     with pytest.raises(StackError, match=r"kafka exited with 1: .*kafka.log"):
         broker.start()
-    assert children() == before
+    assert processes_of(tmp_path) == []
     assert broker.child is None

@@ -25,7 +25,7 @@ from tests.sinks.batches import DAY_US, START_US, make_batch
 from tests.sinks.clickhouse.stored import as_batch
 from tests.sinks.row_values import row_values
 from tests.sinks.transparency.logs import open_log, publish
-from tests.support.store import Store
+from tests.support.store import Store, run_store
 
 
 class Place:
@@ -69,9 +69,16 @@ class Place:
         self.writer.insert("retention_actions", {**row, "evidence": [evidence]})
 
 
+@pytest.fixture(scope="module")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Deleting rows takes the longer the more others there are."""
+    with run_store(tmp_path_factory.mktemp("store")) as running:
+        yield running
+
+
 @pytest.fixture
-def place(store: Store, tmp_path: Path) -> Iterator[Place]:
-    place = Place(store, tmp_path)
+def place(own_store: Store, tmp_path: Path) -> Iterator[Place]:
+    place = Place(own_store, tmp_path)
     yield place
     place.writer.close()
     place.retention.close()
