@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from policy.cedar_policies import Fault, Policy, parse_policies, validate
+from policy.cedar_policies import Fault, Policy, PolicySet, parse_policies, validate
 
 _MATCH_ALL: Final = "All"
 DELEGATE: Final = "delegate"
@@ -104,6 +104,11 @@ def _unknown_names(policies: Sequence[Policy], type_: str, known: frozenset[str]
     for policy in policies:
         for name in sorted(set(named_entities(policy.document, type_)) - known):
             yield Fault(policy.name, policy.line, f"unknown {type_.lower()} {name!r}")
+
+
+def names_action(policies: PolicySet, name: str) -> bool:
+    """Whether any policy names a Cedar action."""
+    return any(name in named_entities(each.document, "Action") for each in policies.policies.values())
 
 
 def named_entities(document: Any, type_: str) -> Iterator[str]:

@@ -6,30 +6,20 @@ permitted.
 
 from typing import Final
 
-import orjson
-
-from policy.cedar_check import CONNECT, named_entities
+from policy.cedar_check import CONNECT, names_action
 from policy.cedar_policies import PolicySet
-from policy.decide import ask, context_of, entities_of, load_entities, permitted
+from policy.decide import context_of, decide_at_once
 from policy.model import ActionFacts, Decision
-from schemas.events import Verdict
 
 WAITS: Final = "people would have to approve it, and a connection does not wait"
 
 
 def rules_connections(policies: PolicySet) -> bool:
     """Whether any policy names the action."""
-    return any(CONNECT in named_entities(each.document, "Action") for each in policies.policies.values())
+    return names_action(policies, CONNECT)
 
 
 def decide_connection(facts: ActionFacts, policies: PolicySet) -> Decision:
-    """Allow or deny. What policies demand of answers is demanded of each action, not here."""
+    """Allow or deny."""
     context = {**context_of(facts), "operation": CONNECT}
-    entities = load_entities(orjson.dumps(entities_of(facts)).decode())
-    found = ask(policies, facts, CONNECT, context, entities)
-    if isinstance(found, Decision):
-        return found
-    decision = permitted(policies, found, is_by_default=not found)
-    if decision.verdict is Verdict.HOLD:
-        return Decision(Verdict.DENY, decision.policy_ids, WAITS, version=decision.version)
-    return Decision(Verdict.ALLOW, decision.policy_ids, decision.reason, version=decision.version)
+    return decide_at_once(facts, CONNECT, context, policies, WAITS)

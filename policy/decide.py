@@ -12,7 +12,7 @@ import orjson
 from policy.approval_text import join_approvals
 from policy.cedar_policies import WHOLE, PolicySet, load_policies
 from policy.mask_text import join_masks
-from policy.model import ActionFacts, Classified, Decision, Obligations, Operation, PolicyEngine
+from policy.model import ActionFacts, Classified, Decision, Obligations, Operation, PolicyEngine, split_list
 from schemas.errors import ConfigError
 from schemas.events import Verdict
 
@@ -74,6 +74,23 @@ def decide(action: ActionFacts, policies: PolicySet) -> Decision:
     return permitted(policies, sorted(allowed), is_by_default=is_by_default and not allowed)
 
 
+def decide_at_once(
+    action: ActionFacts, name: str, context: Mapping[str, Any], policies: PolicySet, waits: str
+) -> Decision:
+    """Allow or deny one Cedar action that cannot wait: `waits` is told where people would have to approve it.
+
+    What policies demand of answers is demanded of each action by itself, not here.
+    """
+    entities = load_entities(orjson.dumps(entities_of(action)).decode())
+    found = ask(policies, action, name, context, entities)
+    if isinstance(found, Decision):
+        return found
+    decision = permitted(policies, found, is_by_default=not found)
+    if decision.verdict is Verdict.HOLD:
+        return Decision(Verdict.DENY, decision.policy_ids, waits, version=decision.version)
+    return Decision(Verdict.ALLOW, decision.policy_ids, decision.reason, version=decision.version)
+
+
 def ask(
     policies: PolicySet, action: ActionFacts, name: str, context: Mapping[str, Any], entities: cedarpy.Entities
 ) -> list[str] | Decision:
@@ -124,7 +141,7 @@ def all_of(policies: PolicySet, ids: Iterable[str], name: str) -> tuple[str, ...
         annotations = policies.policies[id].annotations
         if name in annotations:
             value = annotations[name] or ""
-            parts = [part.strip() for part in value.split(",") if part.strip()] or ["*"]
+            parts = split_list(value) or ("*",)
             found.update(dict.fromkeys(parts))
     return tuple(found)
 

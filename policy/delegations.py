@@ -6,13 +6,10 @@ Until a policy names that action, policies say nothing about it. From then on ea
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
-from policy.cedar_check import DELEGATE, named_entities
+from policy.cedar_check import DELEGATE, names_action
 from policy.cedar_policies import PolicySet
-from policy.decide import ask, context_of, entities_of, load_entities, permitted
+from policy.decide import context_of, decide_at_once
 from policy.model import ActionFacts, Classified, Decision, History, Operation
-from schemas.events import Verdict
 
 WAITS: Final = "people would have to approve it, and a delegation does not wait"
 NO_HISTORY: Final = History()
@@ -37,14 +34,9 @@ class DelegationFacts:
     when: History = NO_HISTORY
 
 
-def rules_delegation(policies: PolicySet) -> bool:
-    """Whether any policy names the action."""
-    return any(DELEGATE in named_entities(each.document, "Action") for each in policies.policies.values())
-
-
 def decide_delegation(facts: DelegationFacts, policies: PolicySet) -> Decision | None:
     """Allow or deny; None: no policy speaks of delegations."""
-    if not rules_delegation(policies):
+    if not names_action(policies, DELEGATE):
         return None
     action = ActionFacts(
         facts.agent,
@@ -65,11 +57,4 @@ def decide_delegation(facts: DelegationFacts, policies: PolicySet) -> Decision |
         "chain": facts.chain,
         "ttl_s": facts.ttl_s,
     }
-    entities = load_entities(orjson.dumps(entities_of(action)).decode())
-    found = ask(policies, action, DELEGATE, context, entities)
-    if isinstance(found, Decision):
-        return found
-    decision = permitted(policies, found, is_by_default=not found)
-    if decision.verdict is Verdict.HOLD:
-        return Decision(Verdict.DENY, decision.policy_ids, WAITS, version=decision.version)
-    return Decision(Verdict.ALLOW, decision.policy_ids, decision.reason, version=decision.version)
+    return decide_at_once(action, DELEGATE, context, policies, WAITS)
