@@ -1,7 +1,6 @@
 """Answers of which policy allows so many rows, through the proxy, as real clients and a real server see them."""
 
 import asyncio
-import shutil
 from collections.abc import Iterator
 
 import asyncpg
@@ -10,10 +9,9 @@ import pytest
 
 from schemas.runtime import Home
 from tests.ingest.test_postgres import register, url
-from tests.support.homes import connect_home
 from tests.support.kafka import Kafka
 from tests.support.postgres import Postgres
-from tests.support.proxies import Login, Proxy, Trail, issue_credential, run_proxy, wait_for_trails
+from tests.support.proxies import Login, Proxy, Trail, issue_credential, run_proxy_under, wait_for_trails
 
 POLICY = """
 @id("rest") permit (principal, action, resource);
@@ -30,12 +28,7 @@ CREATE FUNCTION opened() RETURNS refcursor LANGUAGE plpgsql AS
 
 @pytest.fixture(scope="module")
 def proxy(secrets_home: Home, tmp_path_factory: pytest.TempPathFactory, kafka: Kafka) -> Iterator[Proxy]:
-    home = Home(tmp_path_factory.mktemp("limited") / "home")
-    shutil.copytree(secrets_home.root, home.root)
-    policy = home.root / "policy.cedar"
-    policy.write_text(POLICY)
-    connect_home(home, kafka, policy_file=str(policy))
-    with run_proxy(home) as running:
+    with run_proxy_under(POLICY, secrets_home, tmp_path_factory.mktemp("limited"), kafka) as running:
         yield running
 
 

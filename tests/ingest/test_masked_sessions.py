@@ -1,7 +1,6 @@
 """PostgreSQL answers that policy wants masked, through the proxy, as real clients see them."""
 
 import json
-import shutil
 import socket
 import subprocess
 import threading
@@ -13,10 +12,9 @@ import pytest
 from masking.tokens import TokenKey
 from schemas.runtime import Home
 from tests.ingest.test_postgres import register, url
-from tests.support.homes import connect_home
 from tests.support.kafka import Kafka
 from tests.support.postgres import Postgres
-from tests.support.proxies import Login, Proxy, Trail, issue_credential, run_proxy, wait_for_trails
+from tests.support.proxies import Login, Proxy, Trail, issue_credential, run_proxy_under, wait_for_trails
 
 EMAIL = "bob.smith@example.com"
 CARD = "4111111111111111"
@@ -42,12 +40,7 @@ CREATE FUNCTION notice_people() RETURNS text LANGUAGE plpgsql AS
 
 @pytest.fixture(scope="module")
 def proxy(secrets_home: Home, tmp_path_factory: pytest.TempPathFactory, kafka: Kafka) -> Iterator[Proxy]:
-    home = Home(tmp_path_factory.mktemp("masked") / "home")
-    shutil.copytree(secrets_home.root, home.root)
-    policy = home.root / "policy.cedar"
-    policy.write_text(POLICY)
-    connect_home(home, kafka, policy_file=str(policy))
-    with run_proxy(home) as running:
+    with run_proxy_under(POLICY, secrets_home, tmp_path_factory.mktemp("masked"), kafka) as running:
         yield running
 
 

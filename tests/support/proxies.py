@@ -1,6 +1,7 @@
 """Proxy processes as the product runs them, and their trail read straight from the raw topic."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +23,8 @@ from schemas.wire import framing, kafka
 from schemas.wire.control import ControlWriter
 from schemas.wire.mint import mint_secret
 from schemas.wire.sealing import Unsealer
+from tests.support.homes import connect_home
+from tests.support.kafka import Kafka
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,6 +66,18 @@ class Proxy:
         """SIGTERM, as the supervisor does."""
         self.process.terminate()
         self.process.wait(30)
+
+
+@contextmanager
+def run_proxy_under(policy: str, secrets_home: Home, directory: Path, kafka_: Kafka) -> Iterator[Proxy]:
+    """A TCP proxy in a home of its own below `directory`, whose policy file holds this Cedar text."""
+    home = Home(directory / "home")
+    shutil.copytree(secrets_home.root, home.root)
+    path = home.root / "policy.cedar"
+    path.write_text(policy)
+    connect_home(home, kafka_, policy_file=str(path))
+    with run_proxy(home) as running:
+        yield running
 
 
 @contextmanager
