@@ -5,7 +5,8 @@ from typing import Final, Protocol
 
 from ingest.quarantine import Quarantines
 from ingest.session import Session
-from policy.model import ActionFacts, Classified, Decision, History, Operation, split_list
+from policy.facts import facts_of
+from policy.model import ActionFacts, Classified, Decision, History, Operation
 from schemas.errors import CustodyError, Fault
 from schemas.events import EventKind, SessionContext, Verdict
 from schemas.resources import Resource
@@ -63,23 +64,9 @@ class Admission:
         reason = self._quarantines.reason_of(context)
         if reason is not None:
             raise SessionRefused(QUARANTINED, reason)
-        decision = self._engine.decide_connection(facts_of(context, resource, datetime.now(UTC)))
+        now = datetime.now(UTC)
+        facts = facts_of(context, resource, _NO_STATEMENT, History(now.hour, now.isoweekday()))
+        decision = self._engine.decide_connection(facts)
         if decision is not None and decision.verdict is Verdict.DENY:
             told = decision.reason or ", ".join(decision.policy_ids)
             raise SessionRefused(DENIED, f"policy does not let {context.agent} connect: {told}", decision)
-
-
-def facts_of(context: SessionContext, resource: Resource, now: datetime) -> ActionFacts:
-    """What policy may look at before anything was said."""
-    return ActionFacts(
-        agent=context.agent,
-        principal=context.principal,
-        resource=context.resource,
-        protocol=context.protocol,
-        classified=_NO_STATEMENT,
-        labels=resource.labels,
-        groups=split_list(context.attributes.get("groups", "")),
-        source=context.source_ip,
-        sensitivity=frozenset(split_list(resource.labels.get("sensitivity", ""))),
-        history=History(now.hour, now.isoweekday()),
-    )

@@ -8,9 +8,10 @@ from ingest.claims import read_sql_claims, step_of
 from ingest.masks import Masks, MasksUnready
 from masking.inline.values import ValueMasker
 from policy.classify import Classified, classify
-from policy.decide import ActionFacts, Decision, PolicyEngine
+from policy.decide import Decision, PolicyEngine
+from policy.facts import facts_of
 from policy.mask_text import write_mask
-from policy.model import ApprovalObligation, History, split_list, volatile_values
+from policy.model import ApprovalObligation, History, volatile_values
 from schemas.events import SessionContext, Verdict
 from schemas.resources import Resource
 
@@ -212,22 +213,8 @@ class Gate:
         return ruling
 
     def _decide(self, session: Acting, classified: Classified, history: History, step: str) -> Ruling:
-        context = session.context
-        decision = self.engine.decide(
-            ActionFacts(
-                principal=context.principal,
-                agent=context.agent,
-                resource=context.resource,
-                protocol=context.protocol,
-                labels=session.resource.labels,
-                classified=classified,
-                groups=split_list(context.attributes.get("groups", "")),
-                sensitivity=frozenset(split_list(session.resource.labels.get("sensitivity", ""))),
-                source=context.source_ip,
-                step=step,
-                history=history,
-            )
-        )
+        facts = facts_of(session.context, session.resource, classified, history, step)
+        decision = self.engine.decide(facts)
         mask, hindrance = self._carry_out(decision)
         return Ruling(
             decision.verdict.value,
