@@ -24,7 +24,16 @@ from schemas.runtime import Home
 
 TIMEOUT_S: Final = 10.0
 SETTLING_S: Final = 10.0
-"""How long a partition may be unknown: a broker that comes back tells of topics before it leads partitions."""
+"""How long a partition may have no leader: a broker that comes back tells of topics before it leads partitions."""
+SETTLING: Final = frozenset(
+    {
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+    }
+)
+"""What is told of a partition in that time."""
 ASK_AGAIN_S: Final = 0.25
 END_WAIT_MS: Final = 20
 """How long a reader that looks for the end of a partition lets an empty fetch wait: its end is told after that."""
@@ -113,7 +122,7 @@ def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int
         try:
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
         except KafkaException as error:
-            if error.args[0].code() == KafkaError._UNKNOWN_PARTITION and time.monotonic() < until:
+            if error.args[0].code() in SETTLING and time.monotonic() < until:
                 time.sleep(ASK_AGAIN_S)
                 with contextlib.suppress(KafkaException):  # the client remembers what it was told; this asks the broker
                     consumer.list_topics(topic, timeout=TIMEOUT_S)

@@ -313,22 +313,23 @@ async def test_websocket_messages_from_the_upstream_are_masked(captured: Capture
 
     async with serve(talk, "127.0.0.1", 0) as server:
         front = await asyncio.to_thread(captured.front, server.sockets[0].getsockname()[1], labels=MASKED)
-        socket_ = await connect(f"ws://{front.host}/", additional_headers=captured.bearer, max_size=None, proxy=None)
-        person = json.loads(await socket_.recv())
-        assert person["card"] is None and person["email"].startswith("‹email:")
-        assert (await socket_.recv()).startswith("to ‹email:")
-        assert (await socket_.recv()).startswith("fragments ‹email:")
-        assert (await socket_.recv()).startswith("bytes ‹email:".encode())
-        parsed = json.loads(await socket_.recv())
-        assert len(parsed["pad"]) == 600_000 and parsed["email"].startswith("‹email:")
-        assert await socket_.recv() == f"it is {KEY_ID[:12]}"  # nothing is held back
-        assert (await socket_.recv()).startswith("‹aws_access_key_id:")
-        assert json.loads(await socket_.recv())["delta"] == KEY_ID[:12]
-        delta = json.loads(await socket_.recv())["delta"]
-        assert delta.startswith("‹aws_access_key_id:") and delta.endswith("› it is")
-        await socket_.send(EMAIL)  # what the agent says is not masked on its way
-        with pytest.raises(websockets.ConnectionClosedError):
-            await socket_.recv()
+        url = f"ws://{front.host}/"
+        async with connect(url, additional_headers=captured.bearer, max_size=None, proxy=None) as socket_:
+            person = json.loads(await socket_.recv())
+            assert person["card"] is None and person["email"].startswith("‹email:")
+            assert (await socket_.recv()).startswith("to ‹email:")
+            assert (await socket_.recv()).startswith("fragments ‹email:")
+            assert (await socket_.recv()).startswith("bytes ‹email:".encode())
+            parsed = json.loads(await socket_.recv())
+            assert len(parsed["pad"]) == 600_000 and parsed["email"].startswith("‹email:")
+            assert await socket_.recv() == f"it is {KEY_ID[:12]}"  # nothing is held back
+            assert (await socket_.recv()).startswith("‹aws_access_key_id:")
+            assert json.loads(await socket_.recv())["delta"] == KEY_ID[:12]
+            delta = json.loads(await socket_.recv())["delta"]
+            assert delta.startswith("‹aws_access_key_id:") and delta.endswith("› it is")
+            await socket_.send(EMAIL)  # what the agent says is not masked on its way
+            with pytest.raises(websockets.ConnectionClosedError):
+                await socket_.recv()
         trail = await asyncio.to_thread(front.trail)
     received = trail.of("data.received")
     assert not any(b"bob.smith" in event.payload for event in received)

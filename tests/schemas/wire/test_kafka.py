@@ -1,7 +1,7 @@
 """Kafka helpers against a real broker."""
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from schemas import topics
 from schemas.config import find_settings
@@ -39,6 +39,22 @@ def test_an_absent_topic_is_unreachable(home: Home) -> None:
     settings = find_settings(home)
     with pytest.raises(Unreachable):
         kafka.topic_id(kafka.client_config(settings, home, "mask"), "custody.absent.v1")
+
+
+@pytest.mark.parametrize("code", sorted(kafka.SETTLING))
+def test_a_partition_without_a_leader_is_asked_again(home: Home, code: int) -> None:
+    answers = iter([KafkaException(KafkaError(code)), (3, 5)])
+
+    class Settling(Consumer):
+        def get_watermark_offsets(self, *_arguments: object, **_named: object) -> tuple[int, int]:
+            answer = next(answers)
+            if isinstance(answer, KafkaException):
+                raise answer
+            return answer
+
+    consumer = Settling(kafka.reader_config(find_settings(home), home, "mask"))
+    assert kafka.watermarks(consumer, topics.SESSIONS, 2) == (3, 5)
+    consumer.close()
 
 
 def test_a_partition_that_stays_unknown_is_unreachable(home: Home) -> None:
