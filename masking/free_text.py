@@ -6,43 +6,22 @@ A model guesses from context and takes milliseconds for a sentence, so it is onl
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from masking.catalog import rule_version
 from masking.detection import flatten
 from masking.engine import Masker
+from masking.free_text_finder import MAX_PIECE_CHARS, FreeTextFinder
 from masking.model import MaskedText
 from masking.names import NamedLabel
 from masking.prefilter import Candidates
 from masking.spans import Span, normalize, resolve
 from schemas.config import Masking
 
-PERSON: Final = "person"
-LOCATION: Final = "location"
-AFFILIATION: Final = "affiliation"
-FREE_TEXT_LABELS: Final = frozenset({PERSON, LOCATION, AFFILIATION})
-
-MAX_PIECE_CHARS: Final = 10_000
-"""A longer text is shown to the model in pieces, cut at a blank where there is one."""
-
 OFF: Final = "off"
 _NAMELIKE: Final = re.compile(rb"[A-Z][a-z'.]|[\xc3-\xf4][\x80-\xbf]")
 _ENCODING: Final = "utf-8"
 _ERRORS: Final = "surrogatepass"
-
-Found = tuple[int, int, str]
-"""(start, end, label) in code points of the text that was asked about."""
-
-
-class FreeTextFinder(Protocol):
-    """What finds personal data in prose. Not shared between threads."""
-
-    @property
-    def version(self) -> str:
-        """Names software and model: it is recorded with what was masked."""
-
-    def find(self, text: str) -> Sequence[Found]:
-        """What to mask in a text of at most MAX_PIECE_CHARS; may overlap, in any order."""
 
 
 def stream_version(finder: FreeTextFinder | None) -> str:

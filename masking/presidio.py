@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from masking.free_text import AFFILIATION, LOCATION, PERSON, Found
+from masking.free_text_finder import AFFILIATION, LOCATION, PERSON, Found
 from schemas.errors import ConfigError
 
 LABELS: Final = {"PERSON": PERSON, "LOCATION": LOCATION, "NRP": AFFILIATION}

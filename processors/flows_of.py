@@ -14,7 +14,7 @@ import fastavro
 from fastavro.schema import parse_schema
 
 from masking.fingerprints import distinctive_values
-from masking.free_text import FREE_TEXT_LABELS
+from masking.free_text_finder import FREE_TEXT_LABELS
 from masking.tokens import FlowKey
 from processors.pieces import Pieces, read_context
 from processors.screening import Changes

@@ -8,15 +8,8 @@ from pydantic import ValidationError
 
 from masking.catalog import rule_version
 from masking.engine import Masker
-from masking.free_text import (
-    MAX_PIECE_CHARS,
-    Found,
-    FreeTextMasker,
-    load_finder,
-    make_masker,
-    pieces_of,
-    stream_version,
-)
+from masking.free_text import FreeTextMasker, load_finder, make_masker, pieces_of, stream_version
+from masking.free_text_finder import MAX_PIECE_CHARS, Found
 from masking.stream import StreamMasker
 from masking.structured import mask_json, mask_rows
 from schemas.config import Masking, parse_settings

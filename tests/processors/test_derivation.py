@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from masking.engine import Masker
-from masking.free_text import Found, make_masker
+from masking.free_text import make_masker
+from masking.free_text_finder import Found
 from masking.tokens import TokenKey
 from processors import derivation
 from processors.admission import Opened, Refused
