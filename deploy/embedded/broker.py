@@ -4,7 +4,6 @@ import base64
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import tempfile
 import uuid
@@ -17,15 +16,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from deploy.embedded.jars import fetch_kafka, require_tool
-from deploy.embedded.process import (
-    LOOPBACK,
-    StackError,
-    is_listening,
-    require_free_port,
-    spawn,
-    stop,
-    wait_ready,
-)
+from deploy.embedded.process import LOOPBACK, StackError, is_listening, require_free_port, spawn
+from deploy.embedded.server import Server
 from schemas.topics import MAX_RECORD_BYTES
 
 ADMIN: Final = "admin"
@@ -126,12 +118,16 @@ def make_properties(settings: BrokerSettings, data_dir: Path, controller_passwor
     }
 
 
-class Broker:
-    """Formats its storage on the first start, reuses it afterwards. Start it from the main thread."""
+class Broker(Server):
+    """Formats its storage on the first start, reuses it afterwards."""
+
+    name = "kafka"
+    start_timeout_s = START_TIMEOUT_S
+    stop_timeout_s = STOP_TIMEOUT_S
 
     def __init__(self, settings: BrokerSettings) -> None:
+        super().__init__()
         self.settings = settings
-        self.child: subprocess.Popen[bytes] | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -147,31 +143,19 @@ class Broker:
         """librdkafka settings with which `component` logs in; KeyError for an unknown one."""
         return make_client_config(self.bootstrap, component, self.settings.passwords[component])
 
-    def start(self) -> None:
-        """Return once clients are served; StackError (PortTaken for a port) and no process left otherwise."""
-        self.launch()
-        try:
-            self.wait_ready()
-        except BaseException:
-            self.stop()
-            raise
+    @property
+    def log_path(self) -> Path:
+        return self.settings.log_path
 
-    def launch(self) -> subprocess.Popen[bytes]:
-        """Start the process without waiting for it to serve."""
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        """See `Server`."""
         require_free_port("kafka", self.settings.port)
         require_free_port("kafka controller", self.settings.controller_port)
         java = require_tool("java")
         jars = fetch_kafka()
         self._prepare(java, jars)
         argv = [*self._java_argv(java, jars), "kafka.Kafka", str(self.settings.home / "server.properties")]
-        self.child = spawn(argv, log_path=self.settings.log_path, env=_java_env(self.settings.env))
-        return self.child
-
-    def wait_ready(self) -> None:
-        """Return once the launched process serves; StackError when it does not."""
-        if self.child is None:
-            raise StackError("kafka was not launched")
-        wait_ready(self.child, "kafka", self.is_ready, self.settings.log_path, START_TIMEOUT_S)
+        return spawn(argv, log_path=self.log_path, env=_java_env(self.settings.env))
 
     def is_ready(self) -> bool:
         """Whether the broker answers a logged-in request."""
@@ -182,19 +166,6 @@ class Broker:
         except KafkaException:
             return False
         return True
-
-    def stop(self) -> None:
-        """SIGTERM, then SIGKILL; nothing happens when it does not run."""
-        if self.child is not None:
-            stop(self.child, STOP_TIMEOUT_S)
-            self.child = None
-
-    def kill(self) -> None:
-        """SIGKILL at once, as a crash would."""
-        if self.child is not None:
-            self.child.send_signal(signal.SIGKILL)
-            self.child.wait()
-            self.child = None
 
     def _prepare(self, java: str, jars: Path) -> None:
         home = self.settings.home

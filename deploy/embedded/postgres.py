@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from deploy.embedded.jars import fetch_postgres
-from deploy.embedded.process import LOOPBACK, StackError, require_free_port, spawn, stop, wait_ready
+from deploy.embedded.process import LOOPBACK, StackError, require_free_port, spawn
+from deploy.embedded.server import Server
 
 SUPERUSER: Final = "postgres"
 DATABASE: Final = "postgres"
@@ -55,28 +56,27 @@ class PostgresSettings:
     binaries: Path | None = None
 
 
-class PostgresServer:
-    """Initialises its data on the first start, reuses it afterwards. Start it from the main thread."""
+class PostgresServer(Server):
+    """Initialises its data on the first start, reuses it afterwards."""
+
+    name = "demo-postgres"
+    start_timeout_s = START_TIMEOUT_S
+    stop_signal = signal.SIGINT  # SIGTERM would wait until every client has gone
 
     def __init__(self, settings: PostgresSettings) -> None:
+        super().__init__()
         self.settings = settings
-        self.child: subprocess.Popen[bytes] | None = None
 
     @property
     def data_dir(self) -> Path:
         return self.settings.home / "data"
 
-    def start(self) -> None:
-        """Return once connections are accepted; StackError (PortTaken for a port) and no process left otherwise."""
-        self.launch()
-        try:
-            self.wait_ready()
-        except BaseException:
-            self.stop()
-            raise
+    @property
+    def log_path(self) -> Path:
+        return self.settings.log_path
 
-    def launch(self) -> subprocess.Popen[bytes]:
-        """Start the process without waiting for it to serve."""
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        """See `Server`."""
         require_free_port("demo-postgres", self.settings.port)
         binaries = self.settings.binaries or fetch_postgres() / "bin"
         user = find_unprivileged_user()
@@ -85,22 +85,14 @@ class PostgresServer:
         argv = [str(binaries / "postgres"), "-D", HERE]
         for name, value in options.items():
             argv += ["-c", f"{name}={value}"]
-        self.child = spawn(
+        return spawn(
             argv,
-            log_path=self.settings.log_path,
+            log_path=self.log_path,
             env=_server_env(self.settings.env),
             cwd=self.data_dir,
             user=user,
-            # SIGTERM would wait until every client has gone.
-            stop_signal=signal.SIGINT,
+            stop_signal=self.stop_signal,
         )
-        return self.child
-
-    def wait_ready(self) -> None:
-        """Return once the launched process takes logins; StackError when it does not."""
-        if self.child is None:
-            raise StackError("demo-postgres was not launched")
-        wait_ready(self.child, "demo-postgres", self.is_ready, self.settings.log_path, START_TIMEOUT_S)
 
     def is_ready(self) -> bool:
         """Whether the server answers a startup message with a request for the password."""
@@ -108,12 +100,6 @@ class PostgresServer:
             probe.sendall(STARTUP_MESSAGE)
             return probe.recv(1) == b"R"
         return False
-
-    def stop(self) -> None:
-        """Fast shutdown, then SIGKILL; nothing happens when it does not run."""
-        if self.child is not None:
-            stop(self.child, stop_signal=signal.SIGINT)
-            self.child = None
 
     def _initialise(self, binaries: Path, user: tuple[int, int] | None) -> None:
         """initdb into a sibling that is renamed, so that an interrupted one is done again."""
