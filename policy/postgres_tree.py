@@ -26,7 +26,7 @@ _DATA_CHANGES: Final = {
 }  # fmt: skip
 # Kinds of nodes that a query is made of and that do nothing by themselves.
 _INERT: Final = frozenset(
-    "SelectStmt A_ArrayExpr A_Const A_Expr A_Indices A_Indirection A_Star Alias BitString BoolExpr Boolean"
+    "SelectStmt ColumnDef A_ArrayExpr A_Const A_Expr A_Indices A_Indirection A_Star Alias BitString BoolExpr Boolean"
     " BooleanTest CTECycleClause CTESearchClause CaseExpr CaseWhen CoalesceExpr CollateClause ColumnRef"
     " CommonTableExpr CurrentOfExpr DefElem Float FuncCall GroupingFunc GroupingSet IndexElem InferClause"
     " InsertStmt UpdateStmt DeleteStmt MergeStmt Integer IntoClause JoinExpr JsonAggConstructor JsonArgument"

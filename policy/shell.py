@@ -14,6 +14,7 @@ from policy.fingerprints import shape_of
 from policy.model import Classified, ObjectAccess, Operation, worse
 from policy.shell_arguments import HANDLERS
 from policy.shell_commands import COMMANDS, STANDARD_DIRECTORIES, is_code_variable, write_operation
+from policy.shell_readers import judge_options
 from policy.shell_words import Word, read_word
 
 _READ, _WRITE, _DELETE, _DDL, _GRANT, _EXECUTE, _ADMIN = Operation
@@ -111,6 +112,8 @@ class _Walk:
             return operation
         if known is None:
             return operation if name.text in self._functions else worse(operation, _EXECUTE)
+        if known is _READ:
+            operation = worse(operation, judge_options(self, arguments))
         return worse(operation, known, self._paths(base, known, arguments))
 
     def _paths(self, base: str, known: Operation, arguments: list[Word]) -> Operation:
@@ -145,7 +148,7 @@ class _Walk:
         match node.type:
             case "command":
                 return self._command_node(node)
-            case "declaration_command" | "unset_command":
+            case "declaration_command" | "unset_command" if not _evaluates(node):
                 return self.command(
                     [read_word(child) for child in node.children if child.type != "variable_assignment"]
                 )
@@ -162,6 +165,10 @@ class _Walk:
             case "command_substitution" if (node.text or b"").startswith(b"`") and b"\\" in (node.text or b""):
                 inner = (node.text or b"").decode("utf-8", "replace")[1:-1]
                 return self.script(re.sub(r"\\([\\`$])", r"\1", inner))  # one level of quoting goes away first
+            case "heredoc_redirect":
+                return self._expanded(node)
+            case "test_command" | "declaration_command" | "unset_command" if _evaluates(node):
+                return _EXECUTE
             case "ERROR":
                 self.is_unknown = True
                 return _ADMIN
@@ -207,6 +214,14 @@ class _Walk:
             return _ADMIN  # it is computed
         return self.script((body.text or b"").decode("utf-8", "replace"))
 
+    def _expanded(self, redirect: Node) -> Operation:
+        """What a here-document runs while it is put together. The grammar does not look into each of them."""
+        start = next((child.text or b"" for child in redirect.children if child.type == "heredoc_start"), b"")
+        body = next((child.text or b"" for child in redirect.children if child.type == "heredoc_body"), b"")
+        if any(quote in start for quote in (b"'", b'"', b"\\")) or (b"$(" not in body and b"`" not in body):
+            return _READ
+        return self.script('echo "' + body.decode("utf-8", "replace").replace('"', " ") + '"')
+
     def _piped(self, pipeline: Node, node: Node) -> Operation:
         """The text of `echo '…' | sh`; anything else that is piped is not seen."""
         commands = [child for child in pipeline.named_children if child.type != "comment"]
@@ -247,6 +262,19 @@ class _Walk:
         return (
             self.touch(word.text, _WRITE if is_write else _READ) if word.is_static else (_WRITE if is_write else _READ)
         )
+
+
+def _evaluates(node: Node) -> bool:
+    """Whether a quoted text holds a substitution: a subscript or a number in it is evaluated all the same."""
+    stack = list(node.children)
+    while stack:
+        child = stack.pop()
+        if child.type in ("raw_string", "ansi_c_string") and (
+            b"$(" in (child.text or b"") or b"`" in (child.text or b"")
+        ):
+            return True
+        stack.extend(child.children)
+    return False
 
 
 def _operators(node: Node) -> set[str]:

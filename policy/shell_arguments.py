@@ -1,10 +1,11 @@
 """Commands whose arguments decide what they do: wrappers that run another command, and tools with sub-commands."""
 
-from collections.abc import Iterable
+import re
 from typing import Final
 
 from policy.model import Operation, worse
-from policy.shell_options import Frame, Handler, option_values, skip_options
+from policy.shell_options import Frame, Handler, option_values, short_values, skip_options
+from policy.shell_readers import READERS
 from policy.shell_text import run_awk, run_sed
 from policy.shell_tools import TOOLS
 from policy.shell_words import Word
@@ -24,11 +25,12 @@ def _wrap(with_value: str = "", *, skip: int = 0, least: Operation = _READ) -> H
 def _env(frame: Frame, arguments: list[Word]) -> Operation:
     """env and its like: assignments, then a command; `-S` splits a text into one."""
     for at, word in enumerate(arguments):
-        if word.text.startswith(("-S", "--split-string")):
-            text = word.text.removeprefix("--split-string").removeprefix("-S").removeprefix("=")
+        if match := re.match(r"(?:--split-string=?|-[iv0]*S)(.*)", word.text, re.DOTALL):
+            text = match[1]
             parts = [text, *(each.text for each in arguments[at + 1 :])]
             return worse(_EXECUTE, frame.script(" ".join(parts)))
     rest = skip_options(arguments, "-u --unset -C --chdir")
+    rest = skip_options(rest[1:], "-u --unset -C --chdir") if rest[:1] and rest[0].text == "-" else rest
     operation = _READ
     while rest and "=" in rest[0].text and not rest[0].text.startswith("="):
         operation = worse(operation, frame.script(rest[0].text.partition("=")[0] + "=x"))
@@ -199,24 +201,6 @@ def _kill(frame: Frame, arguments: list[Word]) -> Operation:
     return _READ if first in ("-0", "-l", "-L", "--list", "--help", "--version") else _ADMIN
 
 
-def _reading(*writes: str, runs: Iterable[str] = (), least: Operation = _READ) -> Handler:
-    """A command that reads, unless an option makes it write a file (its value) or run something."""
-    running = tuple(runs)
-
-    def handle(frame: Frame, arguments: list[Word]) -> Operation:
-        operation = least
-        if any(word.text.partition("=")[0] in running for word in arguments):
-            operation = worse(operation, _EXECUTE)
-        for word in option_values(arguments, *writes):
-            operation = worse(operation, frame.touch(word.text, _WRITE))
-        for name in (name for name in writes if len(name) == 2):
-            attached = [w.text[2:] for w in arguments if w.text.startswith(name) and len(w.text) > 2]
-            operation = worse(operation, *(frame.touch(path, _WRITE) for path in attached))
-        return operation
-
-    return handle
-
-
 def _tar(frame: Frame, arguments: list[Word]) -> Operation:
     running = ("--to-command", "--checkpoint-action", "-I", "--use-compress-program", "--rmt-command", "--rsh-command")
     if any(word.text.startswith(running) for word in arguments):
@@ -224,16 +208,20 @@ def _tar(frame: Frame, arguments: list[Word]) -> Operation:
     if any(word.text in ("--remove-files", "--delete") for word in arguments):
         return _DELETE
     first = arguments[0].text.lstrip("-") if arguments else ""
-    modes = first if not first.startswith("-") else ""
+    modes = first if not arguments or not arguments[0].text.startswith("--") else ""
     texts = {word.text for word in arguments}
-    targets = option_values(arguments, "-C", "--directory")
+    targets = [word.text + "/" for word in option_values(arguments, "-C", "--directory")]
     if texts & {"-t", "--list"} or ("t" in modes and not set("cxru") & set(modes)):
         return _READ
-    return worse(_WRITE, *(frame.touch(target.text + "/", _WRITE) for target in targets))
+    if set("cru") & set(modes) or texts & {"--create", "--append", "--update"}:
+        archives = option_values(arguments, "--file") + short_values(arguments, "f")
+        archives += arguments[1:2] if "f" in modes and not arguments[0].is_option else []
+        targets += [word.text for word in archives]
+    return worse(_WRITE, *(frame.touch(target, _WRITE) for target in targets))
 
 
 def _date(frame: Frame, arguments: list[Word]) -> Operation:
-    is_set = any(word.text.startswith(("-s", "--set")) for word in arguments)
+    is_set = any(re.match(r"-[uR]*s|--set", word.text) for word in arguments)
     return _ADMIN if is_set or any(word.text.isdigit() for word in arguments) else _READ
 
 
@@ -253,9 +241,31 @@ def _states(*reads: str, otherwise: Operation = _ADMIN) -> Handler:
     return handle
 
 
-def _ip(frame: Frame, arguments: list[Word]) -> Operation:
-    words = {word.text for word in arguments}
-    return _ADMIN if words & {*"add del delete set change replace append flush exec up down restore".split()} else _READ
+def _always(operation: Operation, *reads: str) -> Handler:
+    """What a tool does that asks or reads its input when nothing is given; only with these options it reads."""
+    return lambda frame, arguments: _READ if any(word.text in reads for word in arguments) else operation
+
+
+def _setarch(frame: Frame, arguments: list[Word]) -> Operation:
+    """Its first word may be left out: then it is the command."""
+    rest = skip_options(arguments)
+    is_named = bool(rest) and re.fullmatch(
+        r"linux32|linux64|uname26|i[3-6]86|x86_64|arm\w*|aarch64|ppc\w*|s390x?", rest[0].text
+    )
+    return frame.command(rest[1:] if is_named else rest)
+
+
+def _time(frame: Frame, arguments: list[Word]) -> Operation:
+    own = arguments[: len(arguments) - len(skip_options(arguments, "-f -o"))]
+    files = option_values(own, "--output") + short_values(own, "o")
+    return worse(_wrap("-f -o")(frame, arguments), *(frame.touch(word.text, _WRITE) for word in files))
+
+
+def _flock(frame: Frame, arguments: list[Word]) -> Operation:
+    rest = skip_options(arguments, "-w -E")[1:]
+    if rest[:1] and rest[0].text in ("-c", "--command"):
+        return _text(frame, rest[1]) if len(rest) > 1 else _READ
+    return frame.command(rest)
 
 
 def _assigning(frame: Frame, arguments: list[Word]) -> Operation:
@@ -287,6 +297,15 @@ def _reads_with(*reads: str, otherwise: Operation = _ADMIN) -> Handler:
         return _READ if arguments and arguments[0].text in reads else otherwise
 
     return handle
+
+
+def _rpm(frame: Frame, arguments: list[Word]) -> Operation:
+    """Macros and pipes run commands."""
+    texts = [word.text for word in arguments]
+    runs = ("-D", "-E", "--define", "--eval", "--pipe", "--macros", "--rcfile", "--load", "--predefine")
+    if any(text.startswith(runs) for text in texts):
+        return _ADMIN
+    return _READ if texts and re.match(r"-[qV]|--query$|--verify$|--version$", texts[0]) else _ADMIN
 
 
 def _versions(frame: Frame, arguments: list[Word]) -> Operation:
@@ -324,7 +343,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "watch": _watch,
     "parallel": _parallel,
     "kill": _kill,
-    "time": _wrap("-f -o"),
+    "time": _time,
     "coproc": _wrap(),
     "nohup": _wrap(),
     "setsid": _wrap(),
@@ -334,29 +353,14 @@ HANDLERS: Final[dict[str, Handler]] = {
     "stdbuf": _wrap("-i -o -e"),
     "chrt": _wrap("-p", skip=1),
     "taskset": _wrap("-p", skip=1),
-    "flock": _wrap("-w -E", skip=1),
+    "flock": _flock,
     "chronic": _wrap(),
     "unbuffer": _wrap(),
     "caffeinate": _wrap("-t"),
     "choom": _wrap("-n -p"),
-    "setarch": _wrap(skip=1),
+    "setarch": _setarch,
     "faketime": _wrap(skip=1),
-    "sort": _reading("-o", "--output", runs=("--compress-program",)),
-    "tree": _reading("-o"),
-    "uniq": _reading("--output"),
-    "file": _reading(runs=("-C", "--compile")),
-    "iconv": _reading("-o", "--output"),
-    "shuf": _reading("-o", "--output"),
-    "man": _reading(runs=("-P", "--pager", "-H", "--html")),
-    "rg": _reading(runs=("--pre",)),
-    "yq": _reading(),
-    "xmllint": _reading("--output", "-o"),
-    "less": _reading("-o", "-O", "--log-file"),
-    "split": _reading(runs=("--filter",), least=_WRITE),
     "gpg": _gpg,
-    "openssl": _reading("-out", "-keyout", runs=("s_client", "s_server", "-engine", "engine", "s_time")),
-    "zip": _reading(runs=("-TT", "--unzip-command"), least=_WRITE),
-    "dmesg": _reading(runs=("-C", "--clear", "-c")),
     "sed": run_sed,
     "gsed": run_sed,
     "awk": run_awk,
@@ -371,22 +375,19 @@ HANDLERS: Final[dict[str, Handler]] = {
     "python": _python,
     "python3": _python,
     "service": _states("status", "--status-all"),
-    "ip": _ip,
     "ifconfig": _states("-a"),
     "hostname": _states("-f", "-i", "-I", "-s", "-d", "--fqdn"),
     "iptables": _states("-L", "-S", "-nL", "-vnL"),
-    "crontab": _states("-l", otherwise=_EXECUTE),
+    "crontab": _always(_EXECUTE, "-l"),
     "hostnamectl": _states("status"),
     "timedatectl": _states("status"),
-    "journalctl": _reading(runs=("--rotate", "--vacuum-size", "--vacuum-time", "--flush")),
     "atq": _states(),
     "swapon": _states("--show", "-s"),
-    "set": _reading(),
-    "passwd": _states("-S", "--status"),
-    "at": _states("-l", otherwise=_EXECUTE),
+    "passwd": _always(_ADMIN, "-S", "--status"),
+    "at": _always(_EXECUTE, "-l", "-V"),
     **dict.fromkeys("declare export readonly typeset local".split(), _declare),
     "dpkg": _reads_with("-l", "-L", "-s", "-S", "--list", "--status"),
-    "rpm": _reads_with("-q", "-qa", "-qi", "-ql", "-qf", "-V"),
+    "rpm": _rpm,
     "ufw": _reads_with("status", "show"),
     "nft": _reads_with("list"),
     "fdisk": _reads_with("-l"),
@@ -396,11 +397,12 @@ HANDLERS: Final[dict[str, Handler]] = {
     "ethtool": _reads_with("-i", "-S", "-k"),
     "loginctl": _reads_with("list-sessions", "list-users", "show-session", "show-user", "session-status"),
     "ssh-add": _reads_with("-l", "-L", otherwise=_WRITE),
-    "ruby": _reads_with("-v", "--version", otherwise=_EXECUTE),
-    "php": _reads_with("-v", "--version", otherwise=_EXECUTE),
-    "perl": _reads_with("-v", "--version", otherwise=_EXECUTE),
+    "ruby": _versions,
+    "php": _versions,
+    "perl": _versions,
     "history": _history,
     "node": _versions,
     "unzip": _unzip,
+    **READERS,
     **TOOLS,
 }

@@ -1,4 +1,4 @@
-"""What HTTP, SQL and Redis clients do on a command line, by what they send and where they write it."""
+"""What HTTP, SQL, Redis and copying clients do on a command line, by what they send and where they write it."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -117,7 +117,9 @@ def _httpie(frame: Frame, arguments: list[Word]) -> Operation:
 # -- SQL and Redis clients
 
 
-def _sql(classify: Callable[[str], Operation], command_options: str, file_options: str) -> Handler:
+def _sql(classify: Callable[[str], Operation], command_options: str, file_options: str, cluster: str) -> Handler:
+    """`cluster`: short options of which the last takes the text, attached or as the next word."""
+
     def handle(frame: Frame, arguments: list[Word]) -> Operation:
         operation, has_text = _READ, False
         for at, word in enumerate(arguments):
@@ -128,13 +130,10 @@ def _sql(classify: Callable[[str], Operation], command_options: str, file_option
                 value = Word(attached, word.is_static) if separator else (arguments[at + 1 : at + 2] or [Word("")])[0]
                 has_text = True
                 operation = worse(operation, classify(value.text) if value.is_static else _ADMIN)
-            elif (
-                re.match(r"-[ce].", word.text)
-                and not word.text.startswith("--")
-                and word.text[:2] in command_options.split()
-            ):
+            elif match := re.fullmatch(cluster, word.text, re.DOTALL):
+                value = Word(match[1], word.is_static) if match[1] else (arguments[at + 1 : at + 2] or [Word("")])[0]
                 has_text = True
-                operation = worse(operation, classify(word.text[2:]) if word.is_static else _ADMIN)
+                operation = worse(operation, classify(value.text) if value.is_static else _ADMIN)
             elif word.text in ("-l", "--list", "--version", "-V", "--help"):
                 has_text = True
         return operation if has_text else _EXECUTE  # what is typed or piped in is not seen
@@ -193,16 +192,42 @@ def _redis_cli(frame: Frame, arguments: list[Word]) -> Operation:
     return command_operation(words) or _ADMIN
 
 
+_PSQL_CLUSTER: Final = r"-[tAqXaebEnsSwWxz01lH]*c(.*)"
+_MYSQL_CLUSTER: Final = r"-[sNBrtvbfnqCcEHAw]*e(.*)"
+
+
+def _copying(runs: str, deletes: str, values: str) -> Handler:
+    """rsync, scp: files between machines. `runs`: options that name a program or its settings."""
+    running, deleting = re.compile(runs), re.compile(deletes or "$^")
+
+    def handle(frame: Frame, arguments: list[Word]) -> Operation:
+        words, options = split_options(arguments, values)
+        texts = [word.text for word in arguments]
+        # Over to another machine is by its shell.
+        if any(running.match(text) for text in texts) or any(":" in word.text for word in words):
+            return _EXECUTE
+        target = frame.touch(words[-1].text, _WRITE) if words else _WRITE
+        return worse(target, _DELETE if any(deleting.match(option.text) for option in options) else _WRITE)
+
+    return handle
+
+
 CLIENTS: Final[dict[str, Handler]] = {
     "curl": _curl,
     "wget": _wget,
     "http": _httpie,
     "https": _httpie,
     "xh": _httpie,
-    "psql": _sql(_psql_text, "-c --command", "-f --file -o --output -L --log-file"),
-    "mysql": _sql(lambda text: classify_mysql(text).operation, "-e --execute", "--tee --pager"),
-    "mariadb": _sql(lambda text: classify_mysql(text).operation, "-e --execute", "--tee --pager"),
+    "psql": _sql(_psql_text, "-c --command", "-f --file -o --output -L --log-file", _PSQL_CLUSTER),
+    "mysql": _sql(lambda text: classify_mysql(text).operation, "-e --execute", "--tee --pager", _MYSQL_CLUSTER),
+    "mariadb": _sql(lambda text: classify_mysql(text).operation, "-e --execute", "--tee --pager", _MYSQL_CLUSTER),
     "sqlite3": _sqlite,
+    "rsync": _copying(
+        r"-[a-zA-Z]*[eM]|--(?:rsh|rsync-path|remote-option|daemon|config|dparam|files-from|write-batch|read-batch)",
+        r"--(?:del|remove)",
+        "-f --filter --exclude --include -T --temp-dir --backup-dir --log-file -B",
+    ),
+    "scp": _copying(r"-[a-zA-Z]*[SoFDJ]", "", "-c -i -l -P -X"),
     "redis-cli": _redis_cli,
     "valkey-cli": _redis_cli,
 }

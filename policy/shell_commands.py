@@ -24,7 +24,7 @@ _BY_OPERATION: Final[dict[Operation, str]] = {
         " hostid logname who mesg zdump dpkg-query apt-cache rpmquery compgen complete caller"
     ),
     _WRITE: (
-        "touch mkdir cp install ln link mkfifo mktemp gzip bzip2 xz zstd lz4 compress gunzip bunzip2 unxz unzstd split"
+        "touch mkdir cp install ln link mkfifo mktemp compress split"
         " csplit zip unzip 7z 7za rar unrar cpio patch dos2unix unix2dos nano pico logger wall write mail mailx"
         " sendmail mutt convert ffmpeg pandoc ssh-keygen gpg age wget wget2 aria2c lp lpr ar ranlib strip objcopy ctags"
         " black isort gofmt prettier rename.ul cpan-outdated"
@@ -36,11 +36,11 @@ _BY_OPERATION: Final[dict[Operation, str]] = {
         " scala groovy kotlin tclsh wish expect osascript pwsh powershell guile racket sbcl ghci swift irb erl elixir"
         " iex jshell cscript wscript make gmake cmake ninja bazel gradle mvn ant sbt tox nox pytest npx pnpx pipx uvx"
         " poetry pdm hatch rake bundle gem cargo go dotnet gcc g++ cc clang ld as nmap ncat nc netcat socat telnet ftp"
-        " sftp scp lftp tftp rsh rlogin mosh vi vim nvim view ex ed emacs tmux screen script scriptreplay dc gdb lldb"
+        " sftp lftp tftp rsh rlogin mosh vi vim nvim view ex ed emacs tmux screen script scriptreplay dc gdb lldb"
         " strace ltrace at batch newgrp sg chroot unshare nsenter capsh proot firejail bwrap systemd-run machinectl"
         " busybox toybox ansible ansible-playbook puppet chef salt fab invoke just task wine qemu-system-x86_64 vagrant"
         " login sqlplus mongosh mongo mongodump mongorestore pg_restore cqlsh sqlcmd hive beeline spark-submit"
-        " spark-sql duckdb watchman rsync rclone source . run-parts start-stop-daemon dbus-send crontab git-shell"
+        " spark-sql duckdb watchman rclone source . run-parts start-stop-daemon dbus-send crontab git-shell"
         " telinit expect xterm x-www-browser"
     ),
     _ADMIN: (

@@ -17,11 +17,11 @@ _GIT: Final = make_table(
             "status log diff show blame annotate shortlog describe rev-parse rev-list ls-files ls-tree ls-remote"
             " cat-file name-rev merge-base whatchanged grep reflog count-objects fsck verify-commit verify-tag"
             " check-ignore check-attr for-each-ref show-ref show-branch cherry range-diff diff-tree diff-index"
-            " diff-files var version help archive bugreport get-tar-commit-id symbolic-ref"
+            " diff-files var version help archive get-tar-commit-id"
         ),
         _WRITE: (
-            "add commit merge pull fetch clone init mv cherry-pick revert am apply format-patch notes switch bundle"
-            " update-index write-tree commit-tree hash-object read-tree update-ref replace rerere pack-objects repack"
+            "add commit merge pull fetch clone init mv cherry-pick revert am apply format-patch switch bundle"
+            " update-index write-tree commit-tree hash-object read-tree rerere pack-objects repack bugreport"
             " maintenance sparse-checkout mergetool"
         ),
         _DELETE: "rm clean reset restore checkout gc prune filter-branch filter-repo",
@@ -51,10 +51,10 @@ def run_git(frame: Frame, arguments: list[Word]) -> Operation:
         return _EXECUTE
     if own is not None:
         return worse(least, own([word.text for word in words], options))
-    if verb.text in ("log", "diff", "show", "archive", "format-patch", "grep") and has_option(
-        options, "--output", "-o", "-O"
-    ):
-        least = worse(least, _EXECUTE if verb.text == "grep" else _WRITE)
+    if verb.text == "grep" and any(re.match(r"-[a-zA-Z]*O", option.text) for option in options):
+        least = _EXECUTE
+    if verb.text in ("log", "diff", "show", "archive", "format-patch") and has_option(options, "--output", "-o", "-O"):
+        least = worse(least, _WRITE)
     if has_option(
         options, "--ext-diff", "--upload-pack", "--receive-pack", "--exec", "-u", "--open-files-in-pager", "-x"
     ):
@@ -66,6 +66,8 @@ def run_git(frame: Frame, arguments: list[Word]) -> Operation:
 
 
 def _git_push(words: list[str], options: Sequence[Word]) -> Operation:
+    if has_option(options, "--receive-pack", "--exec") or any(word.startswith("ext::") for word in words):
+        return _EXECUTE
     is_forced = has_option(options, "-f", "--force", "--force-with-lease", "-d", "--delete", "--mirror", "--prune")
     return _DELETE if is_forced or any(word.startswith((":", "+")) for word in words) else _WRITE
 
@@ -130,6 +132,10 @@ def _git_listing(*reads: str, deletes: str = "") -> Callable[[list[str], Sequenc
     return handle
 
 
+def _git_symbolic_ref(words: list[str], options: Sequence[Word]) -> Operation:
+    return _DELETE if has_option(options, "-d", "--delete") else _WRITE if len(words) > 1 else _READ
+
+
 def _git_submodule(words: list[str], options: Sequence[Word]) -> Operation:
     first = words[0] if words else "status"
     return {"status": _READ, "summary": _READ, "foreach": _EXECUTE, "deinit": _DELETE}.get(first, _WRITE)
@@ -152,5 +158,9 @@ _GIT_ARGUMENTS: Final = {
     "rebase": lambda words, options: (
         _EXECUTE if has_option(options, "-x", "--exec", "-i", "--interactive") else _DELETE
     ),
+    "update-ref": _git_listing(),
+    "replace": _git_listing(""),
+    "notes": _git_listing("", "list", "show", deletes="remove prune"),
+    "symbolic-ref": _git_symbolic_ref,
     "lfs": _git_listing("ls-files", "status", "env", "version", deletes="prune"),
 }

@@ -65,6 +65,21 @@ def skip_options(arguments: Sequence[Word], with_value: str = "") -> list[Word]:
     return list(arguments[at:])
 
 
+def short_values(arguments: Sequence[Word], letter: str) -> list[Word]:
+    """The values of a one-letter option, alone or last in a cluster (`-uo file`): attached, or of the next word."""
+    found = []
+    for at, word in enumerate(arguments):
+        cluster, _, value = word.text[1:].partition(letter)
+        if not word.is_option or word.text.startswith("--") or letter not in word.text or not _is_cluster(cluster):
+            continue
+        found += [Word(value, word.is_static)] if value else list(arguments[at + 1 : at + 2])
+    return found
+
+
+def _is_cluster(text: str) -> bool:
+    return not text or text.isalnum()
+
+
 def option_values(arguments: Sequence[Word], *names: str) -> list[Word]:
     """The values of an option: of the next word, or after `=`."""
     found = []

@@ -16,10 +16,11 @@ def run_sed(frame: Frame, arguments: list[Word]) -> Operation:
         files = [word for word in arguments if not word.is_option][1:]
         operation = worse(_WRITE, *(frame.touch(word.text, _WRITE) for word in files))
     scripts = option_values(arguments, "-e", "--expression") or [word for word in arguments if not word.is_option][:1]
-    if any(word.text in ("-f", "--file") or word.text.startswith("--file=") for word in arguments):
+    if any(re.match(r"-[nErsuzi]*f|--file(?:=|$)", word.text) for word in arguments):
         return worse(operation, _EXECUTE)
     for script in scripts:
-        operation = worse(operation, _sed_script(script.text))
+        targets = _SED_TARGET.findall(script.text)
+        operation = worse(operation, _sed_script(script.text), *(frame.touch(target, _WRITE) for target in targets))
     return operation
 
 
@@ -31,6 +32,8 @@ def _is_cluster(word: Word, letter: str, others: str) -> bool:
 _ADDRESS: Final = r"(?:^|[;{}\n])\s*(?:[0-9$,!~+ ]|/[^/]*/I?)*\s*"
 _SED_RUNS: Final = re.compile(_ADDRESS + r"e(?:\s|$|[;}])|[/|#,:@!%_][gpiImM0-9]*e[gpiImMw0-9]*\s*(?:$|[;}\n])")
 _SED_WRITES: Final = re.compile(_ADDRESS + r"[wW]\s|[/|#,:@!%_][gpiImM0-9]*w\s")
+
+_SED_TARGET: Final = re.compile(r"[wW]\s+(\S+)\s*(?:$|\n)")
 
 
 def _sed_script(text: str) -> Operation:

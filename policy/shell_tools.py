@@ -7,6 +7,7 @@ from policy.model import Operation, worse
 from policy.shell_clients import CLIENTS
 from policy.shell_git import run_git
 from policy.shell_options import VERSION, Frame, Handler, has_option, make_table, split_options
+from policy.shell_readers import judge_options
 from policy.shell_words import Word
 
 _READ, _WRITE, _DELETE, _DDL, _GRANT, _EXECUTE, _ADMIN = Operation
@@ -168,9 +169,49 @@ _PACKAGES: Final = make_table(
     }
 )
 _PACKAGE_DELETES: Final = make_table({_ADMIN: "remove purge autoremove uninstall rm clean autoclean cleanup prune"})
+
+
+def _packages(table: dict[str, Operation], otherwise: Operation = _EXECUTE) -> Handler:
+    """A package manager: some verbs read alone and change something with words after them."""
+    by_verb = _verbs(table, otherwise=otherwise)
+
+    def handle(frame: Frame, arguments: list[Word]) -> Operation:
+        texts = [word.text for word in split_options(arguments, "")[0]]
+        if texts[:1] == ["config"] and texts[1:2] and texts[1] not in ("list", "ls", "get", "debug"):
+            return otherwise
+        if texts[:1] in (["audit"], ["version"]) and len(texts) > 1:
+            return otherwise
+        return by_verb(frame, arguments)
+
+    return handle
+
+
+def _go(frame: Frame, arguments: list[Word]) -> Operation:
+    if any(re.match(r"-(?:w|u|toolexec|exec|overlay|modfile|vettool)(?:=|$)", word.text) for word in arguments):
+        return _EXECUTE
+    return _verbs(make_table({_READ: "version env list doc help"}))(frame, arguments)
+
+
+def _helm(frame: Frame, arguments: list[Word]) -> Operation:
+    by_verb = _verbs(_HELM, values="-n --namespace --kube-context")
+    return worse(by_verb(frame, arguments), judge_options(frame, arguments))
+
+
+def _gsutil(frame: Frame, arguments: list[Word]) -> Operation:
+    """Its verbs come first; otherwise it is one of the clouds'."""
+    words, options = split_options(arguments, "-h -o -u")
+    verb = words[0].text if words else "help"
+    if verb in ("cat", "du", "hash", "version"):
+        return _READ
+    if verb == "mv" or (verb == "rsync" and has_option(options, "-d")):
+        return _DELETE
+    return _cloud(frame, [Word("gsutil"), *arguments])
+
+
 _TERRAFORM: Final = make_table(
     {
-        _READ: "plan show output validate version providers graph get fmt help list",
+        _READ: "plan show output validate version providers graph help list",
+        _WRITE: "fmt get lock mirror",
         _ADMIN: "apply destroy import taint untaint force-unlock refresh init login",
     }
 )
@@ -216,29 +257,29 @@ TOOLS: Final[dict[str, Handler]] = {
     "aws": _cloud,
     "gcloud": _cloud,
     "az": _cloud,
-    "gsutil": _cloud,
+    "gsutil": _gsutil,
     "doctl": _cloud,
     "terraform": _verbs(_TERRAFORM, otherwise=_ADMIN, depth=2),
     "tofu": _verbs(_TERRAFORM, otherwise=_ADMIN, depth=2),
-    "helm": _verbs(_HELM, values="-n --namespace --kube-context"),
+    "helm": _helm,
     "systemctl": _verbs(_SYSTEMCTL, otherwise=_ADMIN, values="-n -t --type -p"),
     "gh": _verbs(_GH, depth=2),
-    "apt": _verbs(_BREW, otherwise=_ADMIN),
-    "apt-get": _verbs(_BREW, otherwise=_ADMIN),
-    "yum": _verbs(_BREW, otherwise=_ADMIN),
-    "dnf": _verbs(_BREW, otherwise=_ADMIN),
-    "brew": _verbs(_BREW, otherwise=_ADMIN),
-    "apk": _verbs(_BREW, otherwise=_ADMIN),
-    "aptitude": _verbs(_BREW, otherwise=_ADMIN),
-    "snap": _verbs(_BREW, otherwise=_ADMIN),
-    "pip": _verbs(_PACKAGES),
-    "pip3": _verbs(_PACKAGES),
-    "uv": _verbs(_PACKAGES),
-    "npm": _verbs(_PACKAGES),
-    "yarn": _verbs(_PACKAGES),
-    "pnpm": _verbs(_PACKAGES),
-    "conda": _verbs(_PACKAGES),
-    "go": _verbs(make_table({_READ: "version env list doc help"})),
+    "apt": _packages(_BREW, otherwise=_ADMIN),
+    "apt-get": _packages(_BREW, otherwise=_ADMIN),
+    "yum": _packages(_BREW, otherwise=_ADMIN),
+    "dnf": _packages(_BREW, otherwise=_ADMIN),
+    "brew": _packages(_BREW, otherwise=_ADMIN),
+    "apk": _packages(_BREW, otherwise=_ADMIN),
+    "aptitude": _packages(_BREW, otherwise=_ADMIN),
+    "snap": _packages(_BREW, otherwise=_ADMIN),
+    "pip": _packages(_PACKAGES),
+    "pip3": _packages(_PACKAGES),
+    "uv": _packages(_PACKAGES),
+    "npm": _packages(_PACKAGES),
+    "yarn": _packages(_PACKAGES),
+    "pnpm": _packages(_PACKAGES),
+    "conda": _packages(_PACKAGES),
+    "go": _go,
     "cargo": _verbs(make_table({_READ: "tree search version metadata help"})),
     "pgbench": _verbs({}),
     "dropdb": _verbs({}, otherwise=_DDL),
