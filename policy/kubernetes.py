@@ -24,6 +24,8 @@ _VERBS: Final = {
 }
 # Reached into with any verb: GET opens these too.
 _RUNNING: Final = frozenset({"exec", "attach", "portforward", "proxy", "ephemeralcontainers"})
+_LOOKED_AT: Final = frozenset({"", "status", "scale", "log", "resize", "approval"})
+"""Parts of an object that GET only reads. Another server's own may be anything, a console among them."""
 _SUBRESOURCES: Final = {
     "eviction": _DELETE,
     "finalize": _DELETE,
@@ -141,7 +143,8 @@ def _judge(operation: Operation, target: _Target) -> Operation:
         is_looked_at = target.subresource == "ephemeralcontainers" and operation is _READ
         return _READ if is_looked_at else worse(operation, _EXECUTE)
     if operation is _READ:
-        return _READ
+        is_read = target.subresource in _LOOKED_AT or target.group.endswith("metrics.k8s.io")
+        return _READ if is_read else _EXECUTE
     if target.resource in _QUESTIONS and not target.name and operation is _WRITE:
         return _READ
     operation = worse(operation, _SUBRESOURCES.get(target.subresource, _READ))
