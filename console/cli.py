@@ -45,7 +45,7 @@ COMMANDS: Final = {
     "secrets": Entry("console.commands.secrets:secrets", "Keep upstreams' secrets in an encrypted file."),
     "trace": Entry("console.commands.trace:trace", "Who ever saw or sent a value (on standard input)."),
     "mask": Entry("console.commands.mask:mask", "Mask text on standard input."),
-    "policy": Entry("console.commands.policy:policy", "Look at statements as policy does."),
+    "policy": Entry("console.commands.policy:policy", "Check, test, backtest and list policies; classify statements."),
     "verify": Entry("console.commands.verify:verify", "Check the record: integrity, completeness, coverage."),
     "legal-hold": Entry("console.commands.legal_hold:legal_hold", "Place, release and list legal holds."),
     "erase": Entry("console.commands.erase:erase", "Erase what the store has of somebody (GDPR Art. 17)."),

@@ -1,6 +1,7 @@
 """The console's side of control: what is registered, and bringing it to what is wanted with the fewest writes."""
 
 import json
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ def require_home(place: Place) -> Place:
 def open_view(place: Place) -> Iterator[ControlView]:
     """Control as it is now. Raises Unreachable."""
     require_home(place)
+    require_broker(place)
     view = ControlView(place.settings, place.home, COMPONENT)
     try:
         try:
@@ -69,6 +71,17 @@ def open_view(place: Place) -> Iterator[ControlView]:
         yield view
     finally:
         view.close()
+
+
+def require_broker(place: Place) -> None:
+    """Raises Unreachable at once when nothing listens for the embedded broker, as while the stack is down."""
+    if place.settings.kafka.bootstrap:
+        return
+    try:
+        socket.create_connection(("127.0.0.1", place.settings.ports.kafka), TIMEOUT_S).close()
+    except OSError:
+        address = place.settings.bootstrap()
+        raise Unreachable(f"the broker at {address} does not answer; see `custody status`") from None
 
 
 def plan(wanted: Wanted, view: ControlView) -> list[Change]:

@@ -13,8 +13,10 @@ EXIT_FINE: Final = 0
 EXIT_VIOLATION: Final = 1
 EXIT_UNDECIDED: Final = 2
 
-NARROWEST: Final = 100
-"""Columns of a table that goes to a pipe, where there is no terminal to ask."""
+NARROWEST: Final = 160
+WIDEST: Final = 1000
+"""Columns of a table that goes to a pipe, where there is no terminal to ask: as many as its cells need within these,
+since a cell that is broken in two is found by no `grep`."""
 
 NEVER_WRAPPED: Final = frozenset({"session", "session_id", "id", "at", "opened", "part", "state"})
 """Columns that people copy or scan: their cells stay on one line."""
@@ -74,7 +76,11 @@ def print_table(
     for row in rows:
         cells = [clean(as_cell(value)) for value in row]
         table.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in cells))
-    make_console().print(table)
+    console = make_console()
+    if not console.file.isatty():
+        wanted = console.measure(table, options=console.options.update(width=WIDEST)).maximum
+        console.width = max(NARROWEST, wanted)
+    console.print(table)
 
 
 def make_console(is_error: bool = False) -> Any:
@@ -82,7 +88,7 @@ def make_console(is_error: bool = False) -> Any:
     from rich.console import Console
 
     stream = sys.stderr if is_error else sys.stdout
-    width = None if stream.isatty() else NARROWEST + 60
+    width = None if stream.isatty() else NARROWEST
     return Console(file=stream, width=width, highlight=False, markup=False, soft_wrap=False)
 
 

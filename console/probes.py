@@ -46,6 +46,9 @@ def proxy_address(place: Place, resource: Resource) -> tuple[str, int]:
     """Where agents reach a resource. A port of 0 was chosen by the proxy, which says it in its run state."""
     host = ANY_ADDRESS.get(place.settings.capture.bind, place.settings.capture.bind)
     state = read_run_state(place.home, PROXY_OF[resource.protocol])
+    alarms = state.detail.get("alarms") if state else None
+    if isinstance(alarms, dict) and resource.name in alarms:
+        raise Unreachable(f"the proxy does not listen for {resource.name}: {alarms[resource.name]}")
     port = (state.ports.get(resource.name) if state else None) or resource.listen
     if not port:
         raise Unreachable(f"the proxy does not listen for {resource.name} yet; see `custody status`")

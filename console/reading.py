@@ -1,13 +1,17 @@
 """What people and programs read of the record: the same questions for the commands and for the API."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from console import queries
+from console.control import Place
 from console.events import Row, row_from
-from console.store import Store
+from console.store import Store, open_store
 from schemas.errors import ConfigError
 from schemas.events import Severity
+
+WHOLE_ID: Final = re.compile(r"(?:^|-)[0-9a-f]{32}$")
 
 SEVERITIES: Final = tuple(severity.value for severity in Severity)
 
@@ -57,6 +61,17 @@ def find_session(store: Store, prefix: str) -> dict[str, Any]:
             f"several sessions begin with {prefix!r}" if ids else f"no session {prefix!r} is stored (yet)"
         )
     return store.one(queries.SESSION, {"session": chosen})
+
+
+def complete_session(place: Place, text: str) -> str:
+    """The whole id that `text` is, or is the beginning of; the store is asked for the latter only.
+
+    What stops or keeps a session must name one that there is. Raises ConfigError for none or several, Unreachable.
+    """
+    if WHOLE_ID.search(text):
+        return text
+    with open_store(place) as store:
+        return str(find_session(store, text)["session_id"])
 
 
 def read_page(store: Store, session_id: str, after: int, limit: int) -> list[Row]:

@@ -1,5 +1,6 @@
 """The record as the console reads it: ClickHouse over HTTP with the reader's login, errors mapped once."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ ROLE: Final = "reader"
 DATABASE: Final = "custody"
 CONNECT_TIMEOUT_S: Final = 5
 QUERY_TIMEOUT_S: Final = 120
+
+# Its failures are raised as well; without a handler its log would be a second line on standard error.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 _EXCEPTION: Final = re.compile(r"(Code: \d+\. DB::Exception: .*?\([A-Z][A-Z0-9_]+\))", re.DOTALL)
 

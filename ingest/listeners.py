@@ -43,6 +43,8 @@ class Listeners:
         self._bind = capture.bind
         self._is_exposed = not is_loopback(capture.bind)
         self._open: dict[str, tuple[Service, asyncio.Server]] = {}
+        self.shut: dict[str, str] = {}
+        """Resource -> why its port could not be opened; tried again with every sweep."""
         self._draining: list[Service] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -83,6 +85,7 @@ class Listeners:
                 server.close()
                 del self._open[name]
                 self._draining.append(service)
+        self.shut = {name: reason for name, reason in self.shut.items() if name in wanted}
         for name, resource in wanted.items():
             if name not in self._open:
                 await self._listen(resource)
@@ -104,8 +107,12 @@ class Listeners:
                 lambda: cast(asyncio.Protocol, Leg(accept)), self._bind, resource.listen, backlog=1024
             )
         except OSError as error:
-            log.error("resource %s: port %d: %s", resource.name, resource.listen, error.strerror)
+            reason = f"port {resource.listen}: {error.strerror}"
+            if self.shut.get(resource.name) != reason:
+                log.error("resource %s: %s", resource.name, reason)
+            self.shut[resource.name] = reason
             return
+        self.shut.pop(resource.name, None)
         self._open[resource.name] = (service, server)
 
     def _end_quarantined(self) -> None:
@@ -121,6 +128,8 @@ class Listeners:
         while True:
             await asyncio.sleep(SWEEP_S)
             self._masks.follow()
+            if self.shut:
+                self._changed.set()
             self._draining = [service for service in self._draining if service.relays]
             self._end_quarantined()  # also a session that was only opening as the quarantine came
             for service in self._services():

@@ -23,7 +23,11 @@ async def serve(settings: Settings, home: Home, stopped: asyncio.Event) -> None:
     await masks.prepare(proxy.engine)
     listeners = Listeners(proxy, proxy.engine, masks)
     epoch = proxy.recorder.publisher.epoch
-    serving = asyncio.create_task(listeners.run(lambda ports: announce_ready(home, NAME, ports, epoch=epoch)))
+
+    def announce(ports: dict[str, int]) -> None:
+        announce_ready(home, NAME, ports, epoch=epoch, alarms=listeners.shut)
+
+    serving = asyncio.create_task(listeners.run(announce))
     waiting = asyncio.create_task(stopped.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     serving.cancel()

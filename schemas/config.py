@@ -6,7 +6,7 @@ are never in the file: they are files under `secrets/` of the home, or environme
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import yaml
@@ -43,6 +43,14 @@ class Ports(Model):
     api: int = Field(18170, ge=0, le=65535, description="REST API")
     witness: int = Field(18190, ge=0, le=65535, description="witness of the transparency log")
     demo_siem: int = Field(16514, ge=0, le=65535, description="syslog receiver of the demo")
+
+    @model_validator(mode="after")
+    def _each_is_its_own(self) -> "Ports":
+        names: dict[int, str] = {}
+        for name, port in self:
+            if port and names.setdefault(port, name) != name:
+                raise ValueError(f"{names[port]} and {name} are both {port}")
+        return self
 
 
 class Kafka(Model):
@@ -313,12 +321,23 @@ class Settings(Model):
         return self.store.url or f"http://127.0.0.1:{self.ports.store}"
 
 
+_WORDS: Final = {
+    "extra_forbidden": "there is no such key",
+    "model_type": "a mapping of keys to values is expected",
+    "dict_type": "a mapping of keys to values is expected",
+    "list_type": "a list is expected",
+    "missing": "is missing",
+}
+"""What the library says for programmers, said for those who write the file."""
+
+
 def faults_of(error: ValidationError, name: str) -> str:
-    """Every fault of a document on its own line: path: message."""
-    lines = [
-        f"{name}: {'.'.join(str(part) for part in fault['loc']) or '(document)'}: {fault['msg']}"
-        for fault in error.errors(include_input=False, include_url=False)
-    ]
+    """Every fault of a document on its own line: path: message. A fault of the whole has no path."""
+    lines = []
+    for fault in error.errors(include_input=False, include_url=False):
+        words = _WORDS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
+        path = ".".join(str(part) for part in fault["loc"])
+        lines.append(": ".join(part for part in (name, path, words) if part))
     return "\n".join(lines)
 
 
@@ -342,8 +361,17 @@ def load_yaml(text: str, name: str) -> Any:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
             raise ConfigError(f"{name}: aliases are not allowed")
         return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(f"{name}: {_place_of(error)}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{name}: {str(error).splitlines()[0]}") from None
+
+
+def _place_of(error: yaml.MarkedYAMLError) -> str:
+    """Where YAML is wrong, in an editor's counting, and what is wrong there; never what stands there."""
+    mark = error.problem_mark or error.context_mark
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return where + " ".join(filter(None, (error.context, error.problem)))
 
 
 def find_settings(home: Home | None = None) -> Settings:

@@ -10,7 +10,10 @@ from schemas.errors import ConfigError
 from schemas.runtime import Home
 from schemas.secret_references import EXAMPLES, parse_reference
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="small letters, digits, `.`, `_`, `-`; at most 63"),
+]
 
 Group = Annotated[str, Field(pattern=r"^[^,\x00-\x1f\x7f]{1,200}$")]
 """A group's name: the record keeps a session's groups in one text, with commas between."""

@@ -42,4 +42,5 @@ def drill(ctx: click.Context, as_json: bool) -> None:
         ]
         columns = ("attack", "caught by", "witness needed", "finding")
         print_table(columns, lines, title=f"Attacks on a copy of {len(entries)} leaves", styles={"NOT CAUGHT": "red"})
+        click.echo(f"{sum(bool(item.by) for item in found)} of {len(found)} attacks were caught")
     ctx.exit(EXIT_FINE if all(item.by for item in found) else EXIT_VIOLATION)

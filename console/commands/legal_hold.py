@@ -21,7 +21,7 @@ def legal_hold() -> None:
 
 
 @legal_hold.command("place")
-@click.option("--session", default="", help="One session; its whole id.")
+@click.option("--session", default="", help="One session; the first characters of its id suffice.")
 @click.option("--agent", default="", help="What an agent did.")
 @click.option("--principal", default="", help="What was done under somebody's authority.")
 @click.option("--resource", default="", help="What was done on a resource.")
@@ -46,10 +46,12 @@ def place(
     takes in now is printed.
     """
     from console.control import find_place
+    from console.reading import complete_session
 
+    here = find_place()
+    session = complete_session(here, session) if session else ""
     texts = {"session": session, "agent": agent, "principal": principal, "resource": resource, "token": token}
     times = {"since": _as_us(since), "until": _as_us(until)}
-    here = find_place()
     by, approved_by = name_two(here, by, approved_by)
     values = {"criteria": texts | times, "authority": authority, "reason": reason, "id": hold_id}
     if approved_by:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def policy() -> None:
-    """Look at statements as policy does."""
+    """Check, test, backtest, list and remove policies; classify statements as policy does."""
 
 
 @policy.command("classify")
@@ -82,12 +82,15 @@ def check(paths: Sequence[str], live: bool, as_json: bool) -> int:
     from policy.cedar_check import check_policies
 
     names = {"Resource": frozenset(_resource_labels())} if live else None
-    faults = check_policies(read_policies(paths), names)
+    texts = read_policies(paths)
+    faults = check_policies(texts, names)
     if as_json:
         print_json([{"file": each.name, "line": each.line, "fault": each.text} for each in faults])
     else:
         for fault in faults:
             click.echo(clean(str(fault)))
+        if not faults:
+            click.echo(clean(f"{', '.join(texts)}: fine"))
     return 1 if faults else 0
 
 
@@ -167,10 +170,12 @@ def remove(name: str) -> None:
 
 def read_policies(paths: Sequence[str]) -> dict[str, str]:
     """Name -> Cedar text of files, folders and shipped policies. Raises ConfigError."""
-    from policy.decide import read_policy_file
+    from policy.decide import SHIPPED, read_policy_file
 
     texts: dict[str, str] = {}
     for path in paths:
+        if path not in SHIPPED and not Path(path).exists():
+            raise ConfigError(f"{path}: no such file or folder, and no shipped policy ({', '.join(SHIPPED)})")
         for name, text in read_policy_file(path).items():
             if name in texts:
                 raise ConfigError(f"two files are called {name}")

@@ -22,12 +22,18 @@ def quarantine() -> None:
 @click.option("--as", "by", default="", help="Who stops it, where nobody signs in; default: you@local.")
 @click.option("--json", "as_json", is_flag=True)
 def add(kind: str, name: str, reason: str, by: str, as_json: bool) -> None:
-    """End live sessions within a second, and refuse new ones with the reason."""
+    """End live sessions within a second, and refuse new ones with the reason.
+
+    Of a session the first characters of its id suffice, once the store has it.
+    """
     from console.acting import who_acts
     from console.control import find_place
     from console.quarantine import place_quarantine
+    from console.reading import complete_session
 
     place = find_place()
+    if kind == "session":
+        name = complete_session(place, name)
     who = who_acts(place, by, "--as")
     if who.remote is not None:
         placed = who.remote.ask("POST", PATH, {"kind": kind, "name": name, "reason": reason})

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from schemas.errors import ProofError
+from schemas.events import EventKind, Verdict
 from sinks.transparency.evidence import EvidenceReport, describe_report, iterate_records
 from sinks.transparency.leaf import EventLeaf
 
 MAX_ROWS: Final = 5_000
 MAX_TEXT: Final = 2_000
+MAX_VALUES: Final = 20
 STYLE: Final = (
     "body{font:15px/1.4 system-ui,sans-serif;margin:2rem;color:#1b1b1b}table{border-collapse:collapse;width:100%}"
     "td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}"
     "code,pre{font:13px/1.4 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}"
+    "td:nth-child(3){overflow-wrap:anywhere;min-width:9rem}td:nth-child(8){min-width:24rem}"
     ".bad{color:#a40000;font-weight:600}.gone{color:#666}"
 )
 _REORDERING: Final = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
@@ -53,13 +56,23 @@ def _row(index: int, leaf: EventLeaf, record: tuple[dict[str, Any], dict[str, An
         return f'<tr class="gone">{gone}<td colspan="6">{leaf.event_kind}: {why}</td></tr>'
     context, event = record
     what = f"{event['kind']} {event['operation']}".strip()
-    statement = f"<br><code>{_escape(event['statement'])}</code>" if event["statement"] else ""
-    outcome = event["status"] and f"{event['status']}, {event['rows']} rows"
+    texts = (event["statement"], *_parameters(event["parameters"]), event["error"])
+    told = "".join(f"<br><code>{_escape(text)}</code>" for text in texts if text)
+    verdict = "" if event["verdict"] == Verdict.NONE else event["verdict"]
+    has_rows = event["kind"] == EventKind.ACTION_COMPLETED and event["status"]
+    outcome = f"{event['status']}, {event['rows']} rows" if has_rows else event["status"]
     cells = [*known, context["agent"], context["principal"], context["resource"]]
     return (
-        f"<tr>{''.join(f'<td>{_escape(cell)}</td>' for cell in cells)}<td>{_escape(what)}{statement}</td>"
-        f"<td>{_escape(event['verdict'])}</td><td>{_escape(outcome)}</td></tr>"
+        f"<tr>{''.join(f'<td>{_escape(cell)}</td>' for cell in cells)}<td>{_escape(what)}{told}</td>"
+        f"<td>{_escape(verdict)}</td><td>{_escape(outcome)}</td></tr>"
     )
+
+
+def _parameters(values: list[str | None]) -> list[str]:
+    """The first bound values, one a line, and how many are left out."""
+    shown = [f"${number} = {'NULL' if value is None else value}" for number, value in enumerate(values[:MAX_VALUES], 1)]
+    more = len(values) - MAX_VALUES
+    return [*shown, f"… {more} more values are in the file"] if more > 0 else shown
 
 
 def _time(at_us: int) -> str:
@@ -70,5 +83,6 @@ def _time(at_us: int) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text as HTML, cut, without the marks that reorder it."""
-    return html.escape(_REORDERING.sub("\ufffd", text[:MAX_TEXT].encode("utf-8", "replace").decode()))
+    """Text as HTML, cut visibly, without the marks that reorder it."""
+    more = f" … {len(text) - MAX_TEXT} more characters are in the file" if len(text) > MAX_TEXT else ""
+    return html.escape(_REORDERING.sub("\ufffd", text[:MAX_TEXT].encode("utf-8", "replace").decode()) + more)

@@ -29,7 +29,7 @@ async def serve(settings: Settings, home: Home, stopped: asyncio.Event) -> None:
     epoch = proxy.recorder.publisher.epoch
     try:
         await service.start()
-        service.on_ports = lambda ports: announce_ready(home, NAME, ports, epoch=epoch)
+        service.on_ports = lambda ports: announce_ready(home, NAME, ports, epoch=epoch, alarms=service.shut)
         service.on_ports(service.ports)
         await stopped.wait()
     finally:

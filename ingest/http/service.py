@@ -82,6 +82,8 @@ class HttpService:
         self.shared = Shared(proxy, gate)
         self.agents: dict[str, AgentConnection] = {}
         self.on_ports: Callable[[dict[str, int]], None] = lambda ports: None
+        self.shut: dict[str, str] = {}
+        """Resource -> why its port could not be opened; tried again with every look at live sessions."""
         self._listeners: dict[str, _Listener] = {}
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -140,14 +142,18 @@ class HttpService:
             known = wanted.get(name)
             if known is None or (known.listen != self._listeners[name].port and known.listen != 0):
                 self._close_listener(name, "resource_removed" if known is None else "resource_changed")
+        self.shut = {name: reason for name, reason in self.shut.items() if name in wanted}
         self.shared.update(wanted)
         for name, resource in self.shared.resources.items():
             if name in self._listeners:
                 continue
             try:
                 await self._open(name, resource, resource.listen)
+                self.shut.pop(name, None)
             except ConfigError as error:
-                log.error("%s", error)
+                if self.shut.get(name) != str(error):
+                    log.error("%s", error)
+                self.shut[name] = str(error)
         self.on_ports(self.ports)
 
     async def _open(self, name: str, resource: Resource | None, port: int) -> None:
@@ -205,6 +211,8 @@ class HttpService:
         while True:
             await asyncio.sleep(CHECK_S)
             self._on_check()
+            if self.shut:
+                self._changed.set()
             self._end_quarantined()  # also a session that was only opening as the quarantine came
             for agent in tuple(self.agents.values()):
                 if agent.has_expired():

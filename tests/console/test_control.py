@@ -1,5 +1,7 @@
 """Against the real broker: what is written is read back, and only what differs is written."""
 
+import socket
+
 import pytest
 
 from console import control
@@ -40,4 +42,14 @@ def test_without_a_broker_the_error_names_it(bare_home: Home, monkeypatch: pytes
     monkeypatch.setattr(control, "TIMEOUT_S", 1.0)
     write_settings(bare_home, kafka={"bootstrap": "127.0.0.1:1"})
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"), control.open_view(control.find_place()):
+        pass
+
+
+def test_without_the_embedded_broker_nobody_waits(bare_home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    write_settings(bare_home, ports={"kafka": port})
+    with pytest.raises(Unreachable, match=rf"127\.0\.0\.1:{port} does not answer"):
+        control.require_broker(control.find_place())
+    with pytest.raises(Unreachable, match="does not answer"), control.open_view(control.find_place()):
         pass

@@ -1,8 +1,10 @@
+import re
 from datetime import UTC, datetime
 
 import pytest
 
 from console.output import (
+    WIDEST,
     as_cell,
     clean,
     fail,
@@ -60,3 +62,12 @@ def test_a_table_takes_markup_as_text(capsys: pytest.CaptureFixture[str]) -> Non
     out = capsys.readouterr().out
     assert "[red]x[/red]" in out
     assert "up" in out
+
+
+def test_a_piped_table_breaks_no_cell_in_two(capsys: pytest.CaptureFixture[str]) -> None:
+    cells = ["x" * 90, "ann@example.com " * 8, "y" * 40]
+    print_table(("first", "second", "third"), [cells])
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "xxx" in line]
+    assert [cell.strip() for cell in cells] == [cell.strip() for cell in re.split(r"   +", row.strip())]
+    print_table(("wide",), [["z" * 5000]])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= WIDEST

@@ -75,3 +75,11 @@ def test_a_port_the_proxy_chose_comes_from_its_state(bare_home: Home) -> None:
         proxy_address(place, make(0, 1))
     announce_ready(bare_home, "proxy-tcp", {"r": 4711})
     assert proxy_address(place, make(0, 1)) == ("127.0.0.1", 4711)
+
+
+def test_who_else_listens_on_the_port_is_not_taken_for_the_proxy(bare_home: Home) -> None:
+    with listening() as stranger:
+        announce_ready(bare_home, "proxy-tcp", {}, alarms={"r": f"port {stranger}: Address already in use"})
+        *_, proxy = probe_resource(Place(bare_home, Settings()), make(stranger, 1))
+    assert not proxy.is_ok
+    assert f"does not listen for r: port {stranger}: Address already in use" in proxy.detail

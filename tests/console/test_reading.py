@@ -3,9 +3,11 @@
 import pytest
 
 from console import reading
-from console.control import find_place
+from console.control import Place, find_place
 from console.store import open_store
-from schemas.errors import ConfigError
+from schemas.config import Settings
+from schemas.config import Store as StoreSettings
+from schemas.errors import ConfigError, Unreachable
 from schemas.runtime import now_us
 from tests.console.conftest import Record
 
@@ -27,6 +29,17 @@ def test_a_session_is_found_by_how_its_id_begins(filled: Record) -> None:
             reading.find_session(store, "s")
         with pytest.raises(ConfigError, match="no session"):
             reading.find_session(store, "zz")
+
+
+def test_the_beginning_of_an_id_becomes_the_whole_and_a_whole_id_asks_nobody(filled: Record) -> None:
+    assert reading.complete_session(find_place(), "proxy-tcp") == "proxy-tcp-e1"
+    with pytest.raises(ConfigError, match="no session"):
+        reading.complete_session(find_place(), "zz")
+    nobody = Place(filled.home, Settings(store=StoreSettings(url="http://127.0.0.1:1")))
+    for whole in ("0f" * 16, "keyholder-" + "0f" * 16):
+        assert reading.complete_session(nobody, whole) == whole
+    with pytest.raises(Unreachable):
+        reading.complete_session(nobody, "0f")
 
 
 def test_a_page_goes_on_after_the_last(filled: Record) -> None:

@@ -1,5 +1,7 @@
 """Against a real store: the reader's login, and its errors in the store's own words."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +53,14 @@ def test_no_store_is_said_in_one_line(filled: Record) -> None:
     write_settings(filled.home, store={"url": "http://127.0.0.1:1"})
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"), open_store(control.find_place()):
         pass
+
+
+def test_no_store_is_said_once(filled: Record) -> None:
+    write_settings(filled.home, store={"url": "http://127.0.0.1:1"})
+    command = [sys.executable, "-m", "console.cli", "query", "SELECT 1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # the log has handlers of pytest here
+    assert done.returncode == 2
+    assert done.stderr == "custody: the store at http://127.0.0.1:1 does not answer; see `custody status`\n"
 
 
 def test_a_message_without_a_code_stays() -> None:

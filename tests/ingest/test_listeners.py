@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from schemas.events import ControlKind
-from schemas.runtime import Home
+from schemas.runtime import Home, read_run_state
 from tests.ingest.test_opaque import echo_server, talk
 from tests.ingest.test_postgres import register, url
 from tests.support.postgres import Postgres
@@ -58,6 +58,19 @@ def test_a_taken_port_is_named_and_the_other_resources_serve(proxy: Proxy) -> No
         other = proxy.register("other", "tcp", {"host": "127.0.0.1", "port": port}, principal="job")
         assert talk(other.listen, b"x") == b"x"
         assert f"port {number}" in proxy.log.read_text()
+        assert f"port {number}: " in alarms_of(proxy)["taken"]
+        taken.close()
+        proxy.wait_for(lambda: "taken" in proxy.ports)
+        assert talk(number, b"y") == b"y"
+        assert not alarms_of(proxy)
+        assert proxy.log.read_text().count(f"port {number}") == 1
+
+
+def alarms_of(proxy: Proxy) -> dict[str, str]:
+    """What the proxy says of itself in its run state."""
+    state = read_run_state(proxy.home, "proxy-tcp")
+    assert state is not None
+    return dict(state.detail["alarms"])
 
 
 def test_a_malformed_resource_is_left_out(proxy: Proxy) -> None:

@@ -19,6 +19,35 @@ def test_every_fault_is_reported_with_its_path() -> None:
     assert [line.split(": ")[1] for line in lines] == ["ports.kafka", "store.insert_rows", "unknown"]
 
 
+def test_faults_are_said_for_who_writes_the_file() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_settings("ports: {kafak: 1}\nstore: 3\nkafka: {bootstrap: 'broker:1'}")
+    lines = str(caught.value).splitlines()
+    assert "custody.yaml: ports.kafak: there is no such key" in lines
+    assert "custody.yaml: store: a mapping of keys to values is expected" in lines
+    assert not any("Value error" in line or "Model" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ports: [1\n", r"custody\.yaml: line 2, column 1: .*expected ',' or '\]'"),
+        ("ports:\n\tkafka: 1", r"custody\.yaml: line 2, column 1: .*cannot start any token"),
+        ("a: hunter2: b", r"custody\.yaml: line 1, column 11: mapping values are not allowed here"),
+    ],
+)
+def test_yaml_faults_name_their_line_and_quote_no_value(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_settings(text)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_two_parts_cannot_have_one_port() -> None:
+    with pytest.raises(ConfigError, match="ports: kafka and api are both 18170"):
+        parse_settings("ports: {kafka: 18170}")
+    parse_settings("ports: {kafka: 0, api: 0}")
+
+
 def test_a_broker_elsewhere_is_not_reached_in_the_clear() -> None:
     for bootstrap in (
         "broker:9092",

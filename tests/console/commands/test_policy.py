@@ -75,7 +75,8 @@ PERMIT = 'permit (principal, action == Action::"read", resource);\n'
 def test_check_tells_all_faults_with_lines(custody: Run, tmp_path: Path) -> None:
     path = tmp_path / "p.cedar"
     path.write_text(PERMIT)
-    assert custody("policy", "check", str(path)).code == 0
+    fine = custody("policy", "check", str(path))
+    assert (fine.code, fine.out) == (0, "p.cedar: fine\n")
     path.write_text(
         f'{PERMIT}permit (nonsense);\n{PERMIT}@nope forbid (principal, action == Action::"frob", resource);'
     )
@@ -85,7 +86,10 @@ def test_check_tells_all_faults_with_lines(custody: Run, tmp_path: Path) -> None
     assert lines == sorted(lines) and set(lines) == {"2", "3", "4"}
     found = json.loads(custody("policy", "check", "--json", str(path)).out)
     assert {each["line"] for each in found} == {2, 3, 4}
-    assert custody("policy", "check", str(tmp_path / "none.cedar")).code == 2
+    missing = custody("policy", "check", str(tmp_path / "none.cedar"))
+    assert missing.code == 2 and missing.err.endswith(
+        "none.cedar: no such file or folder, and no shipped policy (default, starter)\n"
+    )
 
 
 def test_cases_beside_policies_are_run(custody: Run, tmp_path: Path) -> None:

@@ -23,3 +23,12 @@ def test_bad_input(custody: Run, home: Home) -> None:
     assert "Missing option '--reason'" in custody("quarantine", "add", "agent", "x").err
     assert custody("quarantine", "add", "agent", "", "--reason", "y").err.startswith("custody: quarantine: name: ")
     assert custody("quarantine", "add", "agent", "x", "--reason", "y" * 2000).code == 2
+
+
+def test_a_session_is_named_whole_or_looked_for_in_the_store(custody: Run, home: Home) -> None:
+    whole = "0f" * 16
+    assert custody("quarantine", "add", "session", whole, "--reason", "wild").out == f"session {whole} quarantined\n"
+    assert custody("quarantine", "lift", "session", whole).code == 0
+    answer = custody("quarantine", "add", "session", whole[:6], "--reason", "wild")
+    assert answer.code == 2  # no store of this home can be asked
+    assert whole[:6] not in custody("quarantine", "list").out

@@ -1,5 +1,6 @@
 """Listeners: the regular proxy, resources that come and go, TLS of our own."""
 
+import socket
 import ssl
 import subprocess
 import threading
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from schemas.events import ControlKind
-from schemas.runtime import Home
+from schemas.runtime import Home, read_run_state
 from tests.ingest.http.conftest import Captured, Front
 from tests.support.homes import connect_home
 from tests.support.http2_upstream import write_certificate
@@ -46,6 +47,23 @@ def test_a_removed_resource_closes_its_listener_and_sessions(edge: Front, captur
         assert edge.trail().events[-1].status == "resource_removed"
         with pytest.raises(httpx.TransportError):
             client.get("/echo")
+
+
+def test_a_taken_port_is_an_alarm_until_it_is_free(captured: Captured, edges: Edges) -> None:
+    def alarms() -> dict[str, str]:
+        state = read_run_state(captured.home, "proxy-http")
+        return dict(state.detail["alarms"]) if state else {}
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        upstream = {"host": "127.0.0.1", "port": edges.port}
+        values = {"name": "taken", "protocol": "http", "listen": port, "upstream": upstream}
+        captured.proxy.writer.put(ControlKind.RESOURCE, "taken", values)
+        captured.proxy.wait_for(lambda: "taken" in alarms())
+        assert f"port {port} of taken cannot be opened" in alarms()["taken"]
+    captured.proxy.wait_for(lambda: "taken" in captured.proxy.ports)
+    assert not alarms()
+    captured.proxy.writer.put(ControlKind.RESOURCE, "taken", None)
 
 
 def test_a_still_connection_is_closed(captured: Captured, edges: Edges) -> None:
