@@ -87,11 +87,19 @@ class Masker:
         ends = _ends(texts, len(joined))
         suspects: dict[int, Candidates] = {index: {} for index in known}
         suspects.update(_by_text(located, ends))
+        # A column mostly says the same again: what was made of a text serves where it stands again under that name.
+        made: dict[tuple[str, NamedLabel | None], MaskedText | None] = {}
         for index, candidates in suspects.items():
-            low, high = ends[index - 1] + 1 if index else 1, ends[index]
-            data = joined[low:high]
-            spans = self._find(data, data if flat is joined else flat[low:high], candidates, 0, known.get(index, ()))
-            result[index] = self._build(texts[index], data, spans, places[index] if places else "")
+            text, place = texts[index], places[index] if places else ""
+            key = (text, named[index] if named else None)
+            if key not in made:
+                low, high = ends[index - 1] + 1 if index else 1, ends[index]
+                data = joined[low:high]
+                flat_data = data if flat is joined else flat[low:high]
+                made[key] = self._build(
+                    text, data, self._find(data, flat_data, candidates, 0, known.get(index, ())), ""
+                )
+            result[index] = _at_place(made[key], place) if place else made[key]
         return result
 
     def _mask_each(
@@ -110,12 +118,17 @@ class Masker:
     def _known_of(self, texts: Sequence[str], named: Sequence[NamedLabel | None]) -> dict[int, list[Span]]:
         """The spans that names make secret, by index."""
         found: dict[int, list[Span]] = {}
+        made: dict[tuple[str, NamedLabel], list[Span]] = {}
         for index, (text, name) in enumerate(zip(texts, named, strict=True)):
             if name is not None:
-                data = text.encode(_ENCODING, _ERRORS)
-                part = names.secret_span(name, data)
-                if part is not None:
-                    found[index] = self.known_spans(data, [(*part, name.label)])
+                key = (text, name)
+                spans = made.get(key)
+                if spans is None:
+                    data = text.encode(_ENCODING, _ERRORS)
+                    part = names.secret_span(name, data)
+                    spans = made[key] = self.known_spans(data, [(*part, name.label)]) if part is not None else []
+                if spans:
+                    found[index] = spans
         return found
 
     def mask_bytes(self, data: bytes, place: str = "") -> MaskedBytes:
@@ -301,6 +314,12 @@ class Masker:
             position = end
         pieces.append(text[position:])
         return MaskedText("".join(pieces), tuple(findings))
+
+
+def _at_place(masked: MaskedText | None, place: str) -> MaskedText | None:
+    if masked is None:
+        return None
+    return MaskedText(masked.text, tuple(finding._replace(place=place) for finding in masked.findings))
 
 
 def _ends(texts: Sequence[str], size: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The Faust application of a stage: its settings, and the two places where the driver is told to do otherwise.
+"""The Faust application of a stage: its settings, and the places where the driver is told to do otherwise.
 
 Faust's committed offsets are not trusted (it commits past failed and in-flight records). Instead `perform_seek`, which
 Faust calls last after each assignment and before any record flows, asks the stage where its own output ends. The
@@ -8,12 +8,16 @@ later ones go through, and a hole in the output stays.
 
 import asyncio
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import faust
+from aiokafka import codec
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from yarl import URL
@@ -28,6 +32,8 @@ log = logging.getLogger(__name__)
 REQUEST_TIMEOUT_S: Final = 40.0
 SEND_TIMEOUT_S: Final = 120.0
 ASK_AGAIN_S: Final = 0.25
+ZSTD_LEVEL: Final = 1
+"""Half the CPU time of level 3, which aiokafka takes without asking, and batches three hundredths larger."""
 BUFFERED_RECORDS: Final = 64
 """Records that wait within Faust, per agent: bounds memory, since one record may hold a MiB."""
 
@@ -69,6 +75,12 @@ def rest_after_failures(client: Any) -> None:
         return is_updated
 
     client._metadata_update = update_or_rest
+
+
+def pack_faster() -> None:
+    """Let aiokafka compress at `ZSTD_LEVEL`, for which it has no setting. Repeatable."""
+    module: Any = sys.modules[DefaultRecordBatchBuilder.__module__]  # compiled, or the same in Python
+    module.zstd_encode = partial(codec.zstd_encode, level=ZSTD_LEVEL)
 
 
 class PacedThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -185,6 +197,7 @@ def make_app(settings: Settings, home: Home, component: str, instance: str = "0"
         producer_request_timeout=SEND_TIMEOUT_S,
     )
     app.pace = pace
+    pack_faster()
     return app
 
 

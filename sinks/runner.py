@@ -42,7 +42,7 @@ STATUS_INTERVAL_S: Final = 1.0
 POLL_WAIT_S: Final = 0.05
 GATHER_S: Final = 0.03
 FEW_EVENTS: Final = 500
-REST_S: Final = 1.0
+REST_S: Final = 2.0
 """A write of more than a few events begins a rest: the peer's work for a write weighs more than that for an event. It
 ends when half of the largest write has come."""
 SIDE_RECORDS: Final = 500

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from masking.engine import Masker
 from masking.model import MaskedText, summarize
+from masking.names import label_of
 from masking.tokens import TokenKey
 from tests.masking.helpers import masker
 
@@ -101,6 +102,19 @@ def test_batch_equals_one_by_one():
         assert (batch[index] or MaskedText(text)) == alone
         assert (batch[index] is None) == (not alone.findings)
     assert masker().mask_batch([]) == []
+
+
+@pytest.mark.parametrize("engine", ["hyperscan", "keywords"])
+def test_a_text_that_stands_again_is_masked_as_its_own_place_and_name_say(engine: str) -> None:
+    mine, password = Masker(tokens=TokenKey(b"k" * 32), engine=engine), label_of("password")
+    texts = ["hunter2", "hunter2", CARD, CARD, "hunter2", CARD, "blue", "blue"]
+    named = [None, password, None, None, password, password, None, None]
+    places = [str(index) for index in range(len(texts))]
+    batch = mine.mask_batch(texts, places, named)
+    for index, (text, name) in enumerate(zip(texts, named, strict=True)):
+        alone = mine.mask_named("password", text, places[index]) if name else mine.mask_text(text, places[index])
+        assert (batch[index] or MaskedText(text)) == alone
+    assert [outcome is not None for outcome in batch] == [False, True, True, True, True, True, False, False]
 
 
 @pytest.mark.parametrize("engine", ["hyperscan", "keywords"])

@@ -3,11 +3,25 @@
 import asyncio
 import contextlib
 import time
+from typing import Final
+
+import cramjam
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from deploy.embedded.process import get_free_port
-from processors.app import ASK_AGAIN_S, NO_HURRY, IdempotentProducer, SeekingConsumer, make_app
+from processors.app import (
+    ASK_AGAIN_S,
+    NO_HURRY,
+    ZSTD_LEVEL,
+    IdempotentProducer,
+    SeekingConsumer,
+    make_app,
+    pack_faster,
+)
 from schemas.config import Kafka, Settings
 from schemas.runtime import Home
+
+ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 
 async def test_the_app_is_as_its_stages_need_it(bare_home: Home) -> None:
@@ -32,6 +46,21 @@ async def test_an_app_reads_and_sends_at_its_pace(bare_home: Home) -> None:
     await consumer.stop()
     thread.thread_loop.close()
     assert (consumer._fetch_min_bytes, consumer._fetch_max_wait_ms) == (NO_HURRY.fetch_bytes, NO_HURRY.fetch_wait_ms)
+
+
+def test_records_are_packed_at_the_level_that_costs_little() -> None:
+    pack_faster()
+    pack_faster()
+    records = DefaultRecordBatchBuilder(
+        magic=2, compression_type=DefaultRecordBatch.CODEC_ZSTD, is_transactional=0, producer_id=-1, producer_epoch=-1,
+        base_sequence=-1, batch_size=1 << 20,
+    )  # fmt: skip
+    value = b"".join(str(number).encode() for number in range(40_000))
+    records.append(0, timestamp=0, key=None, value=value, headers=[])
+    built = bytes(records.build())
+    at = built.index(ZSTD_MAGIC)
+    packed = {level: bytes(cramjam.zstd.compress(cramjam.zstd.decompress(built[at:]), level=level)) for level in (1, 3)}
+    assert built[at:] == packed[ZSTD_LEVEL] != packed[3]
 
 
 async def test_a_client_does_not_ask_an_absent_broker_all_the_time(bare_home: Home) -> None:
