@@ -103,12 +103,14 @@ def _key(path: str, field: FieldInfo) -> Key:
 
 
 def _inner_model(annotation: Any) -> tuple[str, type[BaseModel]] | None:
-    """(what stands between, model) for a section, or for a map of sections by free names."""
+    """(what stands between, model) for a section, a list of sections, or a map of sections by free names."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "", annotation
     arguments = get_args(annotation)
     if get_origin(annotation) is dict and len(arguments) == 2 and arguments[1] is RetentionClass:
         return ".<name>", RetentionClass
+    if get_origin(annotation) is list and isinstance(arguments[0], type) and issubclass(arguments[0], BaseModel):
+        return "[]", arguments[0]
     return None
 
 

@@ -155,7 +155,7 @@ def make_orders(parts: Sequence[Part], request: Request, rules: Retention, at: i
     name = f"erase-{secrets.token_hex(6)}"
     orders = []
     for number, part in enumerate(parts, 1):
-        rule = rules.classes.get(part.retention_class)
+        rule = rules.ages.get(part.retention_class)
         evidence = {
             "session_id": part.session_id, "by": request.by, "approved_by": request.approved_by,
             "ground": f"17(1)({request.ground})", "min_age_days": str(rule.min_age_days if rule else 0),

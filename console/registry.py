@@ -7,7 +7,9 @@ from console.control import Change, Place, Wanted
 from schemas.config import load_yaml
 from schemas.errors import ConfigError
 from schemas.events import ControlKind
-from schemas.resources import Document, Policy, Resource, parse_document
+from schemas.resources import Document, Policy, Resource, parse_document, with_class
+from schemas.retention_ages import AgesConflict
+from schemas.retention_config import FALLBACK, Retention
 from schemas.wire.control import ControlView
 
 
@@ -37,6 +39,7 @@ def apply_document(place: Place, view: ControlView, document: Document, *, is_dr
 
     Raises ConfigError, Unreachable.
     """
+    check_classes(document.resources, place.settings.retention)
     check_ports(control.resources_of(view) | {resource.name: resource for resource in document.resources})
     entries = resource_entries(document.resources) | policy_entries(document.policies)
     check_policies(view.all(ControlKind.POLICY), entries, place.settings.policy_default)
@@ -67,6 +70,30 @@ def remove_resource(place: Place, view: ControlView, name: str) -> list[Change]:
 def read_document(text: str, name: str) -> Document:
     """A file for `custody apply -f`. Raises ConfigError with all faults."""
     return parse_document(load_yaml(text, name), name)
+
+
+def check_classes(resources: list[Resource], retention: Retention) -> None:
+    """Raises ConfigError with every resource that no class fits: an unknown one, or some that contradict each other."""
+    faults = []
+    for resource in resources:
+        if resource.retention_class != FALLBACK and resource.retention_class not in retention.classes:
+            known = ", ".join(retention.classes)
+            faults.append(f"{resource.name}: no retention class {resource.retention_class!r}; there are: {known}")
+            continue
+        try:
+            with_class(resource, retention)
+        except AgesConflict as error:
+            faults.append(f"{resource.name}: what is recorded of it {error}")
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
+def class_of(resource: Resource, retention: Retention) -> str:
+    """The class of a resource's sessions; empty when its rules contradict each other, so that it is not served."""
+    try:
+        return with_class(resource, retention).retention_class
+    except AgesConflict:
+        return ""
 
 
 def check_ports(resources: dict[str, Resource]) -> None:

@@ -13,8 +13,10 @@ GRACE: Final = timedelta(days=1)
 
 PARTITIONS: Final = """
 SELECT retention_class, toString(toDate(at)) AS day, count() AS stored FROM custody.events
+WHERE retention_class != 'held'
 GROUP BY retention_class, day ORDER BY retention_class, day
 """
+"""What a legal hold keeps past its day is not among it: it stays for as long as the hold."""
 ACTIONS: Final = """
 SELECT order_id, action, retention_class, day, at, reason, rows FROM custody.retention_actions ORDER BY at, offset
 """
@@ -97,8 +99,10 @@ def audit(slices: Iterable[Slice], actions: Iterable[Done], now: datetime) -> li
     return faults
 
 
-def describe_class(name: str, rule: RetentionClass) -> tuple[str, str, str, str]:
-    """A class for people: name, minimum, maximum, where the minimum comes from."""
+def describe_class(name: str, rule: RetentionClass | None) -> tuple[str, str, str, str]:
+    """A class for people: name, minimum, maximum, where they come from. None: no setting knows it."""
+    if rule is None:
+        return (name, "", "never", "no setting knows the class")
     sources = "; ".join(PRESETS[preset].source for preset in rule.presets) or "the organisation's own"
     return (name, f"{rule.min_age_days} days", f"{rule.max_age_days} days", sources)
 

@@ -21,7 +21,8 @@ from schemas.approvals import Decision
 from schemas.config import Settings
 from schemas.errors import AuditUnavailable
 from schemas.events import ControlKind, EventKind, SessionContext
-from schemas.resources import Resource, Upstream
+from schemas.resources import Resource, Upstream, with_class
+from schemas.retention_ages import AgesConflict
 from schemas.runtime import Home, now_us, write_private
 from schemas.spiffe import TrustDomains
 from schemas.wire import kafka
@@ -95,13 +96,16 @@ class Proxy:
         self._spool.close()
 
     def resources(self, *protocols: str) -> dict[str, Resource]:
-        """The registered resources of these protocols, by name. A malformed one is logged and left out."""
+        """The registered resources of these protocols, by name and classed; faulty ones are logged and left out."""
         found = {}
         for name, payload in self.view.all(ControlKind.RESOURCE).items():
             try:
-                resource = Resource.model_validate(payload)
+                resource = with_class(Resource.model_validate(payload), self.settings.retention)
             except ValidationError:
                 log.error("resource %s in control is malformed", name)
+                continue
+            except AgesConflict as error:
+                log.error("resource %s is not served: it %s", name, error)
                 continue
             if resource.protocol in protocols:
                 found[name] = resource
@@ -169,6 +173,7 @@ class Proxy:
             resource="custody",
             protocol="custody",
             opened_at=now_us(),
+            retention_class=self.settings.retention.find_class("custody", "custody", {}),
         )
         own = Resource(
             name="custody",

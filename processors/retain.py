@@ -72,7 +72,7 @@ class RetainStage(Stage):
     async def _order_due(self, holds: frozenset[str]) -> None:
         async with self._lock:
             positions = {part.number: part.expected - 1 for part in self.partitions.values()}
-            classes = self.settings.retention.classes
+            classes = self.settings.retention.ages
             orders = self._calendar.due(classes, now_us(), self.source_id, positions, holds)
             for order in orders:
                 log.info("expire %s: %s", order.order_id, order.reason)

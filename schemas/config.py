@@ -16,7 +16,8 @@ from schemas.api_config import Api
 from schemas.detection_config import Detection
 from schemas.errors import ConfigError
 from schemas.identity_config import Identity
-from schemas.retention_presets import find_minimum
+from schemas.retention_config import Retention as Retention
+from schemas.retention_config import RetentionClass as RetentionClass
 from schemas.runtime import Home, find_home
 from schemas.secrets_config import Secrets
 from schemas.settings_base import Model as Model
@@ -152,45 +153,6 @@ class Trace(Model):
     per_minute: int = Field(10, ge=1, le=10_000, description="traces of one person within a minute")
     per_day: int = Field(100, ge=1, le=10_000, description="traces of one person within 24 hours")
     total_per_day: int = Field(500, ge=1, le=100_000, description="traces of all within 24 hours")
-
-
-class RetentionClass(Model):
-    """How long a class is kept."""
-
-    max_age_days: int = Field(..., ge=0, description="partitions older than this expire")
-    min_age_days: int = Field(0, ge=0, description="nothing younger than this may go")
-    presets: list[str] = Field([], description="regulations whose least age counts: pci-dss-4, hipaa, sec-17a-4-b, …")
-
-
-class Retention(Model):
-    """Retention classes and how often due partitions are looked for."""
-
-    classes: dict[str, RetentionClass] = Field(
-        default_factory=lambda: {
-            "short": RetentionClass(max_age_days=30, min_age_days=0),
-            "standard": RetentionClass(max_age_days=365, min_age_days=0),
-        },
-        description="class name to ages",
-    )
-    interval_s: float = Field(60.0, gt=0, description="how often due partitions are looked for")
-    require_log: bool = Field(True, description="carry an order out only when it is under a witnessed checkpoint")
-
-    @field_validator("classes")
-    @classmethod
-    def _presets_lengthen(cls, classes: dict[str, RetentionClass]) -> dict[str, RetentionClass]:
-        """The longest minimum counts; a maximum below it would have to be broken one way or the other."""
-        found = {}
-        if "held" in classes:
-            raise ValueError("held: this name is the store's, for rows under a legal hold")
-        for name, item in classes.items():
-            try:
-                least = find_minimum(item.presets, item.min_age_days)
-            except ConfigError as error:
-                raise ValueError(f"{name}: {error}") from None
-            if item.presets and least > item.max_age_days:
-                raise ValueError(f"{name}: must be kept {least} days and gone after {item.max_age_days}")
-            found[name] = item.model_copy(update={"min_age_days": least})
-        return found
 
 
 class Transparency(Model):

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from schemas.config import Model, faults_of
 from schemas.errors import ConfigError
+from schemas.retention_config import FALLBACK, Retention
 from schemas.runtime import Home
 from schemas.secret_references import EXAMPLES, parse_reference
 
@@ -67,7 +68,9 @@ class Resource(Model):
         "scram-sha-256", description="postgres: how agents prove their secret; md5 only for clients that know no other"
     )
     principal: str = Field("", description="tcp: whose authority is used, since the protocol carries no login")
-    retention_class: str = Field("standard", description="retention class of its events")
+    retention_class: str = Field(
+        FALLBACK, description="retention class of its events, together with those that retention.assign gives it"
+    )
     labels: dict[str, str] = Field(default_factory=dict, description="free labels, e.g. environment: production")
     limits: Limits = Field(default_factory=Limits, description="how much is recorded")
 
@@ -78,6 +81,13 @@ class Resource(Model):
         if self.retention_class == "held":
             raise ValueError("retention class held is the store's, for rows under a legal hold")
         return self
+
+
+def with_class(resource: Resource, retention: Retention) -> Resource:
+    """A resource under the class that its sessions get. Raises AgesConflict."""
+    own = resource.retention_class
+    found = retention.find_class(resource.name, resource.protocol, resource.labels, own)
+    return resource if found == own else resource.model_copy(update={"retention_class": found})
 
 
 class Delegate(Model):

@@ -61,12 +61,13 @@ def make_document(name: str, listen: int, upstream: str, labels: tuple[str, ...]
 @resource.command("list")
 @click.option("--json", "as_json", is_flag=True)
 def list_(as_json: bool) -> None:
-    """List the registered resources."""
+    """List the registered resources. `retention_class` is what their sessions are recorded under."""
     place = control.find_place()
     with control.open_view(place) as view:
         found = control.resources_of(view)
+    classes = {name: registry.class_of(entry, place.settings.retention) for name, entry in found.items()}
     if as_json:
-        print_json([entry.model_dump() for entry in found.values()])
+        print_json([entry.model_dump() | {"retention_class": classes[name]} for name, entry in found.items()])
         return
     rows = (
         (
@@ -76,7 +77,7 @@ def list_(as_json: bool) -> None:
             f"{entry.upstream.host}:{entry.upstream.port}",
             entry.record,
             entry.on_audit_failure,
-            entry.retention_class,
+            classes[entry.name],
             " ".join(f"{key}={value}" for key, value in sorted(entry.labels.items())),
         )
         for entry in found.values()

@@ -30,10 +30,13 @@ def status(as_json: bool) -> None:
     with open_store(place) as store:
         slices = read_slices(store, place)
     rows = []
-    for name, rule in sorted(place.settings.retention.classes.items()):
+    ages = place.settings.retention.ages
+    for name in sorted(ages.keys() | {item.retention_class for item in slices}):
         own = [item for item in slices if item.retention_class == name]
         oldest = min((item.day for item in own), default=None)
-        rows.append((*describe_class(name, rule), len(own), sum(item.stored for item in own), str(oldest or "")))
+        rows.append(
+            (*describe_class(name, ages.get(name)), len(own), sum(item.stored for item in own), str(oldest or ""))
+        )
     columns = ("class", "kept at least", "gone after", "source", "days", "events", "oldest")
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
@@ -81,7 +84,7 @@ def run(ctx: click.Context, wait: float, as_json: bool) -> None:
 
     place = find_place()
     with open_store(place) as store:
-        classes = place.settings.retention.classes
+        classes = place.settings.retention.ages
         orders = order_due(read_slices(store, place), join_actions(store.rows(ACTIONS)), classes, datetime.now(UTC))
         send_orders(place, orders)
         answers = {item["order_id"]: item for item in wait_for_answers(store, orders, wait)} if orders else {}
@@ -134,4 +137,4 @@ def read_slices(store: "Store", place: "Place") -> "list[Slice]":
     """What the store holds. Raises Unreachable, QueryFailed."""
     from console.retention import PARTITIONS, make_slices
 
-    return make_slices(store.rows(PARTITIONS), place.settings.retention.classes)
+    return make_slices(store.rows(PARTITIONS), place.settings.retention.ages)

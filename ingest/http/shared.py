@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ingest.gate import Gate
 from ingest.proxy import Proxy
 from schemas.errors import ConfigError, Unreachable
-from schemas.resources import Resource, Upstream
+from schemas.resources import Resource, Upstream, with_class
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +20,9 @@ class Shared:
         self.resources: dict[str, Resource] = {}
         self.by_address: dict[tuple[str, int], Resource] = {}
         self.max_unrecorded_bytes = proxy.settings.capture.max_unrecorded_bytes
-        self.unregistered = Resource(
-            name="unregistered", protocol="http", listen=0, upstream=Upstream(host="unregistered", port=1)
+        nowhere = Upstream(host="unregistered", port=1)
+        self.unregistered = with_class(
+            Resource(name="unregistered", protocol="http", listen=0, upstream=nowhere), proxy.settings.retention
         )
 
     def update(self, wanted: Mapping[str, Resource]) -> None:

@@ -2,7 +2,7 @@
 
 An order says through which offset of each sessions partition its writer had read. What arrives behind that for a day
 already ordered (a spool drained late) makes the partition again, so it is due again, under the next order id. A day of
-which legal holds kept rows is due again when one of these holds is gone.
+which legal holds kept rows is due again when one of these holds is gone; one whose order was refused, a day later.
 """
 
 from collections.abc import Iterable, Mapping, Set
@@ -43,6 +43,7 @@ class _Ordered:
     log_id: str = ""
     through: dict[int, int] | None = None
     is_open: bool = False
+    refused_at: int | None = None  # µs; the sink knew other rules, or did not know the class
     kept_by: frozenset[str] = frozenset()  # holds that kept rows when the last order was carried out
 
     def covers(self, log_id: str, partition: int, offset: int) -> bool:
@@ -79,12 +80,14 @@ class Calendar:
         if action.action in (RetentionVerb.DONE, RetentionVerb.REFUSED) and item in self._ordered:
             is_done = action.action == RetentionVerb.DONE
             self._ordered[item].is_open = False
+            self._ordered[item].refused_at = None if is_done else action.at
             self._ordered[item].kept_by = frozenset(action.evidence.get(HOLDS, "").split() if is_done else ())
         if action.action != RetentionVerb.EXPIRE:
             return
         ordered = self._ordered.setdefault(item, _Ordered())
         ordered.count += 1
         ordered.is_open = True
+        ordered.refused_at = None
         if LOG not in action.evidence:  # given by a person, who knows nothing of what was read
             return
         ordered.log_id = action.evidence.get(LOG, "")
@@ -104,12 +107,16 @@ class Calendar:
     ) -> list[RetentionAction]:
         """Orders to give now. `positions`: the highest offset read of each sessions partition; `holds`: in force."""
         released = {item for item, ordered in self._ordered.items() if not ordered.is_open and ordered.kept_by - holds}
-        found = released | {
-            item
-            for partition, seen in self._seen.items()
-            for item, offset in seen.items()
-            if not self._covers(item, log_id, partition, offset)
-        }
+        found = (
+            released
+            | self._refused(now_us)
+            | {
+                item
+                for partition, seen in self._seen.items()
+                for item, offset in seen.items()
+                if not self._covers(item, log_id, partition, offset)
+            }
+        )
         return [
             self._order(item, classes[item.retention_class], now_us, log_id, positions, holds, item in released)
             for item in sorted(found)
@@ -118,7 +125,21 @@ class Calendar:
 
     def unknown_classes(self, classes: Mapping[str, RetentionClass]) -> set[str]:
         """Classes that events carry and no setting knows: nothing of them ever expires."""
-        return {item.retention_class for seen in self._seen.values() for item in seen} - classes.keys()
+        return {
+            item.retention_class for seen in self._seen.values() for item in seen if item.retention_class not in classes
+        }
+
+    def _tell_why(self, item: Slice) -> str:
+        was_refused = item in self._ordered and self._ordered[item].refused_at is not None
+        return "the last order was refused" if was_refused else "came after the day had expired"
+
+    def _refused(self, now_us: int) -> set[Slice]:
+        """What was refused a day ago: whoever refused it may know better rules by now."""
+        return {
+            item
+            for item, ordered in self._ordered.items()
+            if ordered.refused_at is not None and now_us - ordered.refused_at >= DAY_US
+        }
 
     def _covers(self, item: Slice, log_id: str, partition: int, offset: int) -> bool:
         ordered = self._ordered.get(item)
@@ -140,7 +161,7 @@ class Calendar:
         evidence |= {f"{THROUGH}{partition}": str(offset) for partition, offset in positions.items()}
         if holds:
             evidence[HOLDS] = " ".join(sorted(holds))
-        again = "a legal hold was released" if is_released else "came after the day had expired"
+        again = "a legal hold was released" if is_released else self._tell_why(item)
         reason = f"older than {age_of(rules)} days" + (f"; {again}" if count else "")
         return RetentionAction(
             order_id, RetentionVerb.EXPIRE.value, item.retention_class, item.day, now_us, reason, evidence

@@ -124,6 +124,7 @@ class Trail:
 
     def open(self, agent: str, *, principal: str, session_id: str = "", **values: Any) -> TrailSession:
         """A session of what somebody asks of Custody, opened. `values` are fields of SessionContext."""
+        values["retention_class"] = self._settings.retention.find_class(OWN, OWN, {})
         context = SessionContext(session_id, principal, agent, resource=OWN, protocol=OWN, opened_at=now_us(), **values)
         return TrailSession(self._publisher, context)
 

@@ -23,7 +23,7 @@ from sinks.transparency.orders import Seqs, parse_seqs
 TOUCHED: Final = "clickhouse.erase"
 """`progress` rows of this sink: log_id is the order, table and partition that an erasure touches."""
 _SESSION: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
-_PLACE: Final = re.compile(r"(events|sessions|detections|lineage)/([A-Za-z0-9_.-]{1,64})/([0-9]{8})", re.ASCII)
+_PLACE: Final = re.compile(r"(events|sessions|detections|lineage)/([A-Za-z0-9_.+-]{1,4160})/([0-9]{8})", re.ASCII)
 DAYS: Final[Mapping[str, str]] = {"events": "at", "sessions": "opened_at", "detections": "at", "lineage": "at"}
 """Tables with something of a session's content, and the column whose day is in their partition key."""
 
@@ -68,8 +68,10 @@ def select_ages(target: Target) -> str:
 
 def find_young(retention_class: str, newest: int, rules: Retention, today: date) -> str:
     """That events of a class are younger than it must be kept; empty when they are not."""
-    rule = rules.classes.get(retention_class)
-    if rule is None or not rule.min_age_days:
+    rule = rules.ages.get(retention_class)
+    if rule is None:
+        return f"no setting knows class {retention_class}: how long its events must be kept is not known"
+    if not rule.min_age_days:
         return ""
     first = datetime.fromtimestamp(newest / 1_000_000, UTC).date() + timedelta(days=rule.min_age_days)
     why = f" ({', '.join(rule.presets)})" if rule.presets else ""

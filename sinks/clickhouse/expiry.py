@@ -33,7 +33,7 @@ LOOK_INTERVAL_S: Final = 1.0
 MAX_ATTEMPTS: Final = 5
 """So often holds may change while one order is carried out; then it waits for the next turn."""
 
-_CLASS: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_CLASS: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}(\+[A-Za-z0-9_.-]{1,64}){0,63}", re.ASCII)
 _ORDERS: Final = frozenset({RetentionVerb.EXPIRE, RetentionVerb.ERASE})
 
 _log = logging.getLogger(__name__)
@@ -72,8 +72,10 @@ def find_fault(order: Order, rules: Retention, today: date) -> str:
         return "the day is no date of the store"
     if day > today:
         return "the day has not come yet"
-    rule = rules.classes.get(order.retention_class)
-    if rule is not None and today - day < timedelta(days=rule.min_age_days):
+    rule = rules.ages.get(order.retention_class)
+    if rule is None:
+        return "no setting knows the class: how long it must be kept is not known"
+    if today - day < timedelta(days=rule.min_age_days):
         return f"younger than the {rule.min_age_days} days that the class must be kept"
     return ""
 

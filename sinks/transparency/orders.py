@@ -119,9 +119,13 @@ class Orders:
 
     def find_young(self, leaf: EventLeaf, order: Order) -> str:
         """That an order to erase came before the record's least age was over; empty when it did not."""
-        needed = max(order.min_days, self._minimums.get(leaf.retention_class, 0))
+        needed = max(order.min_days, self._find_minimum(leaf.retention_class))
         early_us = leaf.at // DAY_US * DAY_US + needed * DAY_US - order.at
         return f"given {early_us / 1e6:.0f} s before the record's day was {needed} days old" if early_us > 0 else ""
+
+    def _find_minimum(self, retention_class: str) -> int:
+        """Days that the reader insists on: of a combination of classes (`a+b`), the longest."""
+        return max(self._minimums.get(part, 0) for part in retention_class.split("+"))
 
     def _find_fault(self, action: Mapping[str, Any]) -> str:
         """Why an order to expire does not permit it; empty when it does."""
@@ -131,7 +135,7 @@ class Orders:
             stated = max(int(evidence["max_age_days"]), int(evidence["min_age_days"]))
         except (KeyError, ValueError):
             return "it does not say by which ages"
-        needed = max(stated, self._minimums.get(action["retention_class"], 0))
+        needed = max(stated, self._find_minimum(action["retention_class"]))
         due = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1 + needed)
         early_us = int(due.timestamp()) * 1_000_000 - action["at"]
         return f"given {early_us / 1e6:.6f} s before the day was {needed} days old" if early_us > 0 else ""

@@ -3,6 +3,7 @@ import pytest
 from console import registry
 from schemas.errors import ConfigError
 from schemas.events import ControlKind
+from schemas.retention_config import Retention
 
 DOCUMENT = """
 resources:
@@ -33,3 +34,25 @@ def test_two_resources_never_share_a_port() -> None:
         registry.check_ports(clash)
     free = {name: entry.model_copy(update={"listen": 0}) for name, entry in resources.items()}
     registry.check_ports(free)
+
+
+RULES = {
+    "classes": {"standard": {"max_age_days": 365}, "short": {"max_age_days": 30}, "pci": {"presets": ["pci-dss-4"]}},
+    "defaults": {"max_age_days": 800},
+    "assign": [{"retention_class": "pci", "protocol": "postgres"}],
+}
+
+
+def test_a_resource_whose_classes_contradict_each_other_or_are_unknown_is_refused_with_all_faults() -> None:
+    retention = Retention.model_validate(RULES)
+    a, b = registry.read_document(DOCUMENT, "f").resources
+    registry.check_classes([a, b.model_copy(update={"retention_class": "short"})], retention)
+    assert [registry.class_of(resource, retention) for resource in (a, b)] == ["pci", "standard"]
+    wrong = [resource.model_copy(update={"retention_class": "short"}) for resource in (a, b)]
+    unknown = b.model_copy(update={"retention_class": "gone"})
+    with pytest.raises(ConfigError) as caught:
+        registry.check_classes([*wrong, unknown], retention)
+    first, second = str(caught.value).splitlines()
+    assert "must be kept 366 days (rule 1, class pci) and gone after 30 (its own retention_class short)" in first
+    assert second == "b: no retention class 'gone'; there are: standard, short, pci"
+    assert registry.class_of(wrong[0], retention) == ""

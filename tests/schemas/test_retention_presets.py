@@ -1,20 +1,11 @@
-"""Presets lengthen, combine by the longest minimum, and refuse what contradicts them."""
+"""Presets are data: each with its source, and days that are never fewer than its months."""
 
 from datetime import date, timedelta
 
 import pytest
 
-from schemas.config import parse_settings
 from schemas.errors import ConfigError
-from schemas.retention_presets import PRESETS, find_minimum
-
-
-def test_the_longest_minimum_counts() -> None:
-    assert find_minimum([], 5) == 5
-    assert find_minimum(["eu-ai-act"], 5) == 184 and find_minimum(["eu-ai-act"], 200) == 200
-    assert find_minimum(["pci-dss-4", "hipaa", "eu-ai-act"], 0) == 2192
-    with pytest.raises(ConfigError, match="no retention preset 'm-21-31'"):
-        find_minimum(["m-21-31"], 0)
+from schemas.retention_presets import PRESETS, STORAGE_LIMIT, find_preset
 
 
 @pytest.mark.parametrize(("name", "months"), [("pci-dss-4", 12), ("hipaa", 72), ("sec-17a-4-b", 36), ("eu-ai-act", 6)])
@@ -23,13 +14,16 @@ def test_days_are_never_fewer_than_the_months_whatever_the_calendar(name: str, m
         month = start.month - 1 + months
         end = date(start.year + month // 12, month % 12 + 1, min(start.day, 28))
         assert start + timedelta(days=PRESETS[name].min_days) >= end
-        assert PRESETS[name].source
 
 
-def test_settings_take_the_preset_or_refuse_the_contradiction() -> None:
-    text = "retention: {classes: {standard: {max_age_days: 800, presets: [pci-dss-4, eu-ai-act]}}}"
-    assert parse_settings(text).retention.classes["standard"].min_age_days == 366
-    with pytest.raises(ConfigError, match=r"retention.classes: .*standard.*must be kept 366 days and gone after 90"):
-        parse_settings("retention: {classes: {standard: {max_age_days: 90, presets: [pci-dss-4]}}}")
-    with pytest.raises(ConfigError, match="no retention preset"):
-        parse_settings("retention: {classes: {standard: {max_age_days: 90, presets: [nothing]}}}")
+def test_each_names_its_source_and_bounds_something() -> None:
+    assert {"pci-dss-4", "hipaa", "sec-17a-4-a", "sec-17a-4-b", "eu-ai-act", STORAGE_LIMIT} == set(PRESETS)
+    for preset in PRESETS.values():
+        assert preset.source and (preset.min_days > 0) != (preset.max_days is not None)
+    assert "5(1)(e)" in PRESETS[STORAGE_LIMIT].source and PRESETS[STORAGE_LIMIT].max_days == 366
+
+
+def test_an_unknown_one_is_refused_with_those_there_are() -> None:
+    assert find_preset("hipaa").min_days == 2192
+    with pytest.raises(ConfigError, match=r"no retention preset 'm-21-31'; there are: pci-dss-4, .*gdpr-storage-limit"):
+        find_preset("m-21-31")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from processors.retention.calendar import Calendar, Slice, day_of, is_due
-from schemas.config import RetentionClass
+from schemas.config import Retention, RetentionClass
 from schemas.events import RetentionAction
 
 CLASSES = {"short": RetentionClass(max_age_days=30), "standard": RetentionClass(max_age_days=365, min_age_days=400)}
@@ -177,3 +177,50 @@ def test_ages_that_are_changed_hold_for_what_is_there() -> None:
     longer = CLASSES | {"short": RetentionClass(max_age_days=90)}
     assert calendar.due(longer, NOW, "log", {0: 10}) == []
     assert [order.evidence["max_age_days"] for order in due(calendar)] == ["30"]
+
+
+def test_a_day_goes_by_the_ages_of_each_combination_that_rules_gave_it_in_its_course() -> None:
+    """A resource that gets a label at noon: rules add a class, and the afternoon is of a combination."""
+    classes = {"standard": {"max_age_days": 60, "min_age_days": 20}, "personal": {"max_age_days": 30}}
+    ages = Retention.model_validate({"classes": classes}).ages
+    calendar, day = Calendar(), "2024-02-29"
+    calendar.observe(0, 5, [Slice("standard", day)])
+    calendar.observe(0, 6, [Slice("personal+standard", day)])
+
+    def due_at(text: str) -> list[RetentionAction]:
+        orders = calendar.due(ages, at(text), "log", {0: 10})
+        for order in orders:
+            calendar.learn(order)
+        return orders
+
+    assert due_at("2024-03-30T23:59:59") == []
+    (first,) = due_at("2024-03-31T00:00:00")
+    assert (first.retention_class, first.order_id) == ("personal+standard", "personal+standard/2024-02-29")
+    assert (first.evidence["max_age_days"], first.evidence["min_age_days"]) == ("30", "20")
+    assert due_at("2024-04-29T23:59:59") == []
+    assert [order.retention_class for order in due_at("2024-04-30T00:00:00")] == ["standard"]
+
+
+def test_a_class_that_settings_no_longer_name_never_goes_and_goes_again_once_they_do() -> None:
+    calendar = Calendar()
+    calendar.observe(0, 5, [Slice("old", "2020-01-01"), Slice("old+short", "2020-01-01")])
+    ages = Retention.model_validate({"classes": {"short": {"max_age_days": 30}}}).ages
+    assert calendar.due(ages, NOW, "log", {0: 10}) == []
+    assert calendar.unknown_classes(ages) == {"old", "old+short"}
+    again = Retention.model_validate({"classes": {"short": {"max_age_days": 30}, "old": {"max_age_days": 40}}}).ages
+    assert [order.retention_class for order in calendar.due(again, NOW, "log", {0: 10})] == ["old", "old+short"]
+
+
+def test_what_was_refused_is_ordered_again_a_day_later() -> None:
+    """The sink knew other ages when it was asked: without this, the day would stay until a person looks."""
+    calendar, day = Calendar(), 86_400_000_000
+    calendar.observe(0, 5, [Slice("short", "2026-01-01")])
+    (order,) = due(calendar)
+    calendar.learn(order)
+    calendar.learn(RetentionAction(order.order_id, "refused", "short", order.day, NOW, "too young"))
+    assert calendar.due(CLASSES, NOW + day - 1, "log", {0: 10}) == []
+    (again,) = calendar.due(CLASSES, NOW + day, "log", {0: 10})
+    assert again.order_id == "short/2026-01-01/2" and again.reason.endswith("the last order was refused")
+    calendar.learn(again)
+    calendar.learn(done(again))
+    assert calendar.due(CLASSES, NOW + 9 * day, "log", {0: 10}) == []

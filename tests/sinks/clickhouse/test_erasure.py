@@ -194,11 +194,20 @@ def test_a_hold_that_comes_before_anything_went_is_kept_to_after_a_crash(sink: S
 
 
 def test_least_ages_are_counted_in_whole_days() -> None:
-    rules = Retention(classes={"kept": RetentionClass(max_age_days=10, min_age_days=10)})
+    classes = {name: RetentionClass(max_age_days=10, min_age_days=days) for name, days in (("kept", 10), ("free", 0))}
+    rules = Retention(classes=classes)
     newest = int(datetime(2028, 2, 20, 23, 59, tzinfo=UTC).timestamp()) * 1_000_000
     assert "not before 2028-03-01" in find_young("kept", newest, rules, date(2028, 2, 29))
     assert find_young("kept", newest, rules, date(2028, 3, 1)) == ""
-    assert find_young("other", newest, rules, date(2028, 2, 21)) == ""
+    assert find_young("free", newest, rules, date(2028, 2, 21)) == ""
+    for name in ("free+kept", "kept"):
+        assert f"class {name} must be kept 10 days" in find_young(name, newest, rules, date(2028, 2, 21))
+
+
+@pytest.mark.parametrize("name", ["gone", "gone+free"])
+def test_a_class_that_no_setting_knows_is_not_erased(name: str) -> None:
+    rules = Retention(classes={"free": RetentionClass(max_age_days=10)})
+    assert f"no setting knows class {name}" in find_young(name, 0, rules, date(2028, 2, 21))
 
 
 def test_names_are_literals() -> None:

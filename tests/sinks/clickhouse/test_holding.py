@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from schemas.config import Retention, Settings
+from schemas.config import Retention, RetentionClass, Settings
 from schemas.config import Store as StoreSettings
 from schemas.errors import Unreachable
 from schemas.events import RetentionAction
@@ -21,7 +21,6 @@ from tests.sinks.clickhouse.stored import expected, make, stored
 from tests.support.store import Store
 
 DAY = "2026-09-21"
-RULES = Retention()
 
 
 def hold(**values: Any) -> LegalHold:
@@ -68,7 +67,8 @@ class Place:
 
     def carry_out(self, order: RetentionAction) -> None:
         """One process at it, from the beginning."""
-        expiry = Expiry(self.writer, self.retention, RULES, self._publish, dict, self.read_holds)
+        rules = Retention(classes={self.retention_class: RetentionClass(max_age_days=1)})
+        expiry = Expiry(self.writer, self.retention, rules, self._publish, dict, self.read_holds)
         expiry.note(order)
         expiry.work(lambda ends: True)
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sinks.transparency.leaf import Coordinates, EventLeaf
 from sinks.transparency.orders import MAX_SEQS, Orders, day_of, format_seqs, parse_seqs
 
 
@@ -38,3 +39,18 @@ def test_an_answer_without_an_order_is_noted() -> None:
     orders.note_action(0, done)
     assert orders.done_without_order == ["e-1"]
     assert day_of(0) == "1970-01-01"
+
+
+@pytest.mark.parametrize(
+    ("retention_class", "fault"),
+    [("a", ""), ("b", "1209600.000000 s before"), ("a+b", "1209600.000000 s before"), ("a+gone", ""), ("gone", "")],
+)
+def test_a_reader_insists_on_the_longest_minimum_of_a_combination(retention_class: str, fault: str) -> None:
+    orders = Orders({"a": 5, "b": 24})
+    evidence = {"max_age_days": "10", "min_age_days": "5"}
+    at = 11 * 86_400_000_000  # the moment at which the day is 10 days old
+    action = {"action": "expire", "order_id": "e", "day": "1970-01-01", "at": at, "reason": "", "evidence": evidence}
+    orders.note_action(0, action | {"retention_class": retention_class})
+    leaf = EventLeaf(Coordinates("log", 0, 0), 0, 1, 5, "data.sent", "s", retention_class, b"")
+    found = orders.find_expiry(leaf)
+    assert found is not None and (fault in found.fault if fault else found.fault == "")
