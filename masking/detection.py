@@ -5,7 +5,7 @@ otherwise stand glued to what they precede.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from masking.model import Detector, Hit
@@ -25,7 +25,7 @@ _WORD: Final = re.compile(rb"\w")
 
 # (flattened text, text, where the gate hit or None) -> spans
 Context = Callable[[bytes, int, int], bool]
-Look = Callable[[bytes, bytes, Sequence[int] | None], Iterator[Span]]
+Look = Callable[[bytes, bytes, Sequence[int] | None], list[Span]]
 
 
 def flatten(data: bytes) -> bytes:
@@ -49,11 +49,13 @@ def _pattern_look(detector: Detector) -> Look:
     finditer, validator, group = detector.pattern.finditer, detector.validator, detector.group
     is_near = context_of(detector.context)
 
-    def look(flat: bytes, data: bytes, _where: Sequence[int] | None) -> Iterator[Span]:
+    def look(flat: bytes, data: bytes, _where: Sequence[int] | None) -> list[Span]:
+        spans: list[Span] = []
         for match in finditer(flat):
-            if is_near is not None and not is_near(flat, *match.span()):
-                continue
-            yield from _spans(detector, data, validator(flat, match, group), match.start())
+            start, end = match.span()
+            if is_near is None or is_near(flat, start, end):
+                _add_spans(spans, detector, data, validator(flat, match, group), start)
+        return spans
 
     return look
 
@@ -63,19 +65,20 @@ def _token_look(detector: Detector) -> Look:
     assert detector.token is not None  # noqa: S101 look_of asked
     match_at, validator, is_near = detector.token.match, detector.validator, context_of(detector.context)
 
-    def look(flat: bytes, data: bytes, where: Sequence[int] | None) -> Iterator[Span]:
+    def look(flat: bytes, data: bytes, where: Sequence[int] | None) -> list[Span]:
         if where is None:
-            yield from everywhere(flat, data, None)
-            return
+            return everywhere(flat, data, None)
+        spans: list[Span] = []
         end = 0
         for start in where:
             if start < end or (start and _WORD.match(flat, start - 1)):
                 continue
             match = match_at(flat, start)
-            if match is None or (is_near is not None and not is_near(flat, *match.span())):
+            if match is None or (is_near is not None and not is_near(flat, start, match.end())):
                 continue
             end = match.end()
-            yield from _spans(detector, data, validator(flat, match, 1), start)
+            _add_spans(spans, detector, data, validator(flat, match, 1), start)
+        return spans
 
     return look
 
@@ -84,21 +87,23 @@ def _finder_look(detector: Detector) -> Look:
     assert detector.finder is not None  # noqa: S101 look_of asked
     find, gates = detector.finder, [compile_bytes(gate) for gate in detector.gates]
 
-    def look(flat: bytes, data: bytes, where: Sequence[int] | None) -> Iterator[Span]:
+    def look(flat: bytes, data: bytes, where: Sequence[int] | None) -> list[Span]:
         if where is None:
             framed = b"".join((EDGE, flat, EDGE))
             where = sorted({match.end() - 1 for gate in gates for match in gate.finditer(framed)})
-        for start, end, label, begin in find(flat, data, where):
-            if start < end:
-                yield _span(detector, data, start, end, label, begin)
+        return [
+            _span(detector, data, start, end, label, begin)
+            for start, end, label, begin in find(flat, data, where)
+            if start < end
+        ]
 
     return look
 
 
-def _spans(detector: Detector, data: bytes, hits: Sequence[Hit] | Iterator[Hit], context_start: int) -> Iterator[Span]:
+def _add_spans(spans: list[Span], detector: Detector, data: bytes, hits: Sequence[Hit], context_start: int) -> None:
     for start, end, label in hits:
         if start < end:
-            yield _span(detector, data, start, end, label, context_start)
+            spans.append(_span(detector, data, start, end, label, context_start))
 
 
 def _span(detector: Detector, data: bytes, start: int, end: int, label: str | None, context_start: int) -> Span:

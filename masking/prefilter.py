@@ -27,7 +27,7 @@ def compile_bytes(pattern: bytes) -> Any:
     return re2.compile(pattern, options)
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(frozen=True)
 class Gate:
     """What makes one detector (or layer) a candidate: one of the keywords, or one of the expressions."""
 
@@ -54,7 +54,7 @@ class HyperscanPrefilter:
     def __init__(self, gates: Sequence[Gate]) -> None:
         import hyperscan as hs
 
-        self._hs = hs
+        self._hs: Any = hs
         self._expressions, self._owners = _expressions(gates)
         self._database = self._compile(0)
         self._once: Any = None  # the same, telling each expression once: for texts full of hits

@@ -1,7 +1,6 @@
 """What the names of result columns mean to a mask: an alias means what it stands for in the statement."""
 
 import re
-from dataclasses import replace
 from typing import Final
 
 from masking.inline.values import Name, ValueMasker
@@ -46,7 +45,7 @@ class SessionNames:
         for source in sorted(origins.sources.get(text, frozenset()) | kept[0]):
             if source == UNKNOWN:
                 if values.order.columns:
-                    return replace(name, is_column=True)
+                    return Name(name.text, name.named, is_column=True, is_suspect=name.is_suspect)
             elif (known := values.name_of(source)).is_column:
                 return known
         if name.named is None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Final
 
+from librt.strings import read_i16_be, read_i32_be
+
 from ingest.codecs.postgres_masked_values import CellMasker, Column, Put
 from ingest.codecs.postgres_wire import MalformedError
 from masking.inline.values import Name
@@ -31,28 +33,26 @@ def make_columns(
 
 def count_values(buffer: bytes, pos: int) -> int:
     """How many values the DataRow at `pos` has."""
-    count: int = _HEAD.unpack_from(buffer, pos)[2]
-    return count
+    return int(read_i16_be(buffer, pos + 5)) & 0xFFFF
 
 
 def mask_rows(cells_of: CellMasker, columns: Sequence[Column], buffer: bytes, start: int, stop: int) -> bytes | None:
     """The whole DataRow messages in buffer[start:stop], masked; None when nothing had to change.
 
-    Raises MalformedError, struct.error.
+    Raises MalformedError, IndexError.
     """
     found: list[Column] = []
     raws: list[bytes] = []
     places: list[int] = []  # where in the buffer each of them begins
-    unpack_head, unpack_size = _HEAD.unpack_from, _SIZE.unpack_from
     pos = start
     while pos < stop:
-        kind, length, count = unpack_head(buffer, pos)
-        after = pos + 1 + length
-        if kind != _ROW or after > stop or count > len(columns):
+        after: int = pos + 1 + read_i32_be(buffer, pos + 1)
+        count = count_values(buffer, pos)
+        if buffer[pos] != _ROW or after <= pos or after > stop or count > len(columns):
             raise MalformedError("a row that does not fit its description")
         pos += 7
         for index in range(count):
-            (size,) = unpack_size(buffer, pos)
+            size: int = read_i32_be(buffer, pos)
             pos += 4
             if size > 0:
                 column = columns[index]
@@ -75,12 +75,11 @@ def _write_rows(buffer: bytes, start: int, stop: int, puts: dict[int, Put]) -> b
     changed = sorted(puts)
     pos = start
     while pos < stop:
-        _, length, count = _HEAD.unpack_from(buffer, pos)
-        after = pos + 1 + length
+        after: int = pos + 1 + read_i32_be(buffer, pos + 1)
         if changed and changed[0] < after:
             here = [place for place in changed if place < after]
             del changed[: len(here)]
-            out.append(_write_row(buffer, pos + 7, after, count, here, puts))
+            out.append(_write_row(buffer, pos + 7, after, count_values(buffer, pos), here, puts))
         else:
             out.append(buffer[pos:after])
         pos = after
@@ -91,7 +90,7 @@ def _write_row(buffer: bytes, pos: int, after: int, count: int, places: list[int
     body: list[bytes] = []
     for place in places:
         data = puts[place].data
-        (size,) = _SIZE.unpack_from(buffer, place - 4)
+        size: int = read_i32_be(buffer, place - 4)
         body += (buffer[pos : place - 4], _NULL if data is None else _SIZE.pack(len(data)) + data)
         pos = place + size
     body.append(buffer[pos:after])

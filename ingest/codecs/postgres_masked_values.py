@@ -15,6 +15,7 @@ from masking.inline.model import Report
 from masking.inline.values import MIN_SECRET_BYTES, NAMELESS, Name, ValueMasker
 from masking.model import Finding, MaskedBytes
 from masking.payload import decode_payload
+from masking.prefilter import Candidates
 
 TEXT, JSON, TEXTS, BYTES, TYPED, UNKNOWN = range(6)
 UNREADABLE: Final = "unreadable"
@@ -36,7 +37,18 @@ _OCTAL: Final = re.compile(rb"\\(?:([0-7]{3})|\\)")
 class Column:
     """One result column: its type, form and name, and how its values are read."""
 
-    __slots__ = ("decode", "is_binary", "is_telling", "is_whole", "kind", "min_bytes", "name", "oid")
+    __slots__ = (
+        "decode",
+        "is_binary",
+        "is_calm",
+        "is_legible",
+        "is_telling",
+        "is_whole",
+        "kind",
+        "min_bytes",
+        "name",
+        "oid",
+    )
 
     def __init__(self, name: Name, oid: int, *, is_binary: bool) -> None:
         self.name = name
@@ -49,6 +61,10 @@ class Column:
         self.is_telling = name.is_column or name.named is not None
         is_short = self.is_telling or (is_binary and self.kind not in (TEXT, JSON))
         self.min_bytes = 1 if is_short else MIN_SECRET_BYTES
+        # Of a client that reads UTF-8 the bytes are the text.
+        self.is_legible = (self.kind in (TEXT, JSON) and oid != _JSONB) if is_binary else self.kind != BYTES
+        # Its values hold no keys, unless one looks like JSON.
+        self.is_calm = not self.is_telling and self.kind in _PLAIN
 
 
 class Put:
@@ -88,36 +104,34 @@ class CellMasker:
     def find_puts(self, columns: list[Column], raws: list[bytes]) -> dict[int, Put]:
         """What to put for some of the cells, by index: the others stay as they are. Both lists have one length."""
         values = self._values
+        is_utf8, has_keys = self._encoding == "utf-8", values.has_key_names
         contents: list[bytes] = []
         unread: set[int] = set()
+        due: set[int] = set()  # whatever the scan says
         for index in range(len(raws)):
-            content = self._read(columns[index], raws[index])
+            column, raw = columns[index], raws[index]
+            content = raw if is_utf8 and column.is_legible else self._read(column, raw)
             if content is None:
                 unread.add(index)
                 content = b""
+            elif column.is_telling or (has_keys and (not column.is_calm or content[:1] in _OPENERS)):
+                due.add(index)
             contents.append(content)
         found = values.candidates_in(contents)
         puts: dict[int, Put] = {}
-        for index in range(len(raws)):
-            column = columns[index]
-            candidates = found.get(index)
-            # The common case: nothing found, no telling name, and no keys that the order may name.
-            if candidates is None and not column.is_telling and not unread:
-                if column.kind in _PLAIN and contents[index][:1] not in _OPENERS:
-                    continue
-                if not values.has_key_names:
-                    continue
-            if index in unread:
-                put = self._put(column, raws[index], None, None)
-            else:
-                content = contents[index]
-                outcome = None
-                if candidates is not None or column.is_telling:
-                    outcome = values.mask_found(content, column.name, column.is_whole, candidates)
-                put = self._put(column, raws[index], content, outcome)
+        for index in sorted(due.union(unread, found)):
+            put = self._find_put(
+                columns[index], raws[index], None if index in unread else contents[index], found.get(index)
+            )
             if put is not None:
                 puts[index] = put
         return puts
+
+    def _find_put(self, column: Column, raw: bytes, content: bytes | None, candidates: Candidates | None) -> Put | None:
+        outcome = None
+        if content is not None and (candidates is not None or column.is_telling):
+            outcome = self._values.mask_found(content, column.name, column.is_whole, candidates)
+        return self._put(column, raw, content, outcome)
 
     # -- reading
 

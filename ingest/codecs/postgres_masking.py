@@ -9,6 +9,8 @@ from functools import partial
 from struct import Struct
 from typing import Final
 
+from librt.strings import read_i32_be
+
 from ingest.codecs.base import Action
 from ingest.codecs.postgres_masked_binary_copy import BinaryCopyMask
 from ingest.codecs.postgres_masked_copy import CopyMask, check_copies
@@ -129,9 +131,13 @@ class SessionMasking:
 
     def _head(self, talk: Conversation) -> tuple[Flight, _Result] | None:
         """The flight that is answered now, when its answer is masked."""
-        flight = next((flight for flight in talk.expected if flight.kind != MAYBE_SYNC), None)
-        action = flight.action if flight is not None else None
-        if flight is None or action is None or action.mask is None or action.report is None:
+        for flight in talk.expected:
+            if flight.kind != MAYBE_SYNC:
+                break
+        else:
+            return None
+        action = flight.action
+        if action is None or action.mask is None or action.report is None:
             return None
         result = flight.masked
         if not isinstance(result, _Result):
@@ -144,9 +150,9 @@ class SessionMasking:
             return after, None
         flight, result = head
         columns = self._columns(talk, flight, result, count_values(buffer, pos))
-        while end - after >= 5:
-            kind, length = _HEADER.unpack_from(buffer, after)
-            if kind != DATA_ROW or length < 6 or after + 1 + length > end:
+        while end - after >= 5 and buffer[after] == DATA_ROW:
+            length: int = read_i32_be(buffer, after + 1)
+            if length < 6 or after + 1 + length > end:
                 break
             after += 1 + length
         cells = CellMasker(result.values, result.report, talk.encoding)

@@ -17,7 +17,7 @@ class Unreadable(Exception):
     """This content cannot be masked as ordered. The text says why, in words for the agent; never any content."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(frozen=True)
 class MaskOrder:
     """What to mask. No `labels`: whatever any detector knows.
 

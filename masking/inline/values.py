@@ -7,7 +7,6 @@ again by itself: a card number in what was taken for a password is still a card 
 import fnmatch
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -34,15 +33,17 @@ _ENCODING: Final = "utf-8"
 _ERRORS: Final = "surrogatepass"
 
 
-@dataclass(slots=True, frozen=True)
 class Name:
     """What a key, column or header name means to an order. `named`: a value of this name is a secret by itself.
     `is_column`: the order names it, so all of its value goes. `is_suspect`: the name itself holds a secret."""
 
-    text: str
-    named: NamedLabel | None = None
-    is_column: bool = False
-    is_suspect: bool = False
+    def __init__(
+        self, text: str, named: NamedLabel | None = None, is_column: bool = False, is_suspect: bool = False
+    ) -> None:
+        self.text = text
+        self.named = named
+        self.is_column = is_column
+        self.is_suspect = is_suspect
 
 
 NAMELESS: Final = Name("")
