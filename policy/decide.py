@@ -13,6 +13,7 @@ from policy.approval_text import join_approvals
 from policy.cedar_policies import WHOLE, PolicySet, load_policies
 from policy.mask_text import join_masks
 from policy.model import ActionFacts, Classified, Decision, Obligations, Operation, PolicyEngine, split_list
+from policy.record_text import join_records
 from schemas.errors import ConfigError
 from schemas.events import Verdict
 
@@ -120,11 +121,10 @@ def permitted(policies: PolicySet, ids: list[str], *, is_by_default: bool) -> De
     if is_by_default:
         return Decision(Verdict.ALLOW, (), "", version=policies.version)
     limits = [int(value) for value in all_of(policies, ids, "limit_rows")]
-    records = all_of(policies, ids, "record")
     obligations = Obligations(
         mask=join_masks(policies.masks[id] for id in ids if id in policies.masks),
         approval=join_approvals(policies.approvals[id] for id in ids if id in policies.approvals),
-        record=min(records, key=("complete", "request", "best_effort").index, default=""),
+        record=join_records(policies.records[id] for id in ids if id in policies.records),
         limit_rows=min(limits, default=0),
         notify=all_of(policies, ids, "notify"),
     )

@@ -3,7 +3,7 @@ import pytest
 from policy.cedar_policies import load_policies
 from policy.classify import classify
 from policy.decide import ActionFacts, CedarEngine, actions_of, breadth_of, decide, load_engine, read_policy_file
-from policy.model import Decision, History, MaskObligation, TypedMask
+from policy.model import Decision, History, MaskObligation, RecordObligation, TypedMask
 from schemas.errors import ConfigError
 from schemas.events import Verdict
 
@@ -113,15 +113,15 @@ def test_obligations_add_up() -> None:
         permit (principal, action, resource);
         @mask("email, card; columns=pay; typed=stand_in") @limit_rows("100")
         permit (principal, action == Action::"read", resource);
-        @mask("phone") @limit_rows("50") @record("request") permit (principal, action, resource);
-        @notify("soc") @record("complete") permit (principal, action, resource);
+        @mask("phone") @limit_rows("50") @record("statement") permit (principal, action, resource);
+        @notify("soc") @record("rows=5; bytes=100") permit (principal, action, resource);
     """
     decision = ask(cedar, facts("SELECT 1"))
     assert decision.verdict is Verdict.MASK
     demanded = decision.obligations
     assert demanded.mask is not None and set(demanded.mask.labels) == {"email", "card", "phone"}
     assert (demanded.mask.columns, demanded.mask.typed) == (("pay",), TypedMask.NULL)
-    assert (demanded.limit_rows, demanded.record, demanded.notify) == (50, "complete", ("soc",))
+    assert (demanded.limit_rows, demanded.record, demanded.notify) == (50, RecordObligation(5, 100), ("soc",))
 
 
 def test_a_mask_comes_with_what_it_demands_and_no_other_verdict_does() -> None:

@@ -41,6 +41,9 @@ permit (principal, action, resource in Label::"policy=masked");
 permit (principal, action, resource in Label::"policy=columns");
 @id("mask-relay") @mask("unreadable=relay")
 permit (principal, action, resource in Label::"policy=relayed");
+@id("brief") @record("statement") permit (principal, action, resource in Label::"policy=brief");
+@id("first-bytes") @record("bytes=10") permit (principal, action, resource in Label::"policy=first-bytes");
+@id("whole") @record("full") permit (principal, action, resource in Label::"policy=whole");
 """
 
 
