@@ -143,13 +143,23 @@ class Gate:
         """Whether policies look at the step that an agent claims to be at."""
         return "step" in self.engine.volatile
 
-    def rule(self, session: Acting, statement: str, *, is_whole: bool = True, step: str | None = None) -> Ruling:
+    def rule(
+        self,
+        session: Acting,
+        statement: str,
+        *,
+        is_whole: bool = True,
+        step: str | None = None,
+        classified: Classified | None = None,
+    ) -> Ruling:
         """The ruling on a statement in a session. Nothing is recorded or sent here.
 
         `is_whole` False: more of it is under way than was kept, so nothing can be said for it. `step`: what the agent
-        claims beside the statement; None: in a comment at its end.
+        claims beside the statement; None: in a comment at its end. `classified`: what it does, where more than its text
+        says that.
         """
-        classified = classify(self._dialect if is_whole else UNKNOWN, statement)
+        if classified is None:
+            classified = classify(self._dialect if is_whole else UNKNOWN, statement)
         engine = self.engine
         if engine.version is not self._version:  # nothing that was ruled before holds any more
             self._remembered = {}

@@ -46,13 +46,22 @@ class ObjectAccess:
         return f"{self.access.value} {self.name}"
 
 
+class Call(StrEnum):
+    """What an action calls besides."""
+
+    NOTHING = ""
+    MODEL = "model"
+    TOOL = "tool"
+
+
 @dataclass(slots=True, frozen=True)
 class Classified:
     """What a statement does. `is_unknown`: it was not understood, and `operation` is the most dangerous one.
 
     `has_where`: a WHERE, and no UPDATE or DELETE without one; `lacks_where`: some UPDATE or DELETE has none.
     `is_transaction`: nothing but transaction control. `columns`: names as written, without their table.
-    `fingerprint` is the shape without literals, empty when unknown.
+    `fingerprint` is the shape without literals, empty when unknown. `called`: the model or tool that is called, as the
+    request names it; empty where it does not, or that is not known.
     """
 
     operation: Operation
@@ -64,6 +73,8 @@ class Classified:
     is_transaction: bool = False
     is_unknown: bool = False
     columns: tuple[str, ...] = ()
+    call: Call = Call.NOTHING
+    called: str = ""
 
     @property
     def functions(self) -> tuple[str, ...]:

@@ -63,6 +63,9 @@ class Resource(Model):
     agent_login: Literal["scram-sha-256", "md5"] = Field(
         "scram-sha-256", description="postgres: how agents prove their secret; md5 only for clients that know no other"
     )
+    speaks: Literal["", "mcp"] = Field(
+        "", description="http: mcp where it is an MCP server, so that each POST is judged by its message"
+    )
     principal: str = Field("", description="tcp: whose authority is used, since the protocol carries no login")
     retention_class: str = Field("standard", description="retention class of its events")
     labels: dict[str, str] = Field(default_factory=dict, description="free labels, e.g. environment: production")

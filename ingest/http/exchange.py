@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ingest.gate import Ruling
@@ -110,6 +110,7 @@ class Exchange:
     __slots__ = (
         "action_id",
         "answer",
+        "claims",
         "is_done",
         "is_requested",
         "is_write",
@@ -134,6 +135,7 @@ class Exchange:
         self.is_write = method not in heads.SAFE_METHODS
         self.answer: Tally | None = None
         self.masked: MaskedAnswer | None = None
+        self.claims: Mapping[str, str] = {}  # what the body claims of run and step
         self.keep: RecordObligation | None = None  # how much of the answer policy wants recorded
 
     @property
@@ -176,7 +178,7 @@ class Exchange:
             payload_digest=self._digest(body or b""),
             bytes=len(body or b""),
             is_truncated=len(body or b"") > limits.max_payload_bytes or len(statement) > limits.max_statement_bytes,
-            links=heads.read_links(fields),
+            links=heads.join_links(fields, self.claims),
         )
         self.is_requested = True
         return self.request_ticket
