@@ -46,4 +46,4 @@ def ask_who(remote: Remote) -> str:
 
 def do_people_sign_in(settings: Settings) -> bool:
     """Whether this installation knows people by a provider."""
-    return bool(settings.identity.oidc.issuer)
+    return bool(settings.identity.oidc.issuer or settings.identity.saml.idp_entity_id)

@@ -217,6 +217,13 @@ LIMIT {limit:UInt32}
 """
 """What was recorded as lost, undecodable, forged or sent twice."""
 
+SHORTENED: Final = """
+SELECT count() AS answers
+FROM custody.events
+WHERE kind = 'action.completed' AND is_truncated AND attributes['policy.record'] != ''
+"""
+"""Answers of which policy wanted less recorded than there was (`@record`)."""
+
 EXPIRED: Final = """
 SELECT count() AS orders, sum(rows) AS row_count FROM custody.retention_actions WHERE action = 'done'
 """

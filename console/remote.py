@@ -23,9 +23,10 @@ class ApiRefused(CustodyError):
 
     fault = Fault.CALLER
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, name: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.name = name  # what the API calls this problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,4 +129,4 @@ def _read(status: int, raw: bytes) -> Any:
     lines = [detail, *(str(fault) for fault in faults)] if isinstance(faults, list) else [detail]
     if status == http.client.SERVICE_UNAVAILABLE:
         raise Unreachable(f"the API says: {detail}")
-    raise ApiRefused(status, "\n".join(lines))
+    raise ApiRefused(status, "\n".join(lines), str(told.get("type", "")).rpartition(":")[2])

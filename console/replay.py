@@ -146,7 +146,11 @@ def _masked(row: Row) -> list[str]:
 
 
 def _cut(row: Row) -> list[str]:
-    return ["(not recorded in full: limits of the resource)"] if row.is_truncated else []
+    if not row.is_truncated:
+        return []
+    by_policy = row.attributes.get("policy.record", "")
+    why = f'policy says @record("{one_line(by_policy, 60)}")' if by_policy else "limits of the resource"
+    return [f"(not recorded in full: {why})"]
 
 
 def _attributes(row: Row) -> str:

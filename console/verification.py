@@ -73,6 +73,7 @@ class Facts:
     gaps: tuple[Mapping[str, Any], ...] = ()
     expired_orders: int = 0
     ledgers: tuple[Mapping[str, Any], ...] = ()
+    shortened: int = 0  # answers of which a policy wanted less recorded than there was
 
 
 MAX_FINDINGS: Final = 50
@@ -110,6 +111,8 @@ def judge_completeness(facts: Facts, log_faults: Iterable[str] = ()) -> Verdict:
     if not facts.events:
         return Verdict("completeness", Outcome.UNDECIDED, "nothing is stored", (), counts)
     notes += [describe_gap(gap) for gap in facts.gaps]
+    if facts.shortened:
+        notes.append(f"of {facts.shortened} answers policies wanted less than all recorded (@record): counts, digests")
     return Verdict("completeness", Outcome.HOLDS, summary, tuple(notes[:MAX_FINDINGS]), counts)
 
 

@@ -14,6 +14,7 @@ from ingest.gate import Ruling
 from ingest.session import MAX_TEXT, Session
 from ingest.stream import Stream
 from masking.inline.model import Report
+from policy.record_text import write_record
 from schemas.clock import now_us
 from schemas.events import EventKind, Masked, Verdict
 
@@ -63,6 +64,7 @@ class ActionRecords:
         attributes = {"kind": action.kind, **action.attributes, **ruling.attributes}
         if action.mask is not None:
             live.why = ruling.attributes  # the outcome says it again, beside what was masked
+        action.keep = ruling.keep
         live.request = self._session.record(
             ACTION_REQUESTED,
             at=live.at,
@@ -107,6 +109,8 @@ class ActionRecords:
             self._sources.learn(action.statement)
         digest = getattr(action.digest, "digest", None)
         masked = None if action.report is None else self._take_masked(action, action.report, live)
+        if action.keep is not None:
+            action.attributes["policy.record"] = write_record(action.keep)
         return self._session.record(
             ACTION_COMPLETED,
             action_id=live.id,

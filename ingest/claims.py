@@ -4,6 +4,7 @@ In SQL they stand in a comment at the statement's very end, in the form of sqlco
 `SELECT 1 /*traceparent='00-…-01',custody_plan_step='2'*/`.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -12,8 +13,10 @@ from urllib.parse import unquote
 MAX_LINKS: Final = 16
 MAX_LINK_CHARS: Final = 512
 MAX_COMMENT_CHARS: Final = 4096
+MAX_NAME_CHARS: Final = 128
 STEP: Final = "plan_step"
-"""The claim that policies know as `context.step`: `custody_plan_step` in a comment, `X-Custody-Plan-Step` over HTTP."""
+"""The claim that policies know as `context.step`: `custody_plan_step` in a comment, `X-Custody-Plan-Step` over HTTP,
+`custody/plan_step` in the `_meta` of an MCP message."""
 TRACE: Final = frozenset(("traceparent", "tracestate", "baggage"))
 CUSTODY_PREFIX: Final = "custody_"
 PREFIX: Final = "sqlcommenter."
@@ -43,6 +46,33 @@ def read_sql_claims(statement: str) -> dict[str, str]:
         if len(links) < MAX_LINKS:
             links[_name_of(unquote(match[1]))] = cut_claim(unquote(ESCAPE.sub(r"\1", match[2])))
         pos = match.end()
+    return links
+
+
+def read_meta_claims(message: bytes) -> dict[str, str]:
+    """The claims in an MCP message's `params._meta` (of a batch, its first with some): W3C's three by their names, and
+    texts under `custody_…` or `custody/…`. Nothing where there are none, or it is no JSON."""
+    if b"_meta" not in message:
+        return {}
+    try:
+        document = json.loads(message)
+    except (ValueError, RecursionError):
+        return {}
+    for each in document if isinstance(document, list) else [document]:
+        params = each.get("params") if isinstance(each, dict) else None
+        meta = params.get("_meta") if isinstance(params, dict) else None
+        links = _read_meta(meta) if isinstance(meta, dict) else {}
+        if links:
+            return links
+    return {}
+
+
+def _read_meta(meta: Mapping[str, object]) -> dict[str, str]:
+    links: dict[str, str] = {}
+    for key, value in meta.items():
+        plain = key.replace("custody/", CUSTODY_PREFIX, 1) if key.startswith("custody/") else key
+        if isinstance(value, str) and (plain in TRACE or plain.startswith(CUSTODY_PREFIX)) and len(links) < MAX_LINKS:
+            links[_name_of(plain)[:MAX_NAME_CHARS]] = cut_claim(value)
     return links
 
 

@@ -11,7 +11,8 @@ from policy.classify import Classified, classify
 from policy.decide import Decision, PolicyEngine
 from policy.facts import facts_of
 from policy.mask_text import write_mask
-from policy.model import ApprovalObligation, History, volatile_values
+from policy.model import ApprovalObligation, History, RecordObligation, volatile_values
+from policy.record_text import write_record
 from schemas.events import SessionContext, Verdict
 from schemas.resources import Resource
 
@@ -61,6 +62,7 @@ class Ruling:
         is_passing: bool = False,
         approval: ApprovalObligation | None = None,
         row_limit: int = 0,
+        keep: RecordObligation | None = None,
     ) -> None:
         self.verdict = verdict
         self.operation = operation
@@ -72,6 +74,7 @@ class Ruling:
         self.is_write = is_write
         self.mask = mask  # what masks the answer on its way to the agent
         self.row_limit = row_limit  # how many rows the agent may get; 0: any number
+        self.keep = keep  # how much of the answer is recorded; None: as the resource's limits say
         self.approval = approval  # a held action that may wait: what it waits for
         # Who does not look at `approval` refuses: a held action is an allowed one only once it is approved.
         self.is_refused = is_hindered or verdict == DENY or verdict == HOLD or (verdict == MASK and mask is None)
@@ -140,13 +143,23 @@ class Gate:
         """Whether policies look at the step that an agent claims to be at."""
         return "step" in self.engine.volatile
 
-    def rule(self, session: Acting, statement: str, *, is_whole: bool = True, step: str | None = None) -> Ruling:
+    def rule(
+        self,
+        session: Acting,
+        statement: str,
+        *,
+        is_whole: bool = True,
+        step: str | None = None,
+        classified: Classified | None = None,
+    ) -> Ruling:
         """The ruling on a statement in a session. Nothing is recorded or sent here.
 
         `is_whole` False: more of it is under way than was kept, so nothing can be said for it. `step`: what the agent
-        claims beside the statement; None: in a comment at its end.
+        claims beside the statement; None: in a comment at its end. `classified`: what it does, where more than its text
+        says that.
         """
-        classified = classify(self._dialect if is_whole else UNKNOWN, statement)
+        if classified is None:
+            classified = classify(self._dialect if is_whole else UNKNOWN, statement)
         engine = self.engine
         if engine.version is not self._version:  # nothing that was ruled before holds any more
             self._remembered = {}
@@ -229,6 +242,7 @@ class Gate:
             is_passing=hindrance.endswith(UNREADY),
             approval=None if hindrance else decision.obligations.approval,
             row_limit=decision.obligations.limit_rows,
+            keep=decision.obligations.record,
         )
 
     def _carry_out(self, decision: Decision) -> tuple[ValueMasker | None, str]:
@@ -308,7 +322,7 @@ def _attributes(decision: Decision) -> dict[str, str]:
         "policy.version": decision.version,
         "policy.reason": decision.reason,
         "policy.mask": "" if demanded.mask is None else write_mask(demanded.mask),
-        "policy.record": demanded.record,
+        "policy.record": "" if demanded.record is None else write_record(demanded.record),
         "policy.limit_rows": str(demanded.limit_rows or ""),
         "policy.notify": ",".join(demanded.notify),
     }

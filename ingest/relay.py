@@ -417,13 +417,16 @@ class Relay:
 
     def _open_streams(self, action: Action, live: Live) -> dict[Side, Stream]:
         is_tunnel = action.kind == TUNNEL
+        asked = answered = self._limit.max_payload_bytes
+        if action.keep is not None and action.keep.bytes >= 0:
+            answered = action.keep.bytes
         live.streams = {
             side: Stream(
                 live.id,
                 side,
                 live.request if live.is_write or side is UPSTREAM else 0,
                 live.request,
-                self._limit.max_payload_bytes,
+                answered if side is UPSTREAM else asked,
                 digest=self.session.new_digest() if is_tunnel else None,  # other actions bring their own
             )
             for side in (AGENT, UPSTREAM)

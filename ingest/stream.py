@@ -30,6 +30,7 @@ class Stream:
         self.source = source
         self.floor = floor  # ticket that the pieces of this segment wait for
         self.latest = latest  # ticket of the last progress record
+        self.limit = budget  # content bytes that are kept of it, in a tunnel of each turn
         self.budget = budget  # content bytes that may still be kept
         self.total = 0
         self.unrecorded = 0
@@ -85,7 +86,7 @@ class StreamRecorder:
         """The other side speaks now: what was said before it is recorded before it, and content is kept again."""
         if before.unrecorded:
             self.record(before)
-            after.budget = self._session.resource.limits.max_payload_bytes
+            after.budget = after.limit
 
     def record(self, stream: Stream) -> None:
         """Record all that is not recorded yet of a stream. Raises AuditUnavailable."""

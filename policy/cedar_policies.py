@@ -12,17 +12,21 @@ import orjson
 from policy.approval_text import parse_approval
 from policy.cedar_text import MAX_CHARS, Piece, split_policies
 from policy.mask_text import parse_mask
-from policy.model import ApprovalObligation, MaskObligation
+from policy.model import ApprovalObligation, MaskObligation, RecordObligation
+from policy.record_text import parse_record
 from schemas.errors import ConfigError
 
 SCHEMA: Final = (files("policy") / "cedar" / "custody.cedarschema").read_text("utf-8")
 OBLIGATIONS: Final = ("mask", "approval", "record", "limit_rows", "notify")
 ANNOTATIONS: Final = frozenset({"id", "reason", *OBLIGATIONS})
-RECORDS: Final = ("complete", "request", "best_effort")
 # Attributes of the context that the statement's shape and who acts do not settle.
 VOLATILE: Final = frozenset("source hour weekday actions denials rows_read distinct_objects step".split())
 WHOLE: Final = "*"
-_PARSERS: Final[dict[str, Callable[[str], object]]] = {"mask": parse_mask, "approval": parse_approval}
+_PARSERS: Final[dict[str, Callable[[str], object]]] = {
+    "mask": parse_mask,
+    "approval": parse_approval,
+    "record": parse_record,
+}
 MAX_POLICIES: Final = 10_000
 
 
@@ -54,8 +58,8 @@ class Fault:
 @dataclass(slots=True, frozen=True)
 class PolicySet:
     """Policies ready to decide. `version` is a digest of all texts and the default; `attributes`: what of the context
-    they look at, WHOLE for all; `volatile`: those of them that change within a session; `masks`, `approvals`: what the
-    policies with `@mask` and with `@approval` demand, by their ids."""
+    they look at, WHOLE for all; `volatile`: those of them that change within a session; `masks`, `approvals`,
+    `records`: what the policies with `@mask`, `@approval` and `@record` demand, by their ids."""
 
     policies: Mapping[str, Policy]
     version: str
@@ -64,6 +68,7 @@ class PolicySet:
     volatile: frozenset[str]
     masks: Mapping[str, MaskObligation]
     approvals: Mapping[str, ApprovalObligation]
+    records: Mapping[str, RecordObligation]
     handle: Any = field(repr=False)
 
 
@@ -113,14 +118,12 @@ def _own_faults(policies: Iterable[Policy]) -> Iterator[Fault]:
 def _annotation_fault(name: str, value: str, effect: str) -> str:
     if name not in ANNOTATIONS:
         return f"unknown annotation @{name}; there are: {', '.join(sorted(ANNOTATIONS))}"
-    if effect == "forbid" and name in ("mask", "approval", "limit_rows"):
+    if effect == "forbid" and name in ("mask", "approval", "record", "limit_rows"):
         return f"@{name} on a forbid: what is denied has no obligation"
     if name == "limit_rows" and not (value.isascii() and value.isdigit() and len(value) < 10 and int(value)):
         return f"@limit_rows needs a number of rows, not {value!r}"
     if name in _PARSERS:
         return _fault_of(_PARSERS[name], value)
-    if name == "record" and value not in RECORDS:
-        return f"@record is one of {', '.join(RECORDS)}, not {value!r}"
     return ""
 
 
@@ -162,14 +165,16 @@ def load_policies(texts: Mapping[str, str], default: str = "deny") -> PolicySet:
         default,
         attributes,
         VOLATILE if WHOLE in attributes else attributes & VOLATILE,
-        {each.id: parse_mask(each.annotations["mask"] or "") for each in policies if "mask" in each.annotations},
-        {
-            each.id: parse_approval(each.annotations["approval"] or "")
-            for each in policies
-            if "approval" in each.annotations
-        },
+        _demands(policies, "mask", parse_mask),
+        _demands(policies, "approval", parse_approval),
+        _demands(policies, "record", parse_record),
         cedarpy.PolicySet.from_json_str(orjson.dumps(document).decode()),
     )
+
+
+def _demands[T](policies: Iterable[Policy], name: str, parse: Callable[[str], T]) -> dict[str, T]:
+    """What the policies with this annotation demand, by their ids."""
+    return {each.id: parse(each.annotations[name] or "") for each in policies if name in each.annotations}
 
 
 def attributes_of(policy: Policy) -> Iterator[str]:

@@ -12,7 +12,8 @@ import orjson
 from policy.approval_text import join_approvals
 from policy.cedar_policies import WHOLE, PolicySet, load_policies
 from policy.mask_text import join_masks
-from policy.model import ActionFacts, Classified, Decision, Obligations, Operation, PolicyEngine, split_list
+from policy.model import ActionFacts, Call, Classified, Decision, Obligations, Operation, PolicyEngine, split_list
+from policy.record_text import join_records
 from schemas.errors import ConfigError
 from schemas.events import Verdict
 
@@ -20,6 +21,7 @@ __all__ = ["ActionFacts", "CedarEngine", "Decision", "PolicyEngine", "decide", "
 
 SHIPPED: Final = ("default", "starter")
 _READ: Final = Operation.READ
+_CALLS: Final = {Call.MODEL: "model_call", Call.TOOL: "tool_call"}
 load_entities: Final = lru_cache(1024)(cedarpy.Entities.from_json_str)
 
 
@@ -120,11 +122,10 @@ def permitted(policies: PolicySet, ids: list[str], *, is_by_default: bool) -> De
     if is_by_default:
         return Decision(Verdict.ALLOW, (), "", version=policies.version)
     limits = [int(value) for value in all_of(policies, ids, "limit_rows")]
-    records = all_of(policies, ids, "record")
     obligations = Obligations(
         mask=join_masks(policies.masks[id] for id in ids if id in policies.masks),
         approval=join_approvals(policies.approvals[id] for id in ids if id in policies.approvals),
-        record=min(records, key=("complete", "request", "best_effort").index, default=""),
+        record=join_records(policies.records[id] for id in ids if id in policies.records),
         limit_rows=min(limits, default=0),
         notify=all_of(policies, ids, "notify"),
     )
@@ -152,8 +153,9 @@ def first_of(policies: PolicySet, ids: Iterable[str], name: str) -> str:
 
 def actions_of(classified: Classified, protocol: str) -> list[str]:
     """Everything an action does, as Cedar actions. What was not understood may do everything."""
+    calls = [_CALLS[classified.call]] if classified.call else []
     if classified.is_unknown:
-        return [operation.value for operation in Operation]
+        return [*(operation.value for operation in Operation), *calls]
     if classified.is_transaction:
         return ["read"]  # what COMMIT makes effective has been decided on before
     objects = [each for each in classified.objects if not each.name.endswith("()")]
@@ -162,7 +164,7 @@ def actions_of(classified: Classified, protocol: str) -> list[str]:
         found["tool_call"] = None
     if protocol in ("shell", "ssh"):
         found |= {"file_read" if each.access is _READ else "file_write": None for each in objects}
-    return list(found)
+    return [*found, *(each for each in calls if each not in found)]
 
 
 def entities_of(action: ActionFacts) -> list[dict[str, Any]]:
@@ -206,6 +208,8 @@ def context_of(action: ActionFacts) -> Mapping[str, Any]:
         "rows_read": action.history.rows_read,
         "distinct_objects": action.history.distinct_objects,
         "step": action.step,
+        "model": classified.called if classified.call is Call.MODEL else "",
+        "tool": classified.called if classified.call is Call.TOOL else "",
     }
 
 

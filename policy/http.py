@@ -4,7 +4,8 @@ import hashlib
 import re
 from typing import Final
 
-from policy.model import Classified, ObjectAccess, Operation
+from policy.model import Call, Classified, ObjectAccess, Operation
+from policy.model_paths import is_model_path, model_of_path
 
 _METHODS: Final = {
     "GET": Operation.READ,
@@ -24,6 +25,7 @@ _METHODS: Final = {
     "DELETE": Operation.DELETE,
     "CONNECT": Operation.EXECUTE,
 }
+_WITHOUT_CONTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 # A parameter that some frameworks obey instead of the method.
 _OVERRIDE: Final = re.compile(r"(?i)[?&](?:_method|x-http-method-override|\$httpmethod)=([a-z]+)")
 _ID: Final = re.compile(
@@ -52,6 +54,7 @@ def classify_http(statement: str) -> Classified:
     shape = path_shape(slash + path)
     name = f"{host.rpartition('@')[2].lower()}{shape}" or "/"
     access = operation or Operation.ADMIN
+    is_model = method not in _WITHOUT_CONTENT and is_model_path(slash + path)
     return Classified(
         operation=access,
         objects=(ObjectAccess(name, access),),
@@ -59,4 +62,6 @@ def classify_http(statement: str) -> Classified:
             f"{method} {scheme if separator else ''} {name}".encode("utf-8", "replace")
         ).hexdigest()[:16],
         is_unknown=operation is None,
+        call=Call.MODEL if is_model else Call.NOTHING,
+        called=model_of_path(slash + path) if is_model else "",
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from schemas.events import Verdict
 
@@ -46,13 +46,22 @@ class ObjectAccess:
         return f"{self.access.value} {self.name}"
 
 
+class Call(StrEnum):
+    """What an action calls besides."""
+
+    NOTHING = ""
+    MODEL = "model"
+    TOOL = "tool"
+
+
 @dataclass(slots=True, frozen=True)
 class Classified:
     """What a statement does. `is_unknown`: it was not understood, and `operation` is the most dangerous one.
 
     `has_where`: a WHERE, and no UPDATE or DELETE without one; `lacks_where`: some UPDATE or DELETE has none.
     `is_transaction`: nothing but transaction control. `columns`: names as written, without their table.
-    `fingerprint` is the shape without literals, empty when unknown.
+    `fingerprint` is the shape without literals, empty when unknown. `called`: the model or tool that is called, as the
+    request names it; empty where it does not, or that is not known.
     """
 
     operation: Operation
@@ -64,6 +73,8 @@ class Classified:
     is_transaction: bool = False
     is_unknown: bool = False
     columns: tuple[str, ...] = ()
+    call: Call = Call.NOTHING
+    called: str = ""
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -153,14 +164,28 @@ class ApprovalObligation:
     within_s: int = 0
 
 
+AS_RESOURCE: Final = -1
+"""A number that the resource's own limit stands for."""
+
+
+@dataclass(slots=True, frozen=True)
+class RecordObligation:
+    """How much of an answer is recorded: result rows and content bytes, each AS_RESOURCE for the resource's own limit.
+
+    Counts and keyed digests are of the whole answer in any case."""
+
+    rows: int = AS_RESOURCE
+    bytes: int = AS_RESOURCE
+
+
 @dataclass(slots=True, frozen=True)
 class Obligations:
     """What a verdict demands besides. `mask`: of the answer; `notify`: receivers; `approval`: of people;
-    `record`: what must be durable first, "" for the resource's own; `limit_rows`: 0 for no limit."""
+    `record`: of the record of the answer, None for the resource's limits; `limit_rows`: 0 for no limit."""
 
     mask: MaskObligation | None = None
     approval: ApprovalObligation | None = None
-    record: str = ""
+    record: RecordObligation | None = None
     limit_rows: int = 0
     notify: tuple[str, ...] = ()
 

@@ -67,6 +67,9 @@ class Resource(Model):
     agent_login: Literal["scram-sha-256", "md5"] = Field(
         "scram-sha-256", description="postgres: how agents prove their secret; md5 only for clients that know no other"
     )
+    speaks: Literal["", "mcp"] = Field(
+        "", description="http: mcp where it is an MCP server, so that each POST is judged by its message"
+    )
     principal: str = Field("", description="tcp: whose authority is used, since the protocol carries no login")
     retention_class: str = Field(
         FALLBACK, description="retention class of its events, together with those that retention.assign gives it"

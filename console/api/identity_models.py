@@ -10,11 +10,14 @@ from schemas.resources import Delegate
 
 
 class SignInSettings(Answered):
-    """What a client needs to sign a person in at the provider (device flow, RFC 8628)."""
+    """What a client needs to sign a person in: at the provider (device flow, RFC 8628), or by a browser (`device`)."""
 
-    issuer: str
-    client_id: str
-    scopes: list[str]
+    issuer: str = ""
+    client_id: str = ""
+    scopes: list[str] = Field(default_factory=list)
+    device: str = Field(
+        "", description="where people sign in with a browser only: path that gives a code to enter there"
+    )
 
 
 class IdToken(Document):

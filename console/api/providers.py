@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.routing import Route as HttpRoute
 
 from console.api.browser import CALLBACK, Browser
+from console.api.device import DevicePages
 from console.api.people import People, SignIns
 from console.api.recording import Recorder
 from console.api.roles import ROLES
@@ -54,7 +56,9 @@ def _by_saml(place: Place, recorder: Recorder, base_url: str) -> SignIn:
         raise ConfigError(f"identity.saml needs packages that are not installed: {SAML_PACKAGES}") from None
     people = SignIns(settings.roles, settings.session_ttl_s, Sessions(place.home.root / SESSIONS_FILE))
     provider = SamlProvider(settings, settings.acs_url or base_url + ACS)
-    return SignIn(people, SamlBrowser(people, provider, recorder).routes())
+    seen = urlsplit(provider.acs_url)  # browsers reach the API where they reach that
+    devices = DevicePages(people, recorder, f"{seen.scheme}://{seen.netloc}")
+    return SignIn(people, [*SamlBrowser(people, provider, recorder).routes(), *devices.routes()])
 
 
 def check_roles(roles: Mapping[str, object], setting: str) -> None:

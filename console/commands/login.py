@@ -1,4 +1,4 @@
-"""`custody login`, `logout`, `whoami`: a person signs in at the OpenID provider, on any device (RFC 8628)."""
+"""`custody login`, `logout`, `whoami`: a person signs in on any device, at the OpenID provider or by a browser."""
 
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -10,9 +10,12 @@ from schemas.errors import ConfigError, Unreachable
 
 if TYPE_CHECKING:
     from console.oidc.provider import Device, Provider
+    from console.remote import Remote
 
 SLOW_DOWN_S: Final = 5.0
 MAX_PAUSE_S: Final = 60.0
+MIN_PAUSE_S: Final = 0.2
+PENDING: Final = "authorization_pending"
 
 
 @click.command()
@@ -22,21 +25,51 @@ def login(url: str, ca_file: str) -> None:
     """Sign in, so that what you do is done in your name. Shows an address and a code to enter there."""
     from console import remote
     from console.control import find_place
-    from console.oidc.provider import Provider
-    from schemas.identity_config import Oidc
 
     place = find_place()
     api = remote.Remote(url or remote.default_url(place.home, place.settings), ca_file=ca_file)
     told = api.ask("GET", "/v1/sign-in")
+    device = told.get("device") if isinstance(told, dict) else None
+    session = sign_in_by_browser(api, device) if isinstance(device, str) and device else sign_in_at(api, told, ca_file)
+    known = remote.Login(api.url, session["token"], session["principal"], session["expires_at"], ca_file)
+    remote.write_login(place.home, known)
+    click.echo(f"signed in as {clean(known.principal)}{_roles(session)} until {_until(known.expires_at)}")
+
+
+def sign_in_at(api: "Remote", told: Any, ca_file: str) -> Any:
+    """The API's session for who signs in at the OpenID provider. Raises TokenRefused, ApiRefused, Unreachable."""
+    from console.oidc.provider import Provider
+    from schemas.identity_config import Oidc
+
     try:
         settings = Oidc(issuer=told["issuer"], client_id=told["client_id"], scopes=told["scopes"], ca_file=ca_file)
     except (KeyError, TypeError, ValueError):
         raise Unreachable("the API's word on where to sign in cannot be read") from None
-    token = sign_in_elsewhere(Provider(settings))
-    session = api.ask("POST", "/v1/sign-in", {"id_token": token})
-    known = remote.Login(api.url, session["token"], session["principal"], session["expires_at"], ca_file)
-    remote.write_login(place.home, known)
-    click.echo(f"signed in as {clean(known.principal)}{_roles(session)} until {_until(known.expires_at)}")
+    return api.ask("POST", "/v1/sign-in", {"id_token": sign_in_elsewhere(Provider(settings))})
+
+
+def sign_in_by_browser(api: "Remote", path: str) -> Any:
+    """The API's session for who enters the code in a browser that is signed in. Raises TokenRefused, ApiRefused,
+    Unreachable."""
+    from console.oidc.errors import TokenRefused
+    from console.remote import ApiRefused
+
+    begun = api.ask("POST", path)
+    try:
+        code, shown, where = (str(begun[name]) for name in ("device_code", "user_code", "verification_uri"))
+        pause_s, ends_at = min(float(begun["interval"]), MAX_PAUSE_S), time.time() + float(begun["expires_in"])
+    except (KeyError, TypeError, ValueError):
+        raise Unreachable("the API's word on how to sign in cannot be read") from None
+    click.echo(f"open {clean(where)}")
+    click.echo(f"and enter the code {clean(shown)}")
+    while time.time() < ends_at:
+        time.sleep(max(pause_s, MIN_PAUSE_S))
+        try:
+            return api.ask("POST", f"{path}/token", {"device_code": code})
+        except ApiRefused as refused:
+            if refused.name != PENDING:
+                raise
+    raise TokenRefused("the sign-in took too long")
 
 
 def sign_in_elsewhere(provider: "Provider") -> str:

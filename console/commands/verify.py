@@ -188,6 +188,7 @@ def gather(store: "Store") -> Facts:
         gaps=tuple(store.rows(queries.GAPS, {"limit": MAX_GAPS})),
         expired_orders=int(store.one(queries.EXPIRED)["orders"]),
         ledgers=tuple(store.rows(queries.COVERAGE)),
+        shortened=int(store.one(queries.SHORTENED)["answers"]),
     )
 
 

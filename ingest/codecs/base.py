@@ -17,6 +17,7 @@ from typing import ClassVar, Final, Protocol
 
 from masking.inline.model import Report
 from masking.inline.values import ValueMasker
+from policy.model import RecordObligation
 
 
 class Side(Enum):
@@ -67,6 +68,7 @@ class Action:
         self.report: Report | None = None  # what was masked in it so far
         self.row_limit = 0  # how many rows the agent may get; 0: any number
         self.withheld = 0  # rows beyond that limit
+        self.keep: RecordObligation | None = None  # how much of the answer is recorded; None: up to the codec's limits
 
 
 class Step:

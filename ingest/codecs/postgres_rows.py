@@ -5,12 +5,21 @@ from typing import Final
 from ingest.codecs.base import Action
 from ingest.codecs.postgres_outflow import Outflow
 from ingest.codecs.postgres_parameters import result_formats
-from ingest.codecs.postgres_state import DATA_ROW, Columns, D, E, F, Flight, Q, add_digest
+from ingest.codecs.postgres_state import DATA_ROW, Columns, D, E, F, Flight, Limits, Q, add_digest
 from ingest.codecs.postgres_types import TEXTUAL, Decode, decoder, render, render_hex
 from ingest.codecs.postgres_wire import MalformedError, cut, int32, read_cstring, uint16, uint32
 
 MAX_CACHED_COLUMNS: Final = 64
 MAX_RESULT_SETS: Final = 20
+
+
+def kept_of(action: Action, limits: Limits) -> tuple[int, int]:
+    """How many rows and bytes of an answer are recorded."""
+    keep = action.keep
+    if keep is None:
+        return limits.max_rows, limits.max_payload_bytes
+    max_bytes = limits.max_payload_bytes if keep.bytes < 0 else keep.bytes
+    return limits.max_rows if keep.rows < 0 else keep.rows, max_bytes
 
 
 class Rows(Outflow):
@@ -135,9 +144,9 @@ class Rows(Outflow):
             flight.action.attributes["undecoded_columns"] = "all"
 
     def _keep_row(self, flight: Flight, action: Action, start: int, after: int) -> None:
-        limits = self._limits
+        max_rows, max_bytes = kept_of(action, self._limits)
         flight.kept_bytes += after - start
-        if len(action.row_values) >= limits.max_rows or flight.kept_bytes > limits.max_payload_bytes:
+        if len(action.row_values) >= max_rows or flight.kept_bytes > max_bytes:
             flight.is_keeping = False
             action.is_truncated = True
             return
@@ -173,9 +182,11 @@ class Rows(Outflow):
             return
         size = int32(self._buffer, pos + 5)
         raw = cut(self._buffer, pos + 9, after)
-        if len(raw) > self._limits.max_payload_bytes or self._cut:
+        max_rows, max_bytes = kept_of(action, self._limits)
+        if len(raw) > max_bytes or max_rows == 0 or self._cut:
             action.is_truncated = True
-            raw = raw[: self._limits.max_payload_bytes]
+            raw = raw[:max_bytes]
         action.rows = 1
-        action.row_values.append([None if size < 0 else render_hex(raw)])
+        if max_rows > 0:
+            action.row_values.append([None if size < 0 else render_hex(raw)])
         add_digest(self._talk, action, self._buffer[pos:after])

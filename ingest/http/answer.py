@@ -204,7 +204,9 @@ class AnswerStream(HoldingStream):
 
     def _begin_answer(self, response: http.Response) -> Any:
         exchange = self.exchange
-        exchange.answer = self.answer = Tally(exchange.session, is_masked=self.masked is not None)
+        exchange.answer = self.answer = Tally(
+            exchange.session, is_masked=self.masked is not None, limit=exchange.answer_limit
+        )
         self.server_state = self.state_stream_response_body
         if not (yield from self.wait_for(exchange.request_ticket, self.context.server)):
             yield from self.refuse_outcome()

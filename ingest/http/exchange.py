@@ -2,13 +2,15 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ingest.gate import Ruling
 from ingest.http import heads
 from ingest.http.masked import MaskedAnswer
 from ingest.session import Session
+from policy.model import AS_RESOURCE, RecordObligation
+from policy.record_text import write_record
 from schemas.events import EventKind, Masked, Verdict
 
 PROGRESS_BYTES: Final = 262_144
@@ -36,8 +38,8 @@ class Tally:
         "total",
     )
 
-    def __init__(self, session: Session, *, is_masked: bool = False) -> None:
-        self.limit = session.resource.limits.max_payload_bytes
+    def __init__(self, session: Session, *, is_masked: bool = False, limit: int = AS_RESOURCE) -> None:
+        self.limit = session.resource.limits.max_payload_bytes if limit < 0 else limit
         self.is_masked = is_masked
         self._kept = 0
         self.total = 0
@@ -108,9 +110,11 @@ class Exchange:
     __slots__ = (
         "action_id",
         "answer",
+        "claims",
         "is_done",
         "is_requested",
         "is_write",
+        "keep",
         "masked",
         "method",
         "request",
@@ -131,6 +135,15 @@ class Exchange:
         self.is_write = method not in heads.SAFE_METHODS
         self.answer: Tally | None = None
         self.masked: MaskedAnswer | None = None
+        self.claims: Mapping[str, str] = {}  # what the body claims of run and step
+        self.keep: RecordObligation | None = None  # how much of the answer policy wants recorded
+
+    @property
+    def answer_limit(self) -> int:
+        """Most content bytes that are recorded of the answer."""
+        if self.keep is not None and self.keep.bytes >= 0:
+            return self.keep.bytes
+        return self.session.resource.limits.max_payload_bytes
 
     def requested(
         self,
@@ -142,6 +155,7 @@ class Exchange:
     ) -> int:
         """The head, and the body when it is held whole (None: it will be streamed)."""
         self.is_write |= ruling.is_write
+        self.keep = ruling.keep
         limits = self.session.resource.limits
         attributes = heads.as_attributes(fields)
         attributes["http.version"] = version
@@ -164,7 +178,7 @@ class Exchange:
             payload_digest=self._digest(body or b""),
             bytes=len(body or b""),
             is_truncated=len(body or b"") > limits.max_payload_bytes or len(statement) > limits.max_statement_bytes,
-            links=heads.read_links(fields),
+            links=heads.join_links(fields, self.claims),
         )
         self.is_requested = True
         return self.request_ticket
@@ -214,10 +228,14 @@ class Exchange:
             content, total = body or b"", len(body or b"")
             digest = self._digest(content)
             content = content if shown is None else shown
-            cut = len(content) > self.session.resource.limits.max_payload_bytes
+            cut = len(content) > self.answer_limit
             self.session.ledger.from_upstream += total
-        payload, kind = self._payload(content, tuple(fields), attributes, is_plain=self.masked is not None)
+        payload, kind = self._payload(
+            content, tuple(fields), attributes, is_plain=self.masked is not None, limit=self.answer_limit
+        )
         masked = self._take_masked(attributes)
+        if self.keep is not None:
+            attributes["policy.record"] = write_record(self.keep)
         if self.masked is not None:
             attributes |= self.masked.why
         ticket = self.session.record(
@@ -252,7 +270,7 @@ class Exchange:
         since = tally.total - tally.recorded
         is_due = is_whole or bool(boundary) or tally.is_full
         content = tally.take(b"" if is_whole else boundary) if is_due else b""
-        payload, payload_type = self._payload(content, fields, attributes, is_plain=tally.is_masked)
+        payload, payload_type = self._payload(content, fields, attributes, is_plain=tally.is_masked, limit=tally.limit)
         ticket = self.session.record(
             kind,
             action_id=self.action_id,
@@ -282,7 +300,7 @@ class Exchange:
         """A WebSocket message, or a part of a long one. `shown`: what the agent gets of it when it was masked."""
         if self.is_done:
             return 0
-        limit = self.session.resource.limits.max_payload_bytes
+        limit = self.session.resource.limits.max_payload_bytes if is_from_agent else self.answer_limit
         ledger = self.session.ledger
         if is_from_agent:
             ledger.from_agent += len(content)
@@ -321,12 +339,20 @@ class Exchange:
         return digest.digest()
 
     def _payload(
-        self, content: bytes, fields: heads.Fields, attributes: dict[str, str], *, is_plain: bool = False
+        self,
+        content: bytes,
+        fields: heads.Fields,
+        attributes: dict[str, str],
+        *,
+        is_plain: bool = False,
+        limit: int = AS_RESOURCE,
     ) -> tuple[bytes, str]:
-        """The bounded content as it reads without its coding, and its type. `is_plain`: it is without already."""
-        if not content:
+        """The bounded content as it reads without its coding, and its type. `is_plain`: it is without already;
+        `limit`: how much of it, else as the resource says."""
+        if limit < 0:
+            limit = self.session.resource.limits.max_payload_bytes
+        if not content or limit == 0:
             return b"", ""
-        limit = self.session.resource.limits.max_payload_bytes
         kind, encoding = b"", b""
         for name, value in fields:
             lower = name.lower()

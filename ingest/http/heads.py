@@ -3,7 +3,7 @@
 import binascii
 import zlib
 from base64 import b64decode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -124,6 +124,15 @@ def read_links(fields: Fields) -> dict[str, str]:
         if key and len(links) < MAX_LINKS:
             text = _text(value)
             links[key] = cut_claim(f"{links[key]},{text}" if key in LISTS and key in links else text)
+    return links
+
+
+def join_links(fields: Fields, claims: Mapping[str, str]) -> dict[str, str]:
+    """The claims of a head, and those of its content that it does not make; as many as are kept."""
+    links = read_links(fields)
+    for key, text in claims.items():
+        if len(links) < MAX_LINKS:
+            links.setdefault(key, text)
     return links
 
 

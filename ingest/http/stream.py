@@ -16,6 +16,7 @@ from ingest.claims import step_of
 from ingest.gate import Ruling
 from ingest.http import forwarding, heads
 from ingest.http.answer import HELD_BYTES, AnswerStream
+from ingest.http.calls import CALL_BYTES, claims_of, classify_request, is_told_by_body
 from ingest.http.connection import MAX_REFUSALS, AgentConnection, AwaitHook, Live
 from ingest.http.engine import (
     HTTPMode,
@@ -90,7 +91,8 @@ class CapturedStream(AnswerStream):
                 ),
                 self.context.client,
             )
-        if self._size is not None and self._size <= HELD_BYTES:
+        most = CALL_BYTES if is_told_by_body(request, self.resource) else HELD_BYTES
+        if self._size <= most if self._size is not None else most == CALL_BYTES:
             self.client_state = self.state_consume_request_body
         else:
             yield from self._begin_upload()
@@ -193,9 +195,11 @@ class CapturedStream(AnswerStream):
     # -- bodies that are held
 
     def state_consume_request_body(self, event: events.Event) -> Commands:
-        """Collect a small body; at its end record, then forward."""
+        """Collect a small body, or one that says what is called; at its end record, then forward."""
         if isinstance(event, RequestData):
             self.request_body_buf += event.data
+            if self._size is None and len(self.request_body_buf) > CALL_BYTES:
+                yield from self._give_up_holding()
         elif isinstance(event, RequestTrailers):
             self.flow.request.trailers = event.trailers
         elif isinstance(event, RequestEndOfMessage):
@@ -205,12 +209,20 @@ class CapturedStream(AnswerStream):
             self.client_state = self.state_done
             yield from self._forward_held(body)
 
+    def _give_up_holding(self) -> Commands:
+        """A body of unknown length turns out to be too long: it streams after all."""
+        body = bytes(self.request_body_buf)
+        self.request_body_buf.clear()
+        yield from self._begin_upload()
+        if self.client_state == self.state_stream_request_body:
+            yield from self._pass_upload(body)
+
     def _forward_held(self, body: bytes) -> Commands:
         if body and self.live.secret in body:
             refusal = _denial("the Custody credential stands in the content")
             yield from self._refuse_judged(refusal, body.replace(self.live.secret, b""), 400)
             return
-        ruling = self._rule()
+        ruling = self._rule(body)
         question = self._question(ruling, body)
         if ruling.is_refused and question is None:
             yield from self._refuse_judged(_as_unseen(ruling), body)
@@ -223,6 +235,8 @@ class CapturedStream(AnswerStream):
         if not (yield from self._reach_upstream()):
             return
         request = self.flow.request
+        if self._size is None:
+            self._mark_end()
         is_empty = not (body or request.trailers)
         yield SendHttp(RequestHeaders(self.stream_id, request, is_empty), self.context.server)
         if body:
@@ -253,15 +267,18 @@ class CapturedStream(AnswerStream):
             attributes=attributes | ruling.attributes,
         )
 
-    def _rule(self) -> Ruling:
+    def _rule(self, body: bytes | None) -> Ruling:
+        """`body`: all of it; None: it will be streamed."""
         request = self.flow.request
         target = self._statement()
         override = request.headers.get("x-http-method-override")
         if override:  # some frameworks obey it: the more dangerous of the two counts
             target += ("&" if "?" in target else "?") + "_method=" + override
         gate = self.agent.shared.gate
-        step = step_of(heads.read_links(request.headers.fields)) if gate.looks_at_step else ""
-        return gate.rule(self.live.session, target, step=step)
+        self.exchange.claims = claims_of(request, self.resource, body)
+        step = step_of(heads.join_links(request.headers.fields, self.exchange.claims)) if gate.looks_at_step else ""
+        classified = classify_request(target, request, self.resource, body)
+        return gate.rule(self.live.session, target, step=step, classified=classified)
 
     def _record_request(self, ruling: Ruling, body: bytes | None) -> Check:
         """Record the request; a write waits for it. False when it must not go on (the agent has its answer)."""
@@ -313,7 +330,7 @@ class CapturedStream(AnswerStream):
 
     def _begin_upload(self) -> Commands:
         """Head on record, then forwarded; the body follows as it comes."""
-        ruling = self._rule()
+        ruling = self._rule(None)
         if ruling.is_refused:
             yield from self._refuse_judged(_as_unseen(ruling), b"")
             return
@@ -327,10 +344,15 @@ class CapturedStream(AnswerStream):
             return
         if not (yield from self._reach_upstream()):
             return
-        request = self.flow.request
-        if self._size is None and self.context.server.alpn != b"h2" and "transfer-encoding" not in request.headers:
-            request.headers["transfer-encoding"] = "chunked"
-        yield SendHttp(RequestHeaders(self.stream_id, request, end_stream=False), self.context.server)
+        if self._size is None:
+            self._mark_end()
+        yield SendHttp(RequestHeaders(self.stream_id, self.flow.request, end_stream=False), self.context.server)
+
+    def _mark_end(self) -> None:
+        """A body whose length nobody said needs an end mark over HTTP/1."""
+        headers = self.flow.request.headers
+        if self.context.server.alpn != b"h2" and "transfer-encoding" not in headers:
+            headers["transfer-encoding"] = "chunked"
 
     def state_stream_request_body(self, event: events.Event) -> Commands:
         """Forward pieces as they come, but the last, which waits for the record of the whole."""

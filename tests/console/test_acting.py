@@ -23,8 +23,13 @@ def test_where_nobody_signs_in_a_name_is_believed(bare_home: Home) -> None:
     assert who_acts(find_place(), "", "--as").principal.endswith("@local")
 
 
-def test_where_people_sign_in_a_name_alone_is_not(bare_home: Home) -> None:
-    write_settings(bare_home, identity={"oidc": {"issuer": "https://id.example.test", "client_id": "custody"}})
+OIDC = {"oidc": {"issuer": "https://id.example.test", "client_id": "custody"}}
+SAML = {"saml": dict(idp_entity_id="idp", sso_url="https://idp.example/sso", certificate_file="c", entity_id="custody")}
+
+
+@pytest.mark.parametrize("identity", [OIDC, SAML], ids=["oidc", "saml"])
+def test_where_people_sign_in_a_name_alone_is_not(bare_home: Home, identity: dict[str, object]) -> None:
+    write_settings(bare_home, identity=identity)
     for given in ("bob@example.test", ""):
         with pytest.raises(ConfigError, match="`custody login` first"):
             who_acts(find_place(), given, "--as")

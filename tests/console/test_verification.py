@@ -89,3 +89,9 @@ def test_what_retention_took_is_no_hole() -> None:
 
 def test_no_bytes_no_coverage() -> None:
     assert outcomes(replace(WHOLE, ledgers=()))["coverage"] is Outcome.UNDECIDED
+
+
+def test_what_policies_wanted_left_out_is_told() -> None:
+    _, completeness, _ = judge(replace(WHOLE, shortened=3))
+    assert completeness.outcome is Outcome.HOLDS
+    assert completeness.findings == ("of 3 answers policies wanted less than all recorded (@record): counts, digests",)

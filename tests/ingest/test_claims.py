@@ -1,12 +1,13 @@
 """Claims in the comment that ends a statement: the form of sqlcommenter, and everything else."""
 
+import json
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.claims import MAX_COMMENT_CHARS, MAX_LINK_CHARS, MAX_LINKS, cut_claim, read_sql_claims
+from ingest.claims import MAX_COMMENT_CHARS, MAX_LINK_CHARS, MAX_LINKS, cut_claim, read_meta_claims, read_sql_claims
 
 PARENT = "00-5bd66ef5095369c7b0d1f8f4bd33716a-c532cb4098ac3dd2-01"
 
@@ -66,3 +67,22 @@ def test_a_hostile_comment_costs_little() -> None:
 def test_any_text_is_read(text: str) -> None:
     found = read_sql_claims(text + "*/")
     assert len(found) <= MAX_LINKS and all(len(value) <= MAX_LINK_CHARS for value in found.values())
+
+
+@pytest.mark.parametrize(
+    ("message", "links"),
+    [
+        ({"params": {"_meta": {"traceparent": PARENT, "custody/plan_step": "2", "custody_run_id": "r", "other": "x"}}},
+         {"traceparent": PARENT, "plan_step": "2", "run_id": "r"}),
+        ([{"params": {"_meta": {"x": "y"}}}, {"params": {"_meta": {"baggage": "a=1"}}}], {"baggage": "a=1"}),
+        ({"params": {"_meta": {"traceparent": 7, "custody/": "x"}}}, {"sqlcommenter.custody_": "x"}),
+        ({"params": {"_meta": []}}, {}),
+        ({"params": [{"_meta": {"baggage": "a"}}]}, {}),
+        (["_meta"], {}),
+        ({"params": {"_meta": {f"custody_{n}": "x" * 600 for n in range(50)}}}, {str(n): "" for n in range(16)}),
+    ],
+    ids=range(7),
+)  # fmt: skip
+def test_claims_of_an_mcp_message(message: object, links: dict[str, str]) -> None:
+    assert read_meta_claims(json.dumps(message).encode()) == links
+    assert read_meta_claims(b"_meta" + b"[" * 100_000) == {}

@@ -23,7 +23,7 @@ def faults(text: str) -> list[str]:
         ('@mask("email; rows=1") permit (principal, action, resource);', "p:1: @mask takes labels and columns"),
         ('@mask("email") forbid (principal, action, resource);', "@mask on a forbid"),
         ('@limit_rows("0") permit (principal, action, resource);', "@limit_rows needs a number"),
-        ('@record("never") permit (principal, action, resource);', "@record is one of"),
+        ('@record("never") permit (principal, action, resource);', "@record takes full, statement, rows= and bytes="),
         ('@approval("x") forbid (principal, action, resource);', "@approval on a forbid"),
         ("permit (principal == ?principal, action, resource);", "templates"),
         (

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from policy.cedar_policies import load_policies
 from policy.classify import classify
 from policy.decide import ActionFacts, CedarEngine, actions_of, breadth_of, decide, load_engine, read_policy_file
-from policy.model import Decision, History, MaskObligation, TypedMask
+from policy.http_calls import classify_model_call, classify_tool_call
+from policy.model import Decision, History, MaskObligation, RecordObligation, TypedMask
 from schemas.errors import ConfigError
 from schemas.events import Verdict
 
@@ -113,15 +116,15 @@ def test_obligations_add_up() -> None:
         permit (principal, action, resource);
         @mask("email, card; columns=pay; typed=stand_in") @limit_rows("100")
         permit (principal, action == Action::"read", resource);
-        @mask("phone") @limit_rows("50") @record("request") permit (principal, action, resource);
-        @notify("soc") @record("complete") permit (principal, action, resource);
+        @mask("phone") @limit_rows("50") @record("statement") permit (principal, action, resource);
+        @notify("soc") @record("rows=5; bytes=100") permit (principal, action, resource);
     """
     decision = ask(cedar, facts("SELECT 1"))
     assert decision.verdict is Verdict.MASK
     demanded = decision.obligations
     assert demanded.mask is not None and set(demanded.mask.labels) == {"email", "card", "phone"}
     assert (demanded.mask.columns, demanded.mask.typed) == (("pay",), TypedMask.NULL)
-    assert (demanded.limit_rows, demanded.record, demanded.notify) == (50, "complete", ("soc",))
+    assert (demanded.limit_rows, demanded.record, demanded.notify) == (50, RecordObligation(5, 100), ("soc",))
 
 
 def test_a_mask_comes_with_what_it_demands_and_no_other_verdict_does() -> None:
@@ -201,3 +204,16 @@ def test_hostile_names_are_only_names() -> None:
     cedar = 'permit (principal == Principal::"ann", action, resource);'
     assert ask(cedar, facts("SELECT 1", principal='ann" || true || "')).verdict is Verdict.DENY
     assert ask(cedar, facts('SELECT * FROM "x\\"\n]"', principal="ann")).verdict is Verdict.ALLOW
+
+
+def test_calls_of_models_and_tools_are_asked_besides() -> None:
+    post = classify_model_call(classify("http", "POST https://ai.example/v1/messages"), b'{"model": "small"}')
+    asked = ActionFacts("planner", "ann", "ai", "http", post)
+    writes = 'permit (principal, action == Action::"write", resource);'
+    assert ask(writes, asked).reason == "no policy allows model_call"
+    small = 'permit (principal, action == Action::"model_call", resource) when { context.model == "small" };'
+    assert ask(writes + small, asked).verdict is Verdict.ALLOW
+    assert ask(small, asked).reason == "no policy allows write"
+    unknown = classify_tool_call(classify("http", "POST https://mcp.example/"), b"?", is_mcp=True)
+    held = 'permit (principal, action, resource); forbid (principal, action == Action::"tool_call", resource);'
+    assert ask(held, replace(asked, classified=unknown)).verdict is Verdict.DENY

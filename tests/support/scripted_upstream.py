@@ -43,7 +43,7 @@ class Scripted:
                 while (text := await reader.readline()).strip():
                     name, _, value = text.decode("latin-1").partition(":")
                     fields[name.lower()] = value.strip()
-                await reader.readexactly(int(fields.get("content-length", "0")))
+                fields[":body"] = (await read_body(reader, fields)).decode("latin-1")
                 self.seen.append(fields)
                 for piece in self.script[target.partition("?")[0]]:
                     if piece is ABORT:
@@ -56,6 +56,18 @@ class Scripted:
             pass
         finally:
             writer.close()
+
+
+async def read_body(reader: asyncio.StreamReader, fields: dict[str, str]) -> bytes:
+    """A request's content, chunked or of known length."""
+    if fields.get("transfer-encoding") != "chunked":
+        return await reader.readexactly(int(fields.get("content-length", "0")))
+    pieces = []
+    while size := int((await reader.readline()).strip(), 16):
+        pieces.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return b"".join(pieces)
 
 
 def head(status: str, *headers: str) -> bytes:

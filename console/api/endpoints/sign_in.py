@@ -2,6 +2,7 @@
 
 from console.api import identity_models as models
 from console.api.authentication import unauthorized
+from console.api.device import START
 from console.api.people import People
 from console.api.problems import Problem, not_found
 from console.api.routing import Answer, Call, Caller, Services
@@ -9,7 +10,9 @@ from console.oidc.errors import TokenRefused
 
 
 def settings_of(services: Services, call: Call) -> Answer:
-    """GET /v1/sign-in: what a client needs to sign a person in at the provider."""
+    """GET /v1/sign-in: what a client needs to sign a person in at the provider, or by a browser."""
+    if services.people is not None and not isinstance(services.people, People):
+        return Answer(models.SignInSettings(device=START))
     settings = people_of(services).settings
     return Answer(
         models.SignInSettings(issuer=settings.issuer, client_id=settings.client_id, scopes=list(settings.scopes))

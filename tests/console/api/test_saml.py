@@ -97,7 +97,8 @@ def test_cookies_are_for_this_site_and_no_script(site: Site, browser: httpx.Clie
 def test_metadata_and_the_other_ways_to_sign_in(site: Site, browser: httpx.Client) -> None:
     described = browser.get("/saml/metadata")
     assert described.headers["Content-Type"] == "application/samlmetadata+xml" and site.acs in described.text
-    refused = browser.get("/v1/sign-in")
+    assert browser.get("/v1/sign-in").json()["device"] == "/v1/sign-in/device"
+    refused = browser.post("/v1/sign-in", json={"id_token": "x"})
     assert refused.status_code == 404 and "browser, at /login" in refused.json()["detail"]
 
 

@@ -1,13 +1,20 @@
 """`custody login`, `whoami`, `logout` against a running API and a real provider."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
+import httpx
 import pytest
 
 from schemas.runtime import Home
+from tests.console.api.test_saml import Site, sign_in, site
 from tests.console.conftest import Run
 from tests.support.api import Api
 from tests.support.oidc_provider import OidcProvider
+
+__all__ = ["site"]
 
 
 def test_sign_in_who_am_i_sign_out(custody: Run, api: Api, provider: OidcProvider, bare_home: Home) -> None:
@@ -62,3 +69,19 @@ def test_a_session_that_is_over_is_said(custody: Run, api: Api, provider: OidcPr
 def test_no_api_no_login(custody: Run, bare_home: Home) -> None:
     answer = custody("login", "--api", "http://127.0.0.1:1")
     assert answer.code == 2 and "does not answer" in answer.err
+
+
+def test_where_people_come_by_saml_a_browser_signs_the_command_in(custody: Run, site: Site, bare_home: Home) -> None:
+    command = [str(Path(sys.executable).with_name("custody")), "login", "--api", site.api.url]
+    with (
+        httpx.Client(base_url=site.api.url, trust_env=False, headers={"Origin": site.api.url}) as browser,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running,
+    ):
+        sign_in(site, browser)
+        assert running.stdout is not None
+        assert running.stdout.readline() == f"open {site.api.url}/device\n"
+        code = running.stdout.readline().removeprefix("and enter the code ").strip()
+        assert browser.post("/device", data={"user_code": code}).status_code == 200
+        assert running.stdout.read().startswith("signed in as ann@example.com (auditor) until ")
+    assert running.returncode == 0
+    assert "ann@example.com (auditor), by session" in custody("whoami").out

@@ -41,6 +41,15 @@ permit (principal, action, resource in Label::"policy=masked");
 permit (principal, action, resource in Label::"policy=columns");
 @id("mask-relay") @mask("unreadable=relay")
 permit (principal, action, resource in Label::"policy=relayed");
+@id("models") @reason("only the small model")
+forbid (principal, action == Action::"model_call", resource in Label::"policy=calls")
+unless { context.model == "small" };
+@id("tools") @reason("only the search, at step 2")
+forbid (principal, action == Action::"tool_call", resource in Label::"policy=calls")
+unless { context.tool == "search" && context.step == "2" };
+@id("brief") @record("statement") permit (principal, action, resource in Label::"policy=brief");
+@id("first-bytes") @record("bytes=10") permit (principal, action, resource in Label::"policy=first-bytes");
+@id("whole") @record("full") permit (principal, action, resource in Label::"policy=whole");
 """
 
 

@@ -195,3 +195,33 @@ def test_only_a_complete_record_needs_the_outcome_on_record(alone: tuple[Proxy, 
     assert (trail.of("action.completed")[0].status, trail.events[-1].status) == ("200", "agent_closed")
     (trail,) = read_trails(proxy.home, "complete")
     assert trail.events[-1].status == "audit_unavailable"
+
+
+def test_policy_says_how_much_of_an_answer_is_recorded(captured: Captured, edge: Front, edges: Edges) -> None:
+    kept = {}
+    for rule in ("brief", "first-bytes", "whole", ""):
+        front = captured.front(edges.port, labels={"policy": rule} if rule else {})
+        with httpx.Client(base_url=front.url, headers=captured.bearer, timeout=60) as client:
+            assert client.post("/echo", content=b"asked").json()["bytes"] == 5
+            assert len(client.get("/big?bytes=100000").content) == 100_000
+        trail = front.trail()
+        assert [event.payload for event in trail.of("action.requested")] == [b"asked", b""]
+        small, big = trail.of("action.completed")
+        streamed = [event for event in trail.of("data.received") if event.action_id == big.action_id]
+        assert big.payload_bytes == 100_000 and big.payload_digest == digest_of(captured, 100_000)
+        assert small.payload_bytes > 10 and len(small.payload_digest) == 32
+        if rule:
+            said = {event.attributes["policy.record"] for event in (small, big)}
+            assert said == {{"brief": "statement", "first-bytes": "bytes=10", "whole": "full"}[rule]}
+        kept[rule] = (
+            (len(small.payload) == small.payload_bytes, small.is_truncated),
+            (len(big.payload) + sum(len(event.payload) for event in streamed), big.is_truncated),
+        )
+        if rule == "first-bytes":
+            assert len(small.payload) == 10
+    assert kept == {
+        "brief": ((False, True), (0, True)),
+        "first-bytes": ((False, True), (10, True)),
+        "whole": ((True, False), (100_000, False)),
+        "": ((True, False), (65_536, True)),
+    }
