@@ -42,6 +42,8 @@ class Live:
         self.request = 0  # ticket of its request
         self.outcome = 0  # ticket of its outcome
         self.streams: dict[Side, Stream] | None = None  # of an open-ended action
+        self.shape = ""  # of its statement; "": not known
+        self.mark = 0  # what `Session.awaits` gave
         self.why: dict[str, str] = {}  # the rules that demand a mask
 
 
@@ -62,14 +64,18 @@ class ActionRecords:
         # A held action is not under way before it is approved.
         live = Live(self._session.next_action_id(), now_us(), ruling.is_write and ruling.approval is None)
         attributes = {"kind": action.kind, **action.attributes, **ruling.attributes}
+        live.shape = ruling.shape
+        # A read goes upstream at once: its record travels with that of its outcome when that comes quickly.
+        is_urgent = ruling.is_write or not action.is_bounded
+        if not is_urgent:
+            live.mark = self._session.awaits()
         if action.mask is not None:
             live.why = ruling.attributes  # the outcome says it again, beside what was masked
         action.keep = ruling.keep
         live.request = self._session.record(
             ACTION_REQUESTED,
             at=live.at,
-            # A read goes upstream at once: its record travels with that of its outcome when that comes quickly.
-            is_urgent=ruling.is_write or not action.is_bounded,
+            is_urgent=is_urgent,
             action_id=live.id,
             statement=action.statement[: self._max_statement],
             fingerprint=ruling.fingerprint,
@@ -85,9 +91,9 @@ class ActionRecords:
         return live
 
     def _claims_of(self, action: Action) -> dict[str, str]:
-        """What the agent says in a comment at the statement's end; one character tells that there is none."""
+        """What the agent says in a comment at the statement's end; a look mostly tells that there is none."""
         statement = action.statement
-        if not statement or statement[-1] not in MAY_END_COMMENT or self.is_cut(action):
+        if not statement or statement[-1] not in MAY_END_COMMENT or "*/" not in statement or self.is_cut(action):
             return NO_CLAIMS
         return read_sql_claims(statement)
 
@@ -104,7 +110,9 @@ class ActionRecords:
 
     def completed(self, action: Action, live: Live) -> int:
         """An action's outcome; its ticket."""
-        rows = self._rows(action) if action.row_values or action.columns else None
+        if live.mark:
+            self._session.has_met(live.mark)
+        rows = self._rows(action, live) if action.row_values or action.columns else None
         if not action.columns:
             self._sources.learn(action.statement)
         digest = getattr(action.digest, "digest", None)
@@ -130,9 +138,10 @@ class ActionRecords:
             masked=masked,
         )
 
-    def _rows(self, action: Action) -> dict[str, object]:
+    def _rows(self, action: Action, live: Live) -> dict[str, object]:
         """The payload of a result. `sources`: where columns are of telling ones under another name."""
-        sources = self._sources.find(action.statement, action.columns) if action.row_values else []
+        # Statements of one shape name the same columns: it is looked into once.
+        sources = self._sources.find(live.shape or action.statement, action.columns) if action.row_values else []
         rows: dict[str, object] = {"columns": action.columns, "rows": action.row_values}
         return {**rows, "sources": sources} if sources else rows
 

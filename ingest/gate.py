@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Protocol
 from ingest.claims import read_sql_claims, step_of
 from ingest.masks import Masks, MasksUnready
 from masking.inline.values import ValueMasker
-from policy.classify import Classified, classify
+from policy.classify import Classified, classify_shape, shape_of
 from policy.decide import Decision, PolicyEngine
 from policy.facts import facts_of
 from policy.mask_text import write_mask
@@ -79,6 +79,7 @@ class Ruling:
         # Who does not look at `approval` refuses: a held action is an allowed one only once it is approved.
         self.is_refused = is_hindered or verdict == DENY or verdict == HOLD or (verdict == MASK and mask is None)
         self.is_passing = is_passing  # another may follow soon: nobody remembers it
+        self.shape = ""  # of the statements that it is remembered for
 
     def without_mask(self, fault: str) -> "Ruling":
         """The ruling when it turns out that its answer cannot be masked: a refusal, with the reason."""
@@ -109,13 +110,14 @@ class _Past:
 
 
 class Gate:
-    """Classification and decision for one dialect. Rulings are remembered by (statement shape, resource, who acts).
+    """Classification and decision for one dialect. Rulings are remembered by (shape of statement, resource, who acts).
 
     Without `masks` no answer can be masked: what is said in that protocol is not understood. `can_hold`: its actions
     may wait for an approval. `can_limit`: rows of its answers can be withheld.
     """
 
     MAX_REMEMBERED: ClassVar[int] = 4096
+    MAX_CHARS: ClassVar[int] = 4096
     MAX_SESSIONS: ClassVar[int] = 65_536
     MAX_OBJECTS: ClassVar[int] = 10_000
 
@@ -133,8 +135,8 @@ class Gate:
         self._can_hold = can_hold
         self._can_limit = can_limit
         self._dialect = dialect
-        # What a key has by its id is kept with the ruling, so the id stays its own.
-        self._remembered: dict[tuple[Any, ...], tuple[Classified, Resource, Ruling]] = {}
+        # The resource, which a key has by its id, is kept with the ruling, so the id stays its own.
+        self._remembered: dict[tuple[Any, ...], tuple[Resource, Ruling]] = {}
         self._version = engine.version
         self._past: OrderedDict[str, _Past] = OrderedDict()
 
@@ -158,31 +160,36 @@ class Gate:
         claims beside the statement; None: in a comment at its end. `classified`: what it does, where more than its text
         says that.
         """
-        if classified is None:
-            classified = classify(self._dialect if is_whole else UNKNOWN, statement)
         engine = self.engine
         if engine.version is not self._version:  # nothing that was ruled before holds any more
             self._remembered = {}
             self._version = engine.version
+        dialect = self._dialect if is_whole else UNKNOWN
+        what: Classified | str = classified or (shape_of(dialect, statement) if is_whole else "")
         if engine.volatile:
             if step is None:
                 step = step_of(read_sql_claims(statement)) if self.looks_at_step and is_whole else ""
-            return self._rule_by_history(session, classified, step)
+            return self._rule_by_history(session, dialect, what, step)
         context = session.context
         resource = session.resource
-        key = (id(classified), id(resource), context.principal, context.agent, context.attributes.get("groups"))
+        key = (dialect, what, id(resource), context.principal, context.agent, context.attributes.get("groups"))
         known = self._remembered.get(key)
         if known is not None:
-            return known[2]
-        return self._make(key, session, classified, History(), "")
+            return known[1]
+        return self._make(key, session, _classified(dialect, what), what, History(), "")
 
     def completed(self, session: Acting, rows: int) -> None:
         """Rows that an action gave back, for policies that look at the session's past."""
         if self.engine.volatile:
             self._past_of(session).rows_read += rows
 
-    def _rule_by_history(self, session: Acting, classified: Classified, step: str) -> Ruling:
+    def shape_of(self, statement: str) -> str:
+        """What a statement has in common with those that are ruled alike."""
+        return shape_of(self._dialect, statement)
+
+    def _rule_by_history(self, session: Acting, dialect: str, what: Classified | str, step: str) -> Ruling:
         """As `rule`, when a policy looks at the time, the source, the claimed step, or what the session has done."""
+        classified = _classified(dialect, what)
         past = self._past_of(session)
         past.actions += 1
         if len(past.objects) < self.MAX_OBJECTS:
@@ -191,9 +198,9 @@ class Gate:
         context = session.context
         seen = volatile_values(self.engine.volatile, history, context.source_ip, step)
         who = (context.principal, context.agent, context.attributes.get("groups"))
-        key = (id(classified), id(session.resource), *who, *seen)
+        key = (dialect, what, id(session.resource), *who, *seen)
         known = self._remembered.get(key)
-        ruling = known[2] if known is not None else self._make(key, session, classified, history, step)
+        ruling = known[1] if known is not None else self._make(key, session, classified, what, history, step)
         if ruling.is_refused and ruling.approval is None:
             past.denials += 1
         return ruling
@@ -215,14 +222,22 @@ class Gate:
         return past
 
     def _make(
-        self, key: tuple[Any, ...], session: Acting, classified: Classified, history: History, step: str
+        self,
+        key: tuple[Any, ...],
+        session: Acting,
+        classified: Classified,
+        what: Classified | str,
+        history: History,
+        step: str,
     ) -> Ruling:
-        """Decide, and remember it."""
+        """Decide, and remember it unless the shape is long."""
         ruling = self._decide(session, classified, history, step)
-        if not ruling.is_passing:
+        shape = what if isinstance(what, str) else ""
+        ruling.shape = shape
+        if not ruling.is_passing and len(shape) <= self.MAX_CHARS:
             if len(self._remembered) >= self.MAX_REMEMBERED:
                 self._remembered.clear()
-            self._remembered[key] = (classified, session.resource, ruling)
+            self._remembered[key] = (session.resource, ruling)
         return ruling
 
     def _decide(self, session: Acting, classified: Classified, history: History, step: str) -> Ruling:
@@ -266,20 +281,25 @@ class Gate:
             return None, CANNOT + str(error)
 
 
+def _classified(dialect: str, what: Classified | str) -> Classified:
+    """What a statement does, of its shape unless more than its text has said it."""
+    return classify_shape(dialect, what) if isinstance(what, str) else what
+
+
 class SessionGate:
-    """The gate as one session sees it: a statement that is executed again is found by its text alone.
+    """The gate as one session sees it: a statement of a shape that was executed before is found by that alone.
 
     Not while policies look at more than that; and nothing outlives the policies it was ruled by.
     """
 
-    MAX_TEXTS: ClassVar[int] = 64
+    MAX_SHAPES: ClassVar[int] = 64
     MAX_CHARS: ClassVar[int] = 4096
 
     def __init__(self, gate: Gate, session: Acting) -> None:
         self._gate = gate
         self._engine = gate.engine
         self._session = session
-        self._texts: dict[str, Ruling] = {}
+        self._shapes: dict[str, Ruling] = {}
         self._version = ""
         self._is_volatile = False
 
@@ -288,16 +308,20 @@ class SessionGate:
         if self._engine.version is not self._version:
             self._version = self._engine.version
             self._is_volatile = len(self._engine.volatile) > 0
-            self._texts = {}
+            self._shapes = {}
         if self._is_volatile or not is_whole or len(statement) > self.MAX_CHARS:
             return self._gate.rule(self._session, statement, is_whole=is_whole)
-        known = self._texts.get(statement)
+        known = self._shapes.get(statement)  # without numbers in it a statement is its own shape
+        if known is not None:
+            return known
+        shape = self._gate.shape_of(statement)
+        known = self._shapes.get(shape)
         if known is None:
             known = self._gate.rule(self._session, statement)
             if not known.is_passing:
-                if len(self._texts) >= self.MAX_TEXTS:
-                    self._texts.clear()
-                self._texts[statement] = known
+                if len(self._shapes) >= self.MAX_SHAPES:
+                    self._shapes.clear()
+                self._shapes[shape] = known
         return known
 
     def completed(self, rows: int) -> None:

@@ -158,6 +158,17 @@ class Session:
             self._lost += 1
             return 0
 
+    def awaits(self) -> int:
+        """An action is under way whose outcome somebody waits for: what is recorded may wait a moment for it, too.
+
+        What `has_met` wants when the outcome is there, 0 for nothing.
+        """
+        return self._partition.expect() if self._is_gated else 0
+
+    def has_met(self, mark: int) -> None:
+        """The outcome of that action is recorded now."""
+        self._partition.meet(mark)
+
     def is_released(self, ticket: int) -> bool:
         """Whether what waits for this ticket may go."""
         partition = self._partition
@@ -201,6 +212,8 @@ class Session:
 
     def _append(self, event: Blob, is_urgent: bool) -> int:
         ticket = self._partition.append(self._id, self._encoded_context, event, is_urgent)
+        if self._is_gated:
+            self._partition.guarded = ticket
         self._seq += 1
         self.last_ticket = ticket
         return ticket

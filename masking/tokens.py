@@ -33,6 +33,10 @@ class _Keyed:
         self._inner = sha256(padded.translate(_INNER_PAD))
         self._outer = sha256(padded.translate(_OUTER_PAD))
 
+    def begin(self) -> "_KeyedDigest":
+        """The same of a value that comes in pieces."""
+        return _KeyedDigest(self)
+
     def text(self, value: bytes) -> str:
         """The first 80 bits in base32, in small letters."""
         inner = self._inner.copy()
@@ -109,18 +113,40 @@ class FlowKey:
         return "FlowKey(…)"
 
 
+class _KeyedDigest:
+    """HMAC-SHA-256 of a payload that comes in pieces. hmac's own objects take twice the time for a short one."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, keyed: _Keyed) -> None:
+        self._inner = keyed._inner.copy()
+        self._outer = keyed._outer
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        self._inner.update(data)
+
+    def digest(self) -> bytes:
+        outer = self._outer.copy()
+        outer.update(self._inner.digest())
+        return outer.digest()
+
+    def hexdigest(self) -> str:
+        return self.digest().hex()
+
+
 class DigestKey:
     """Makes keyed digests of unmasked bytes. `key` is at least 32 random bytes."""
 
-    __slots__ = ("_start",)
+    __slots__ = ("_keyed",)
 
     def __init__(self, key: bytes) -> None:
-        self._start = hmac.new(_checked(key, b"custody digest v1"), digestmod=sha256)
+        self._keyed = _Keyed(_checked(key, b"custody digest v1"))
 
     def digest(self, data: bytes = b"") -> Digest:
         """An incremental HMAC-SHA-256: `update()` it with the payload, then `hexdigest()`."""
-        made = self._start.copy()  # a quarter of the cost of a new one: the key is hashed already
-        made.update(data)
+        made = self._keyed.begin()
+        if data:
+            made.update(data)
         return made
 
     def __repr__(self) -> str:

@@ -51,7 +51,7 @@ class Rows(Outflow):
         self, action: Action, columns: Columns, formats: tuple[int, ...]
     ) -> list[Decode | None] | None:
         """How each column becomes text; None when all are text already."""
-        if not any(formats):
+        if columns.is_text if formats is columns.formats else not any(formats):
             return None
         if len(formats) == 1:
             formats = formats * len(columns.oids)

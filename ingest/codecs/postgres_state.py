@@ -77,6 +77,7 @@ class Columns:
         self.names = names
         self.oids = oids
         self.formats = formats
+        self.is_text = not any(formats)
 
 
 class Named:

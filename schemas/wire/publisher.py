@@ -1,8 +1,9 @@
 """Group commit: events become durable batches on the raw topic, one batch in flight per partition.
 
-While a batch is in flight for a partition, later events gather into the next; an idle partition sends at once. There is
-no linger to tune. Each appended event gets a *ticket*, rising per partition from 1. Tickets up to `durable` have been
-acknowledged by Kafka; tickets up to `kept` are on Kafka or at least on the local spool.
+While a batch is in flight for a partition, later events gather into the next; an idle partition sends at once, unless
+more outcomes are about to come than wait already. There is no linger to tune. Each appended event gets a *ticket*,
+rising per partition from 1. Tickets up to `durable` have been acknowledged by Kafka; tickets up to `kept` are on Kafka
+or at least on the local spool.
 
 Everything runs on the event loop's thread, except librdkafka's callbacks, which only hand over. What is lost when the
 process dies: events not yet acknowledged, and nothing that waited for them has been released.
@@ -36,6 +37,11 @@ REFRESH_S: Final = 1.0
 """How often the sealer looks for a rotated unsealing key."""
 RELAXED_S: Final = 0.002
 """How long an event that nobody waits for yet may gather others before it makes a batch go."""
+LAX_TURNS: Final = 5
+"""How many times as long where nobody will ever wait: when all that is pending is of best-effort sessions."""
+GATHER_S: Final = 0.002
+"""The longest that an event somebody waits for is kept back for others that are about to come; and never longer than
+the last batch took to be acknowledged, but for the millisecond that timers count by."""
 
 
 class Spool(Protocol):
@@ -118,7 +124,9 @@ class Publisher:
 
         Raises AuditUnavailable when too much waits for the broker.
         """
-        return partition.append(session_id, context, event, is_urgent)
+        ticket = partition.append(session_id, context, event, is_urgent)
+        partition.guarded = ticket
+        return ticket
 
     async def wait(self, partition: Partition, ticket: int, *, accept_spool: bool = False) -> None:
         """Return when the ticket is durable (or kept). Raises AuditUnavailable when the partition stalls first."""
@@ -156,21 +164,48 @@ class Publisher:
                 # At the end of this turn of the loop: events of one turn travel together.
                 self._loop.call_soon(self._pump, partition)
         elif not partition.is_rest_due:
-            partition.is_rest_due = True
-            self._loop.call_later(RELAXED_S, self._pump_rest, partition)
+            self._arm_rest(partition, 1)
 
-    def _pump_rest(self, partition: Partition) -> None:
+    def _arm_rest(self, partition: Partition, turn: int) -> None:
+        partition.is_rest_due = True
+        self._loop.call_later(RELAXED_S, self._pump_rest, partition, partition.sent, turn)
+
+    def _pump_rest(self, partition: Partition, sent: int, turn: int) -> None:
+        """Nobody waited for these when they came: they go now, unless they have gone with others since."""
         partition.is_rest_due = False
-        self._pump(partition)
+        is_free = partition.flight is None and len(partition.pending) > 0 and not partition.is_stalled
+        if is_free and partition.sent > sent:
+            self._arm_rest(partition, 1)
+        elif is_free and partition.guarded <= partition.sent and turn < LAX_TURNS:
+            self._arm_rest(partition, turn + 1)
+        else:
+            self._pump(partition, is_gathered=True)
 
-    def _pump(self, partition: Partition) -> None:
+    def _pump(self, partition: Partition, is_gathered: bool = False) -> None:
         partition.is_pump_due = False
         if partition.is_stalled and self._spool is not None:
             self._keep_pending(partition, self._spool)
-        if partition.flight is None:
+        if partition.flight is not None:
+            return
+        if is_gathered or partition.is_stalled or partition.sealed or not partition.is_gathering:
             self._send_next(partition)
+        else:
+            self._gather(partition)
+
+    def _gather(self, partition: Partition) -> None:
+        """Wait for what is about to come: one batch costs the proxy and the broker more than some dozen events."""
+        if partition.gathering is None:
+            delay = min(GATHER_S, max(0.001, partition.round_trip_s))
+            partition.gathering = self._loop.call_later(delay, self._end_gathering, partition)
+
+    def _end_gathering(self, partition: Partition) -> None:
+        partition.gathering = None
+        self._pump(partition, is_gathered=True)
 
     def _send_next(self, partition: Partition) -> None:
+        if partition.gathering is not None:
+            partition.gathering.cancel()
+            partition.gathering = None
         kept = self._spool.first(partition.number) if self._spool else None
         if kept is not None:
             ticket = partition.spooled_tickets[0] if partition.spooled_tickets else 0
@@ -215,6 +250,7 @@ class Publisher:
             self._loop.call_later(0 if error.fatal() else RESEND_S, self._recover, generation, partition, flight)
             return
         partition.flight = None
+        partition.round_trip_s = time.monotonic() - flight.since
         if flight.is_from_spool and self._spool is not None:
             self._spool.drop(partition.number)
             if partition.spooled_tickets:
@@ -222,8 +258,10 @@ class Publisher:
         partition.durable = max(partition.durable, flight.last_ticket)
         partition.kept = max(partition.kept, partition.durable)
         partition.is_stalled = False
-        if partition.urgent > partition.sent or partition.sealed or flight.is_from_spool:
+        if partition.sealed or flight.is_from_spool:
             self._send_next(partition)
+        elif partition.urgent > partition.sent:
+            self._pump(partition)
         elif partition.pending:
             self._schedule(partition, is_urgent=False)
         self._notify(partition)

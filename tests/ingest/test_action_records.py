@@ -97,3 +97,20 @@ async def test_a_result_says_which_columns_are_telling_ones_under_another_name(r
         b"",
         b'{"columns":["y"],"rows":[["7"]],"sources":["password"]}',
     ]
+
+
+async def test_statements_of_one_shape_name_the_same_columns(recorder: Recorder, home: Home) -> None:
+    session = open_session(recorder, "shaped")
+    records = ActionRecords(session)
+    ruling = rule("allow", is_write=False)
+    ruling.shape = "SELECT password AS x FROM users WHERE id = 0"
+    for number in (7, 8):
+        action = Action(f"SELECT password AS x FROM users WHERE id = {number}")
+        live = records.requested(action, ruling)
+        assert live.shape == ruling.shape and live.mark
+        action.columns, action.row_values = ["x"], [["s3cret"]]
+        ticket = records.completed(action, live)
+    await session.wait(ticket)
+    (trail,) = read_trails(home, "shaped")
+    payload = b'{"columns":["x"],"rows":[["s3cret"]],"sources":["password"]}'
+    assert [event.payload for event in trail.of("action.completed")] == [payload] * 2

@@ -106,6 +106,14 @@ def test_rulings_are_remembered_by_shape_and_by_who_acts_on_what() -> None:
     assert engine.asked[2].groups == ("admins", "staff")
 
 
+def test_a_long_shape_is_not_remembered_and_ruled_alike() -> None:
+    engine = counting()
+    gate = Gate(engine, "postgres")
+    statement = f"SELECT {' ' * Gate.MAX_CHARS} 1"
+    assert gate.rule(session(), statement).shape == gate.rule(session(), statement).shape == statement
+    assert (len(engine.asked), len(gate._remembered)) == (2, 0)
+
+
 def test_a_ruling_on_one_resource_is_none_on_another() -> None:
     """Two resources may have one upstream, and so the same statements."""
     cedar = 'permit (principal, action, resource); forbid (principal, action, resource in Label::"tier=gold");'
@@ -282,6 +290,18 @@ def test_an_engine_that_does_not_say_what_to_mask_is_refused(masks: Masks) -> No
 
     ruling = Gate(Vague(), "http", masks).rule(session(), "GET /pay")
     assert ruling.is_refused and "policy does not say what of it" in ruling.reason
+
+
+def test_a_session_finds_a_statement_by_its_shape() -> None:
+    engine = counting()
+    gate = SessionGate(Gate(engine, "postgres"), session())
+    rulings = [gate.rule(f"SELECT * FROM t1 WHERE a = {number}", True) for number in range(200)]
+    assert len({id(ruling) for ruling in rulings}) == len(gate._shapes) == 1
+    assert rulings[0].shape == "SELECT * FROM t1 WHERE a = 0"
+    assert gate.rule("SELECT * FROM t2 WHERE a = 1", True) is not rulings[0]
+    for number in range(2 * SessionGate.MAX_SHAPES):
+        gate.rule(f"SELECT * FROM t{number}", True)
+    assert len(gate._shapes) <= SessionGate.MAX_SHAPES
 
 
 def test_a_session_finds_a_repeated_statement_by_its_text() -> None:

@@ -25,6 +25,11 @@ def test_digest_is_incremental_and_keyed():
     digest.update(b"a")
     digest.update(memoryview(b"b"))
     assert digest.hexdigest() == DigestKey(KEY).digest(b"ab").hexdigest()
+    digest.update(b"c")  # read in between and fed on
+    own = hmac.digest(KEY, b"custody digest v1", "sha256")
+    assert digest.digest() == hmac.digest(own, b"abc", "sha256")
+    assert digest.hexdigest() == digest.digest().hex()
+    assert DigestKey(KEY).digest().digest() == hmac.digest(own, b"", "sha256")
     assert digest.hexdigest() != hashlib.sha256(b"ab").hexdigest()
 
 

@@ -1,6 +1,10 @@
-import pytest
+import re
 
-from policy.classify import MAX_CACHED_CHARS, classify
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policy.classify import MAX_CACHED_CHARS, classify, classify_shape, shape_of
 from policy.model import Operation
 from policy.postgres import classify_postgres
 
@@ -42,6 +46,22 @@ def test_digits_in_names_are_no_literals(innocent, other):
 def test_a_cached_shape_is_never_milder_than_the_statement(statement):
     shape, truth = classify("postgres", statement), classify_postgres(statement)
     assert shape.operation.rank >= truth.operation.rank
+
+
+SPELLED_OUT = re.compile(r"(?<![\w$.\\\x80-\U0010ffff])[0-9]+(?![\w$.\x80-\U0010ffff])")
+
+
+@given(st.text(st.sampled_from("0123456789aE_.$\\\u00d7 ='(-,\n"), max_size=40))
+def test_a_shape_has_other_numbers_where_they_are_whole_tokens(text):
+    assert shape_of("postgres", text) == SPELLED_OUT.sub("0", text)
+    assert shape_of("postgres", shape_of("postgres", text)) == shape_of("postgres", text)
+
+
+def test_only_where_numbers_mean_nothing_is_there_a_shape():
+    for dialect, text in (("http", "GET /17"), ("postgres", 'SELECT "a 1"'), ("postgres", "SELECT 1 & 2")):
+        assert shape_of(dialect, text) == text
+    assert shape_of("postgres", "SELECT 12") == shape_of("postgres", "SELECT 7") == "SELECT 0"
+    assert classify_shape("postgres", "SELECT 0") is classify("postgres", "SELECT 12")
 
 
 def test_long_statements_bypass_the_cache():

@@ -117,6 +117,53 @@ async def test_what_nobody_waits_for_gathers_and_still_goes_by_itself(home: Home
     assert await publisher.close(5)
 
 
+async def test_outcomes_that_are_about_to_come_share_a_batch(home: Home) -> None:
+    publisher = make_publisher(home)
+    await publisher.start()
+    partition = publisher.partition_for("s")
+    await publisher.wait(partition, append(publisher, partition, 1))
+    marks = [partition.expect() for _ in range(10)]
+    for seq, mark in enumerate(marks, 2):
+        partition.meet(mark)
+        ticket = append(publisher, partition, seq)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await publisher.wait(partition, ticket)
+    batches = read_batches(home, publisher.epoch, partition.number)
+    assert seqs_of(batches) == list(range(1, 12))
+    assert len(batches[1].events) >= 2  # the first of them has waited
+    assert await publisher.close(5)
+
+
+async def test_what_is_expected_and_does_not_come_is_waited_for_a_moment_only(home: Home) -> None:
+    publisher = make_publisher(home)
+    await publisher.start()
+    partition = publisher.partition_for("s")
+    for _ in range(100):
+        partition.expect()
+    await publisher.wait(partition, append(publisher, partition, 1))
+    await publisher.wait(partition, append(publisher, partition, 2))
+    assert partition.gathering is None
+    assert seqs_of(read_batches(home, publisher.epoch, partition.number)) == [1, 2]
+    assert await publisher.close(5)
+
+
+async def test_what_nobody_will_ever_wait_for_still_goes_by_itself(home: Home) -> None:
+    publisher = make_publisher(home)
+    await publisher.start()
+    partition = publisher.partition_for("s")
+    context = encode_context(CONTEXT)
+    for seq in range(1, 31):
+        event = encode_event(Event(seq, 1, EventKind.ACTION_REQUESTED.value))
+        ticket = partition.append(CONTEXT.session_id, context, event, False)
+        await asyncio.sleep(0.001)
+    await publisher.wait(partition, ticket)
+    batches = read_batches(home, publisher.epoch, partition.number)
+    assert seqs_of(batches) == list(range(1, 31))
+    assert len(batches) < 30
+    assert await publisher.close(5)
+
+
 async def test_a_session_keeps_its_partition(home: Home) -> None:
     publisher = make_publisher(home)
     await publisher.start()
