@@ -195,8 +195,19 @@ HAVING stored != distinct_seqs OR first != 1 OR last != distinct_seqs OR closing
 """
 """Sessions of a partition whose events are not plainly whole: holes, repeats, no end, another count than at the end."""
 
+MISSING_SEQS: Final = """
+SELECT before + 1 AS first, seq - 1 AS last
+FROM (
+    SELECT seq, lagInFrame(toUInt64(seq), 1, 0) OVER (ORDER BY seq) AS before
+    FROM (SELECT DISTINCT seq FROM custody.events WHERE session_id = {session:String})
+)
+WHERE seq > before + 1 ORDER BY first LIMIT 20
+"""
+"""Which numbers of a session are not there, as stretches; the first ones."""
+
 SESSION_COUNT: Final = """
-SELECT uniqExact(session_id) AS sessions, count() AS stored FROM custody.events
+SELECT uniqExact(session_id) AS sessions, count() AS stored, uniqExactIf(session_id, is_truncated) AS truncated
+FROM custody.events
 WHERE log_id = {log_id:String} AND partition = {partition:UInt32} AND offset <= {upto:UInt64}
 """
 

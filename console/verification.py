@@ -57,16 +57,21 @@ class SessionChain:
     closings: int
     closed_events: int
     is_custody: bool = False
+    missing: str = ""  # which numbers, as `3,7-9`, as far as they were looked up
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the store says. `live_epochs` are the runs of proxies that have not ended, each proxy's newest."""
+    """What the store says. `live_epochs` are the runs of proxies that have not ended, each proxy's newest.
+
+    `truncated`: sessions of which the limits of their resource kept only a part, the rest counted and digested.
+    """
 
     partitions: tuple[Chain, ...] = ()
     duplicates: Mapping[str, int] = field(default_factory=dict)
     epochs: tuple[Chain, ...] = ()
     sessions: int = 0
+    truncated: int = 0
     events: int = 0
     odd_sessions: tuple[SessionChain, ...] = ()
     live_epochs: frozenset[str] = frozenset()
@@ -104,6 +109,7 @@ def judge_completeness(facts: Facts, log_faults: Iterable[str] = ()) -> Verdict:
                 notes.append(f"session {session.session_id} is lost: complete to seq {session.last}, end unknown")
     losses = [gap for gap in facts.gaps if is_loss(gap)]
     violations += [describe_gap(gap) for gap in losses]
+    states["truncated by policy"] = facts.truncated
     counts = {"sessions": facts.sessions, "events": facts.events, **states, "gaps": len(facts.gaps)}
     summary = ", ".join(f"{count} {name}" for name, count in counts.items())
     if violations:
@@ -144,7 +150,8 @@ def session_fault(session: SessionChain, facts: Facts) -> str:
         return f"{session.stored - session.distinct_seqs} events are stored twice"
     missing = session.last - session.distinct_seqs
     if missing:
-        return f"{missing} of {session.last} events are missing" if not facts.expired_orders else ""
+        which = f": {session.missing}" if session.missing else ""
+        return f"{missing} of {session.last} events are missing{which}" if not facts.expired_orders else ""
     if session.closings > 1:
         return f"closed {session.closings} times"
     if session.closings and session.closed_events != session.stored:

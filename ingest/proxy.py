@@ -21,6 +21,7 @@ from schemas.approvals import Decision
 from schemas.config import Settings
 from schemas.errors import AuditUnavailable
 from schemas.events import ControlKind, EventKind, SessionContext
+from schemas.holds import describe_hold
 from schemas.resources import Resource, Upstream, with_class
 from schemas.retention_ages import AgesConflict
 from schemas.runtime import Home, now_us, write_private
@@ -163,6 +164,15 @@ class Proxy:
         except AuditUnavailable:
             log.error("the quarantine of %s could not be recorded", id)
 
+    def _note_hold(self, id: str, payload: object) -> None:
+        """A legal hold was placed or released: on record in the proxy's own session, whoever wrote it and how."""
+        if payload is None or not hasattr(self, "_own"):
+            return  # still starting; holds of before are in force, and were recorded then
+        try:
+            self._own.record(EventKind.LEGAL_HOLD_CHANGED, attributes=describe_hold(id, payload))
+        except AuditUnavailable:
+            log.error("the change of legal hold %s could not be recorded", id)
+
     def _open_own_session(self) -> Session:
         publisher = self.recorder.publisher
         previous_epoch = self._swap_epoch(publisher.epoch)
@@ -184,7 +194,7 @@ class Proxy:
             record="best_effort",
         )
         session = self.recorder.open_session(context, own)
-        facts = {"epoch": publisher.epoch, "previous_epoch": previous_epoch}
+        facts = {"epoch": publisher.epoch, "previous_epoch": previous_epoch, **self.settings.retention.describe()}
         session.record(EventKind.PROXY_STARTED, attributes=facts)
         return session
 
@@ -202,6 +212,8 @@ class Proxy:
             self._loop.call_soon_threadsafe(self._apply_policies)
         elif kind is ControlKind.QUARANTINE:
             self._loop.call_soon_threadsafe(self._quarantine, id)
+        elif kind is ControlKind.LEGAL_HOLD:
+            self._loop.call_soon_threadsafe(self._note_hold, id, self.view.get(kind, id))
         elif kind is ControlKind.APPROVAL:
             self._loop.call_soon_threadsafe(self._decide, id)
         elif kind in (ControlKind.REVOCATION, ControlKind.CREDENTIAL):

@@ -30,6 +30,7 @@ class EventKind(StrEnum):
     KEY_ROTATED = "key.rotated"
     POLICY_CHANGED = "policy.changed"
     QUARANTINE_CHANGED = "quarantine.changed"
+    LEGAL_HOLD_CHANGED = "legal_hold.changed"
 
 
 class Verdict(StrEnum):

@@ -99,6 +99,22 @@ def parse_active(entries: Mapping[str, object]) -> dict[str, LegalHold]:
     return {id: hold for id, hold in found.items() if hold.is_active}
 
 
+def describe_hold(id: str, payload: object) -> dict[str, str]:
+    """A hold's entry of control as facts of an event: what it is now, on whose word, what it takes in. Never fails."""
+    told = payload if isinstance(payload, dict) else {}
+    is_over = bool(told.get("released_at"))
+    known = {
+        "state": "released" if is_over else "placed",
+        "by": told.get("released_by" if is_over else "placed_by", ""),
+        "approved_by": told.get("release_approved_by" if is_over else "approved_by", ""),
+        "reason": told.get("release_reason" if is_over else "reason", ""),
+        "authority": told.get("authority", ""),
+        **{name: told.get(name, "") for name in CRITERIA},
+    }
+    facts = {f"hold.{name}": str(value)[:500] for name, value in known.items() if value not in ("", 0, None)}
+    return {"hold.id": id[:128], **facts}
+
+
 def encode_payload(payload: Mapping[str, Any]) -> str:
     """A payload as control carries it, and as a hold's leaf commits to it."""
     return json.dumps(payload, ensure_ascii=False, sort_keys=True)

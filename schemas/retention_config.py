@@ -193,6 +193,16 @@ class Retention(Model):
             check_together(known)
         return name_combination(asked)
 
+    def describe(self) -> dict[str, str]:
+        """Ages and rules as facts of an event, so that the trail says what was in force from when on."""
+        facts = {
+            f"retention.class.{name}": " ".join([f"{item.min_age_days}-{item.max_age_days} days", *item.presets])
+            for name, item in self.classes.items()
+        }
+        for number, rule in enumerate(self.assign, 1):
+            facts[f"retention.rule.{number}"] = rule.model_dump_json(exclude_defaults=True)
+        return facts
+
 
 def bound_class(item: RetentionClass, defaults: Defaults, storage_limit_days: int) -> RetentionClass:
     """A class with the ages that its presets and the organisation leave it. Raises ConfigError, AgesConflict."""

@@ -1,7 +1,7 @@
 """`custody verify`: three verdicts on the record, and what each rests on."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +10,7 @@ import click
 
 from console.output import EXIT_VIOLATION, clean, print_json
 from console.times import Duration, Moment
-from console.verification import Chain, Facts, Outcome, SessionChain, Verdict, judge, verdicts_exit_code
+from console.verification import MAX_FINDINGS, Chain, Facts, Outcome, SessionChain, Verdict, judge, verdicts_exit_code
 
 if TYPE_CHECKING:
     from console.control import Place
@@ -165,7 +165,7 @@ def gather(store: "Store") -> Facts:
     epochs: list[Chain] = []
     odd: list[SessionChain] = []
     duplicates: dict[str, int] = {}
-    sessions = events = 0
+    sessions = events = truncated = 0
     for row in store.rows(queries.PROGRESS, {"sink": queries.SINK}):
         where = {"log_id": row["log_id"], "partition": row["partition"], "upto": row["offset"]}
         name = f"partition {row['partition']} of log {row['log_id']}"
@@ -177,13 +177,15 @@ def gather(store: "Store") -> Facts:
         odd += [session_chain(found) for found in store.rows(queries.SESSION_CHAINS, where)]
         counts = store.one(queries.SESSION_COUNT, where)
         sessions, events = sessions + counts["sessions"], events + counts["stored"]
+        truncated += counts["truncated"]
     return Facts(
         partitions=tuple(partitions),
         duplicates=duplicates,
         epochs=tuple(epochs),
         sessions=sessions,
+        truncated=truncated,
         events=events,
-        odd_sessions=tuple(odd),
+        odd_sessions=tuple(name_missing(store, odd)),
         live_epochs=live_epochs(runs),
         gaps=tuple(store.rows(queries.GAPS, {"limit": MAX_GAPS})),
         expired_orders=int(store.one(queries.EXPIRED)["orders"]),
@@ -222,6 +224,23 @@ def session_chain(row: dict[str, Any]) -> SessionChain:
         closed_events=row["closed_events"],
         is_custody=row["protocol"] == "custody",
     )
+
+
+def name_missing(store: "Store", sessions: list[SessionChain]) -> list[SessionChain]:
+    """The sessions, with the numbers that are missing, for the first of those that have holes."""
+    from console import queries
+
+    found, left = [], MAX_FINDINGS
+    for session in sessions:
+        if session.last > session.distinct_seqs and left:
+            left -= 1
+            rows = store.rows(queries.MISSING_SEQS, {"session": session.session_id})
+            runs = [
+                f"{row['first']}-{row['last']}" if row["last"] > row["first"] else str(row["first"]) for row in rows
+            ]
+            session = replace(session, missing=",".join(runs))
+        found.append(session)
+    return found
 
 
 def live_epochs(rows: list[dict[str, Any]]) -> frozenset[str]:

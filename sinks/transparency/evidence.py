@@ -21,6 +21,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,6 +81,7 @@ class EvidenceReport:
     last_at: int = 0
     bytes_seen: int = 0
     bytes_opaque: int = 0
+    truncated: set[str] = field(default_factory=set)  # sessions of which the resource's limits kept only a part
 
     @property
     def exit_code(self) -> int:
@@ -214,6 +216,8 @@ class _Verification:
             leaf.session_id, leaf.retention_class, leaf.seq, leaf.at,
         ):  # fmt: skip
             report.audit.violate(f"ALTERED: leaf {record.index} names another event than its record")
+        if event.get("is_truncated"):
+            report.truncated.add(leaf.session_id)
         if event["kind"] == "session.closed":
             for name in ("from_agent", "from_upstream"):
                 report.bytes_seen += _as_count(event["attributes"].get(f"bytes.{name}", ""))
@@ -343,6 +347,22 @@ def _as_count(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
+def _describe_time(report: EvidenceReport) -> str:
+    """Between which times the events say they were, and since when a witness knows them to be in the log."""
+    span = f"events of {_name_time(report.first_at)} to {_name_time(report.last_at)} by their proxies' clocks"
+    if not report.cosigners:
+        return f"{span}; nobody else says since when they are in the log"
+    name, since = min(report.cosigners.items(), key=lambda item: item[1])
+    return f"{span}; in the log since {_name_time(since * 1_000_000)} or before, says {name}"
+
+
+def _name_time(at_us: int) -> str:
+    try:
+        return datetime.fromtimestamp(at_us // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{at_us} us"
+
+
 def describe_report(report: EvidenceReport) -> list[str]:
     """The report in lines for people."""
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.audit.states.items())) or "no events"
@@ -354,8 +374,9 @@ def describe_report(report: EvidenceReport) -> list[str]:
         f"log           {report.checkpoint.origin}, {report.checkpoint.size} leaves",
         f"key           {', '.join(key.vkey for key in report.policy.log_keys)}",
         f"witnessed by  {signed}: the quorum is {'met' if report.is_witnessed else 'NOT met'}",
+        f"time          {_describe_time(report)}",
         f"integrity     {states}",
-        f"completeness  sessions: {sessions}",
+        f"completeness  sessions: {sessions}; {len(report.truncated)} truncated by policy",
         f"coverage      {coverage}",
     ]
     if report.is_own_policy:

@@ -32,6 +32,11 @@ def test_a_whole_record() -> None:
     assert verdicts_exit_code(verdicts) == 0
 
 
+def test_what_policy_cut_short_is_said_and_is_no_violation() -> None:
+    verdict = judge(replace(WHOLE, truncated=1))[1]
+    assert verdict.outcome is Outcome.HOLDS and "1 truncated by policy" in verdict.summary
+
+
 def test_an_empty_store_decides_nothing() -> None:
     assert outcomes(Facts())["completeness"] is Outcome.UNDECIDED
     assert verdicts_exit_code(judge(Facts())) == 2
@@ -46,6 +51,7 @@ def test_an_empty_store_decides_nothing() -> None:
         ({"duplicates": {"partition 0": 2}}, "2 events are stored twice"),
         ({"odd_sessions": (replace(OPEN, stored=4),)}, "1 events are stored twice"),
         ({"odd_sessions": (replace(OPEN, last=5),)}, "2 of 5 events are missing"),
+        ({"odd_sessions": (replace(OPEN, last=5, missing="2-3"),)}, "2 of 5 events are missing: 2-3"),
         ({"odd_sessions": (replace(OPEN, closings=1, closed_events=4),)}, "closed with 4 events, 3 are stored"),
         ({"odd_sessions": (replace(OPEN, closings=2, closed_events=3),)}, "closed 2 times"),
         ({"gaps": ({"proxy_id": "p", "partition": 0, "attributes": {"lost_events": "3"}},)}, "lost_events=3"),

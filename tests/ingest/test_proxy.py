@@ -1,5 +1,7 @@
 """A proxy's own trail: each start names the epoch before it."""
 
+from console.control import find_place
+from console.legal_holds import place_hold, release_hold
 from schemas.events import ControlKind, Event
 from schemas.runtime import Home
 from tests.ingest.test_opaque import echo_server, talk
@@ -57,5 +59,31 @@ def test_rules_give_sessions_their_class_from_the_moment_they_fit(home: Home, ka
         proxy.writer.put(ControlKind.RESOURCE, "ruled-2", clash.model_dump())
         proxy.wait_for(lambda: "resource ruled-2 is not served: it must be kept 366 days" in proxy.log.read_text())
         epoch = (home.spool / "proxy-tcp" / "epoch").read_text()
-    own = [trail.context for trail in read_trails(home, "custody") if trail.context.session_id.endswith(epoch)]
-    assert [context.retention_class for context in own] == ["audit"]
+    (own,) = [trail for trail in read_trails(home, "custody") if trail.context.session_id.endswith(epoch)]
+    assert own.context.retention_class == "audit"
+    (started,) = own.of("proxy.started")
+    assert started.attributes["retention.class.pci"] == "366-800 days pci-dss-4"
+    assert '"protocol":"custody"' in started.attributes["retention.rule.3"]
+
+
+def test_a_hold_that_is_placed_and_released_is_on_record(home: Home) -> None:
+    place = find_place()
+    with run_proxy(home) as proxy:
+        id, _ = place_hold(
+            place, {"agent": "noted"}, authority="court, 12/26", reason="litigation", by="ann", approved_by="bob"
+        )
+        release_hold(place, id, reason="settled", by="cid", approved_by="ann")
+        proxy.wait_for(lambda: len(hold_events(home, id)) == 2)
+    placed, released = hold_events(home, id)
+    assert placed == {
+        "hold.id": id, "hold.state": "placed", "hold.by": "ann", "hold.approved_by": "bob",
+        "hold.reason": "litigation", "hold.authority": "court, 12/26", "hold.agent": "noted",
+    }  # fmt: skip
+    assert released == placed | {
+        "hold.state": "released", "hold.by": "cid", "hold.approved_by": "ann", "hold.reason": "settled",
+    }  # fmt: skip
+
+
+def hold_events(home: Home, id: str) -> list[dict[str, str]]:
+    changes = [event for trail in read_trails(home, "custody") for event in trail.of("legal_hold.changed")]
+    return [event.attributes for event in changes if event.attributes["hold.id"] == id]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import ConfigError
-from schemas.holds import LegalHold, parse_active, parse_hold
+from schemas.holds import LegalHold, describe_hold, parse_active, parse_hold
 
 BASE: dict[str, Any] = {
     "authority": "Court of Appeal, 12/2026", "reason": "litigation", "placed_by": "ann", "approved_by": "bob",
@@ -53,3 +53,21 @@ def test_a_released_hold_is_known_and_not_in_force() -> None:
     assert set(parse_active({"a": placed.payload(), "b": released.payload()})) == {"a"}
     with pytest.raises(ConfigError):
         parse_active({"a": {"session": "s"}})
+
+
+def test_an_entry_is_told_as_facts_and_never_with_what_opens_its_leaf() -> None:
+    placed = describe_hold("h-1", make(agent="planner", since=100).payload())
+    assert placed == {
+        "hold.id": "h-1", "hold.state": "placed", "hold.by": "ann", "hold.approved_by": "bob",
+        "hold.reason": "litigation", "hold.authority": "Court of Appeal, 12/2026", "hold.agent": "planner",
+        "hold.since": "100",
+    }  # fmt: skip
+    released = describe_hold("h-1", make(agent="planner", since=100, **RELEASE).payload())
+    people = {"hold.state": "released", "hold.approved_by": "cid", "hold.reason": "settled"}
+    assert released == placed | people
+
+
+@pytest.mark.parametrize("payload", [None, [], "x", {"released_at": {}, "agent": ["x" * 9999]}, {"reason": 5}])
+def test_what_is_no_hold_is_told_within_bounds(payload: object) -> None:
+    facts = describe_hold("h" * 9999, payload)
+    assert facts["hold.state"] == "placed" and sum(map(len, facts.values())) < 1000

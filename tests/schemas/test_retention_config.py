@@ -173,3 +173,10 @@ def test_two_rules_may_meet_if_some_resource_fits_both(first: dict[str, Any], se
         for labels in [{"environment": environment, "data": data}]
     )
     assert one.may_meet(other) == other.may_meet(one) == meet
+
+
+def test_ages_and_rules_are_told_in_words_for_the_trail() -> None:
+    facts = retention(rule("pci", resource="shop-*", labels={"data": "cards"})).describe()
+    assert facts["retention.class.pci"] == "366-800 days pci-dss-4" and facts["retention.class.short"] == "0-30 days"
+    assert facts["retention.rule.1"] == '{"retention_class":"pci","resource":"shop-*","labels":{"data":"cards"}}'
+    assert len(facts) == len(CLASSES) + 1

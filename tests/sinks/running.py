@@ -58,7 +58,7 @@ class SinkProcess:
         self.process = None
         return code
 
-    def wait(self, condition: Callable[[], Any], timeout_s: float = 60) -> Any:
+    def wait(self, condition: Callable[[], Any], timeout_s: float = 150) -> Any:
         """The condition's value once it is true; the log, should it not become so."""
         deadline = time.monotonic() + timeout_s
         while not (value := condition()):

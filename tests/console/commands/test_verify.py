@@ -8,7 +8,12 @@ from tests.console.conftest import Record, Run, event, fill, progress
 BROKEN: Final[tuple[tuple[str, list[dict[str, Any]], int, str], ...]] = (
     ("a hole", [event(1, "session.opened", 0), event(2, "data.sent", 2)], 2, "log-0: origins: 1 of 3 are missing"),
     ("no tail", [event(1, "session.opened", 0)], 2, "log-1: origins: 2 of 3 are missing"),
-    ("a seq", [event(1, "session.opened", 0), event(3, "data.sent", 1)], 1, "session x-2: 1 of 3 events are missing"),
+    (
+        "a seq",
+        [event(1, "session.opened", 0), event(3, "data.sent", 1)],
+        1,
+        "session x-2: 1 of 3 events are missing: 2",
+    ),
     ("twice", [event(1, "session.opened", 0), event(1, "session.opened", 0)], 0, "log-3: 1 events are stored twice"),
     (
         "seq twice",
@@ -46,18 +51,26 @@ def test_verdicts(custody: Run, record: Record) -> None:
     code, found = verdicts(custody)
     assert (code, found["completeness"]["outcome"], found["coverage"]["outcome"]) == (0, "holds", "holds")
     assert found["integrity"]["outcome"] == "not yet provable"
-    assert found["completeness"]["facts"] == {"sessions": 3, "events": 7, "open": 1, "lost": 0, "gaps": 0}
+    assert found["completeness"]["facts"] == {
+        "sessions": 3,
+        "events": 7,
+        "open": 1,
+        "lost": 0,
+        "truncated by policy": 0,
+        "gaps": 0,
+    }
     text = custody("verify").out
-    assert "ok  completeness: holds (3 sessions, 7 events, 1 open, 0 lost, 0 gaps)" in text
+    assert "ok  completeness: holds (3 sessions, 7 events, 1 open, 0 lost, 0 truncated by policy, 0 gaps)" in text
     assert "90.00 % of 100 bytes understood" in text
 
     for number, (_, events, upto, _) in enumerate(BROKEN):
         own = {"log_id": f"log-{number}", "session_id": f"x-{number}", "proxy_epoch": f"run-{number}"}
-        record.insert("events", [row | own for row in events])
+        record.insert("events", [row | own | {"is_truncated": number == 0} for row in events])
         record.insert("progress", [progress(upto, log_id=f"log-{number}")])
     code, found = verdicts(custody)
     assert code == 1
     findings = "\n".join(found["completeness"]["findings"])
+    assert found["completeness"]["facts"]["truncated by policy"] == 1
     assert [what for what, _, _, words in BROKEN if words not in findings] == [], findings
 
     record.store.kill()

@@ -142,7 +142,7 @@ def test_holds_of_control_are_kept_to_and_a_session_is_erased(
         erase = RetentionAction(f"erase-x/{number}", "erase", "standard", "", START_US + DAY_US, "Art. 17", facts)
         api.send_bytes(RETENTION, 0, framing.encode(erase))
         api.flush()
-        sink.wait(lambda number=number: len(answers(kafka)) == 1 + number, timeout_s=120)
+        sink.wait(lambda number=number: len(answers(kafka)) == 1 + number)
         release = {"released_by": "ann", "release_approved_by": "bob", "release_reason": "over", "released_at": 2}
         control.put(ControlKind.LEGAL_HOLD, "h-1", hold | release)
     refused, erased = answers(kafka)[1:]

@@ -51,9 +51,23 @@ def test_a_whole_session_holds(tmp_path: Path, files: Files) -> None:
     assert (report.bytes_seen, report.bytes_opaque) == (100, 10) and report.is_own_policy
     text = "\n".join(describe_report(report))
     assert "90.00 % of 100 bytes" in text and "quorum is met" in text and "the policy is the file's own" in text
+    lines = [line for line in describe_report(report) if line.startswith("time ")]
+    assert lines == [
+        "time          events of 2026-09-21 14:13:20 UTC to 2026-09-21 14:13:20 UTC by their proxies' clocks; "
+        "in the log since 2026-09-21 14:13:20 UTC or before, says w"
+    ]
+    assert "1 complete; 0 truncated by policy" in text
     assert not verify(tmp_path, files, POLICY).is_own_policy
     seen = list(iterate_records(tmp_path / "evidence.zip"))
     assert len(seen) == 18 and seen[0][2][1]["kind"] == "session.opened"  # type: ignore[index]
+
+
+def test_what_the_limits_of_a_resource_left_out_is_counted(tmp_path: Path) -> None:
+    batches = whole_batches()
+    batches[1].events[2].event.is_truncated = True
+    report = verify(tmp_path, make_files(tmp_path / "log", batches))
+    assert report.exit_code == 0 and len(report.truncated) == 1
+    assert "1 complete; 1 truncated by policy" in "\n".join(describe_report(report))
 
 
 def flip(text: object) -> str:

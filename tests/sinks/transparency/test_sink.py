@@ -80,7 +80,7 @@ def wait_for_leaves(sink: SinkProcess, home: Home, count: int) -> dict[Key, byte
     return keyed(read_log(home))
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=[pytest.mark.soak, pytest.mark.timeout(1500)])])
 def test_killed_at_random_moments_a_second_consumer_derives_the_same_leaves(
     kills: int, feed: Feed, sink_home: Home, kafka: Kafka
 ) -> None:
