@@ -24,6 +24,7 @@ from deploy.embedded.store_engine import APPENDABLE, Answer, Engine, Handle, Lan
 from deploy.embedded.store_errors import QueryError, QueryRefused, bad_request, refused, too_large
 from deploy.embedded.store_guard import Statement, decide
 from deploy.embedded.store_insert import MAX_HEAD_BYTES, InsertHead, check_insert, is_insert, parse_head, pick_settings
+from deploy.embedded.store_parses import Parses
 from deploy.embedded.store_roles import DATABASE, Role
 from deploy.embedded.store_spool import Body, Inbox
 
@@ -69,6 +70,7 @@ class Front:
     inbox: Inbox
     passwords: Mapping[Role, bytes] = field(repr=False)
     uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_UPLOADS))
+    parses: Parses = field(default_factory=Parses, repr=False)
 
     def make_app(self) -> web.Application:
         """The web application. Bodies are bounded by the inbox, not by aiohttp."""
@@ -171,7 +173,7 @@ class Exchange:
             self.params.get("default_format", self.request.headers.get("X-ClickHouse-Format", "")) or "TabSeparated"
         )
         statement = await self.front.engine.read.call(
-            lambda handle: decide(role, handle.parse(text, bound), erase_order)
+            lambda handle: decide(role, self.front.parses.parse(handle, text, bound), erase_order)
         )
         output = _known_format(statement.format or default)
         answer = await self._lane(statement).call(lambda handle: self._run(handle, statement, text, output, bound))
