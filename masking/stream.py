@@ -12,6 +12,8 @@ from masking.spans import Span
 CARRY_BYTES: Final = 4096
 MAX_HELD_BYTES: Final = 64 << 10
 STUB_BYTES: Final = 64
+PAUSE_BYTES: Final = 256
+"""So much of what a pause has shown is remembered: it may be how a secret begins, or the name before one."""
 
 
 class SpanMasker(Protocol):
@@ -51,9 +53,21 @@ class StreamMasker:
 
     def finish(self) -> bytes:
         """The rest. The masker can be used for another stream afterwards."""
-        return self._release(len(self._held))
+        rest = self._release(len(self._held))
+        self._held, self._stub = b"", 0
+        return rest
 
-    def _release(self, cut: int) -> bytes:
+    @property
+    def held(self) -> bytes:
+        """What is not out yet, unmasked."""
+        return self._held[self._stub :]
+
+    def pause(self, kept_bytes: int = 0) -> bytes:
+        """Nothing comes for now: all that is held but for the last `kept_bytes`. A secret that goes on in what comes
+        later is masked from there on."""
+        return self._release(len(self._held) - kept_bytes, PAUSE_BYTES)
+
+    def _release(self, cut: int, remembered: int = 0) -> bytes:
         held, stub = self._held, self._stub
         spans = [_without_stub(held, span, stub) for span in self._masker.find_spans(held) if span.end > stub]
         open_end: Span | None = None
@@ -73,7 +87,7 @@ class StreamMasker:
             Finding(f.label, f.token, f.start + base, f.end + base, self._place, f.layers) for f in findings
         ]
         self._passed += cut - stub
-        beginning = _beginning(held, open_end, stub) if open_end else b""
+        beginning = _beginning(held, open_end, stub) if open_end else _end_of(held, cut, remembered)
         self._held, self._stub = beginning + held[cut:], len(beginning)
         return masked[stub:]
 
@@ -82,6 +96,13 @@ def _without_stub(held: bytes, span: Span, stub: int) -> Span:
     if span.start >= stub:
         return span
     return span._replace(start=stub, value=held[stub : span.end], inner=(), replacement=b"")
+
+
+def _end_of(held: bytes, cut: int, size: int) -> bytes:
+    """The last bytes before `cut`, from the beginning of a line if there is one among them."""
+    low = max(0, cut - size)
+    line = held.find(b"\n", low, max(low, cut - 1)) + 1 if low else 0
+    return held[max(low, line) : cut]
 
 
 def _beginning(held: bytes, span: Span, stub: int) -> bytes:

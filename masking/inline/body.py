@@ -37,6 +37,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 class _Relay:
     """A Rewriter of what is passed on unmasked, since policy would rather have that than nothing."""
 
+    is_holding = False
+
     def feed(self, data: bytes) -> bytes:
         return data
 
@@ -80,7 +82,7 @@ class BodyRewriter:
     @property
     def is_holding(self) -> bool:
         """Whether something is held that a later `flush` would bring out though nothing came."""
-        return isinstance(self._rewriter, EventRewriter) and self._rewriter.is_holding
+        return self._rewriter is not None and self._rewriter.is_holding
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
         """(what goes to the agent, the same as it reads without its coding), in slices."""

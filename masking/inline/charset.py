@@ -42,6 +42,11 @@ class CharsetRewriter:
         self._encoder = codecs.getincrementalencoder(charset)("strict")
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
+    @property
+    def is_holding(self) -> bool:
+        """As the inner one."""
+        return self._inner.is_holding
+
     def feed(self, data: bytes) -> bytes:
         """Raises Unreadable when the bytes are not of that charset."""
         return self._encode(self._inner.feed(self._decode(data)))

@@ -45,6 +45,11 @@ class JsonRewriter:
         self._looked_at = b""  # the bytes that `_hits` are of
         self._hits: list[int] | None = None
 
+    @property
+    def is_holding(self) -> bool:
+        """As the text has it that turned out to be none of JSON."""
+        return self._text is not None and self._text.is_holding
+
     def feed(self, data: bytes) -> bytes:
         """Everything up to the last whole token."""
         return self._rewrite(data, is_last=False)

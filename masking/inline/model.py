@@ -36,6 +36,10 @@ class MaskOrder:
 class Rewriter(Protocol):
     """A stream being masked. Each method returns the bytes that are certain by then; all may raise Unreadable."""
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether a later `flush` would bring something out though nothing came."""
+
     def feed(self, data: bytes) -> bytes: ...
 
     def flush(self) -> bytes:

@@ -45,3 +45,19 @@ def test_memory_is_bounded_by_the_limit():
         assert len(stream._held) <= 1300
     with pytest.raises(ValueError, match="carry"):
         StreamMasker(masker(), carry_bytes=10, max_held_bytes=5)
+
+
+def test_what_a_pause_has_shown_tells_what_comes_later():
+    stream = StreamMasker(masker())
+    assert stream.feed(b"first line\npassword = ") + stream.pause() == b"first line\npassword = "
+    assert stream.held == b"" and stream.pause() == b""
+    assert b"hunter2" not in (rest := stream.feed(b"hunter2hunter2\n") + stream.finish()) and rest.endswith(b"\n")
+    assert [finding.start for finding in stream.findings] == [22]
+    assert stream.feed(b"hunter2hunter2") + stream.finish() == b"hunter2hunter2"
+
+
+def test_a_pause_keeps_as_much_as_it_is_told():
+    stream = StreamMasker(masker())
+    stream.feed(b"mail bob@example.com now\ntail\n")
+    assert stream.pause(5).endswith(b" now\n") and stream.held == b"tail\n"
+    assert stream.pause(5) == b"" and stream.finish() == b"tail\n"

@@ -206,6 +206,17 @@ def test_a_text_that_pauses_is_shown_up_to_its_last_line(captured: Captured, scr
         assert b"".join(pieces) == b"half a line\n"
 
 
+def test_a_secret_that_comes_after_a_long_pause_is_masked(captured: Captured, scripted: Scripted) -> None:
+    scripted.stream("/y", [b"hello\npassword:\n", b"  hunter2Zebra!9\nbye\n"], "Content-Type: application/yaml")
+    scripted.pause_s = 3.5
+    with client(captured.front(scripted.port, labels=MASKED), captured) as http, http.stream("GET", "/y") as answer:
+        pieces = [(time.monotonic(), piece) for piece in answer.iter_raw() if piece]
+    before = [(at, piece) for at, piece in pieces if at < pieces[-1][0] - 0.5]
+    assert b"".join(piece for _, piece in before) == b"hello\npassword:\n"  # shown, though nothing has followed yet
+    whole = b"".join(piece for _, piece in pieces)
+    assert b"hunter2" not in whole and whole.endswith(b"\nbye\n") and b"\xe2\x80\xb9password:" in whole
+
+
 WITHHELD = [
     ("/png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), ["Content-Type: image/png"], "200 OK"),
     ("/grpc", b"\0\0\0\0\x05\x0a\x03abc" * 30, ["Content-Type: application/grpc"], "200 OK"),
