@@ -23,6 +23,10 @@ from schemas.wire.control import ControlView
 from schemas.wire.mint import mint_secret
 
 MAX_LIFETIME: Final = timedelta(days=90)
+MAX_NAME_CHARS: Final = 512
+"""As long as a name that a quarantine can name: who acts must be one whom that stops."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,9 @@ def issue(
     """A credential that is not yet in control. Raises ConfigError."""
     if ttl > MAX_LIFETIME:
         raise ConfigError(f"a credential lives for at most {MAX_LIFETIME.days} days")
+    for what, name in (("agent", agent), ("principal", principal), ("run id", run_id)):
+        if len(name) > MAX_NAME_CHARS or _CONTROL.search(name):
+            raise ConfigError(f"the {what} has at most {MAX_NAME_CHARS} characters, none of them a control character")
     try:
         credential = Credential(
             id=make_credential_id(agent),

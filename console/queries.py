@@ -310,12 +310,14 @@ SELECT toUnixTimestamp64Micro(at) AS at_us, session_id, seq, kind, principal, ag
        links['plan_step'] AS step
 FROM custody.events
 WHERE kind IN ('action.requested', 'action.completed') AND protocol != 'custody'
+  AND upstream != 'unregistered:1'
   AND at < fromUnixTimestamp64Micro({until:Int64})
   AND (toUnixTimestamp64Micro(at), session_id, seq) > ({at:Int64}, {session_id:String}, {seq:UInt64})
 ORDER BY at_us, session_id, seq
 LIMIT {limit:UInt32}
 """
-"""Requests and their outcomes in the order of time, after a place, a page at a time."""
+"""Requests and their outcomes in the order of time, after a place, a page at a time. Destinations that are no resource
+(`unregistered`) are refused whatever policies say, so these are none of theirs."""
 
 # ── reconcile ──
 

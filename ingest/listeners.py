@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, cast
 
@@ -107,7 +108,7 @@ class Listeners:
                 lambda: cast(asyncio.Protocol, Leg(accept)), self._bind, resource.listen, backlog=1024
             )
         except OSError as error:
-            reason = f"port {resource.listen}: {error.strerror}"
+            reason = f"port {resource.listen}: {os.strerror(error.errno) if error.errno else error}"
             if self.shut.get(resource.name) != reason:
                 log.error("resource %s: %s", resource.name, reason)
             self.shut[resource.name] = reason

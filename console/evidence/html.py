@@ -18,7 +18,8 @@ STYLE: Final = (
     "body{font:15px/1.4 system-ui,sans-serif;margin:2rem;color:#1b1b1b}table{border-collapse:collapse;width:100%}"
     "td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}"
     "code,pre{font:13px/1.4 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}"
-    "td:nth-child(3){overflow-wrap:anywhere;min-width:9rem}td:nth-child(8){min-width:24rem}"
+    "td:nth-child(3){font:13px/1.4 ui-monospace,monospace;overflow-wrap:anywhere;min-width:16ch}"
+    "td:nth-child(8){min-width:18rem}"
     ".bad{color:#a40000;font-weight:600}.gone{color:#666}"
 )
 _REORDERING: Final = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -165,7 +166,8 @@ class HttpService:
         try:
             server = await asyncio.start_server(accept, bind, port, ssl=self._tls_context(name), backlog=BACKLOG)
         except OSError as error:
-            raise ConfigError(f"port {port} of {name} cannot be opened: {error.strerror}") from None
+            reason = os.strerror(error.errno) if error.errno else str(error)  # asyncio's own names the address again
+            raise ConfigError(f"port {port} of {name} cannot be opened: {reason}") from None
         listener = _Listener(server, server.sockets[0].getsockname()[1], resource)
         self._listeners[name] = listener
 

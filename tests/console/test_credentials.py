@@ -47,6 +47,16 @@ def test_a_credential_does_not_live_for_ever(bare_home: Home) -> None:
         credentials.issue(bare_home, principal="p", agent="a", resources=["*"], ttl=timedelta(days=91))
 
 
+@pytest.mark.parametrize("what", ["agent", "principal", "run_id"])
+def test_a_name_is_one_that_a_quarantine_can_name(bare_home: Home, what: str) -> None:
+    names = {"agent": "a", "principal": "p", "run_id": "r"}
+    hour = timedelta(hours=1)
+    credentials.issue(bare_home, **(names | {what: "é" * 512}), resources=["*"], ttl=hour)
+    for name in ("x" * 513, "two\nlines", "esc\x1b[2J", "c1\x9b"):
+        with pytest.raises(ConfigError, match="at most 512 characters"):
+            credentials.issue(bare_home, **(names | {what: name}), resources=["*"], ttl=hour)
+
+
 @pytest.mark.parametrize(
     ("protocol", "start", "end"),
     [("postgres", "postgresql", "/app"), ("http", "http", ""), ("tcp", "tcp", "")],

@@ -1,7 +1,10 @@
 from typing import Any
 
 from console import history
-from console.store import Store
+from console.control import find_place
+from console.store import Store, open_store
+from schemas.runtime import now_us
+from tests.console.conftest import Record, event
 
 
 def row(at: int, kind: str, rows: int = 0, session: str = "s") -> dict[str, Any]:
@@ -41,3 +44,17 @@ def test_actions_come_in_order_with_the_rows_read_before(monkeypatch: Any) -> No
     assert found[0].step == "2"
     assert len(pages.places) == 4
     assert isinstance(Store, type)
+
+
+def test_destinations_that_are_no_resource_are_not_for_policies(growing: Record) -> None:
+    asked = {"kind": "action.requested", "verdict": "deny", "statement": "GET http://h/"}
+    growing.insert(
+        "events",
+        [
+            event(2, offset=7001, session_id="history-a", resource="unregistered", upstream="unregistered:1", **asked),
+            event(2, offset=7002, session_id="history-b", resource="orders", upstream="db:5432", **asked),
+        ],
+    )
+    with open_store(find_place()) as store:
+        found = list(history.read_history(store, 0, now_us()))
+    assert {each.session_id for each in found if each.session_id.startswith("history-")} == {"history-b"}
