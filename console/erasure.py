@@ -20,7 +20,7 @@ from schemas.errors import ConfigError, CustodyError, Fault
 from schemas.events import RetentionAction, RetentionVerb
 from schemas.holds import LegalHold, require_two
 from schemas.runtime import now_us
-from schemas.topics import BY_NAME, DEADLETTER, DETECTIONS, FACTS, SESSIONS
+from schemas.topics import BY_NAME, DEADLETTER, DETECTIONS, FACTS, SESSIONS, find_longest_ms
 from sinks.clickhouse.erasure import Target, find_young, select_ages
 from sinks.clickhouse.holding import quote, select_held_events
 from sinks.transparency.orders import MAX_SEQS, format_seqs, parse_seqs
@@ -191,7 +191,7 @@ def list_copies(store: Store, sessions: Sequence[str], at: int) -> list[dict[str
     """Where copies of what is erased live on, and until when if that is known (µs)."""
     copies: list[dict[str, Any]] = []
     for name in (SESSIONS, FACTS, DETECTIONS, DEADLETTER):
-        kept_ms = int(BY_NAME[name].config["retention.ms"])
+        kept_ms = find_longest_ms(BY_NAME[name])
         copies.append({"where": f"kafka {name}", "until": at + kept_ms * 1000, "what": "goes by itself"})
     for row in store.rows(DELIVERED, {"sessions": list(sessions)}):
         what = f"{row['items']} messages: ask its operator"

@@ -46,7 +46,9 @@ def apply_kafka(settings: Settings, home: Home, admin: Administrator, *, sets_lo
     create_secrets(home)
     client = AdminClient(_client_config(settings, admin))
     passwords = {name: value for name, value in read_kafka_passwords(home).items() if name in COMPONENTS}
-    topics = configure_topics(settings.kafka.partitions, settings.kafka.min_insync_replicas)
+    topics = configure_topics(
+        settings.kafka.partitions, settings.kafka.min_insync_replicas, settings.retention.shortest_days
+    )
     try:
         client.list_topics(timeout=TIMEOUT_S)
     except KafkaException as error:

@@ -178,6 +178,11 @@ class Retention(Model):
         """Ages by class, those of combinations too."""
         return ClassAges(self.classes)
 
+    @property
+    def shortest_days(self) -> int:
+        """The shortest maximum of any class."""
+        return min((item.max_age_days for item in self.classes.values()), default=LONGEST_DAYS)
+
     def find_class(self, resource: str, protocol: str, labels: Mapping[str, str], own: str = FALLBACK) -> str:
         """The class of a resource's sessions: of every rule that fits and of its own, together.
 

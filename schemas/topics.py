@@ -20,6 +20,8 @@ COMPONENTS: Final = (
 """Every process logs in to Kafka as one of these."""
 
 DAY_MS: Final = 86_400_000
+SEGMENT_MS: Final = 3_600_000
+"""Kafka lets whole segments go, each by its newest record: a topic kept for days begins one every hour."""
 MAX_RECORD_BYTES: Final = 4 * 1024 * 1024
 DEFAULT_PARTITIONS: Final = 4
 
@@ -37,10 +39,27 @@ class Topic:
     deleters: frozenset[str] = frozenset()
 
 
+def keep_for(days: int) -> dict[str, str]:
+    """The config by which no record outlives so many days: by then its segment was closed, aged, and deleted."""
+    return {"retention.ms": str(days * DAY_MS - 2 * SEGMENT_MS), "segment.ms": str(SEGMENT_MS)}
+
+
+def find_longest_ms(topic: Topic) -> int:
+    """How long a record of a topic with a time limit may lie on Kafka's disk, in ms."""
+    return int(topic.config["retention.ms"]) + 2 * int(topic.config["segment.ms"])
+
+
 def _topic(
-    name: str, key: str, writers: str, readers: str, *, partitions: int = DEFAULT_PARTITIONS, **config: str
+    name: str,
+    key: str,
+    writers: str,
+    readers: str,
+    *,
+    partitions: int = DEFAULT_PARTITIONS,
+    days: int = 0,
+    **config: str,
 ) -> Topic:
-    settings = {key_.replace("_", "."): value for key_, value in config.items()}
+    settings = (keep_for(days) if days else {}) | {key_.replace("_", "."): value for key_, value in config.items()}
     settings.setdefault("max.message.bytes", str(MAX_RECORD_BYTES))
     return Topic(
         name,
@@ -62,6 +81,8 @@ CONTROL: Final = "custody.control.v1"
 DEADLETTER: Final = "custody.deadletter.v1"
 
 _FOREVER: Final = "-1"
+KAFKA_DAYS: Final = 7
+"""What is masked lies on Kafka no longer than this; less, where a retention class is shorter."""
 
 TOPICS: Final = (
     # Trimmed by mask behind its own progress, never by time: an unmasked record must not go unread.
@@ -71,16 +92,16 @@ TOPICS: Final = (
         "",
         "mask",
         "mask facts retain sink-clickhouse sink-transparency sink-siem api notifier",
-        retention_ms=str(7 * DAY_MS),
+        days=KAFKA_DAYS,
         compression_type="producer",
     ),
-    _topic(FACTS, "agent", "facts", "facts detect", retention_ms=str(7 * DAY_MS)),
+    _topic(FACTS, "agent", "facts", "facts detect", days=KAFKA_DAYS),
     _topic(
         DETECTIONS,
         "",
         "detect sink-transparency",
         "detect sink-clickhouse sink-siem api",
-        retention_ms=str(30 * DAY_MS),
+        days=30,
     ),
     _topic(
         RETENTION,
@@ -106,7 +127,7 @@ TOPICS: Final = (
         "mask facts detect retain sink-clickhouse sink-siem",
         "api mask",
         partitions=1,
-        retention_ms=str(30 * DAY_MS),
+        days=30,
     ),
 )
 

@@ -114,7 +114,9 @@ class KafkaRunner(Broker):
     def settle(self) -> None:
         admin = AdminClient({**self.client_config(ADMIN), "log_level": 0})
         settings = self.all_settings
-        topics = configure_topics(settings.kafka.partitions, settings.kafka.min_insync_replicas)
+        topics = configure_topics(
+            settings.kafka.partitions, settings.kafka.min_insync_replicas, settings.retention.shortest_days
+        )
         try:
             apply_topology(admin, self.settings.passwords, topics, settings.kafka.replication)
         except (KafkaException, TimeoutError) as error:

@@ -27,7 +27,7 @@ from confluent_kafka.admin import (
 )
 
 from deploy.embedded.process import StackError
-from schemas.topics import COMPONENTS, RAW, SESSIONS, TOPICS, Topic
+from schemas.topics import COMPONENTS, DAY_MS, RAW, SESSIONS, TOPICS, Topic, find_longest_ms, keep_for
 
 TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.05
@@ -59,17 +59,25 @@ def apply_topology(
     apply_topics(admin, topics, replication)
 
 
-def configure_topics(partitions: int, min_insync_replicas: int) -> tuple[Topic, ...]:
-    """The topic table with the settings' partitions for raw and sessions, whose partitions are one to one."""
+def configure_topics(partitions: int, min_insync_replicas: int, max_days: int) -> tuple[Topic, ...]:
+    """The topic table with the settings' partitions for raw and sessions, whose partitions are one to one.
+
+    `max_days`: masked content is kept no longer, whatever the table says; at least one day.
+    """
     durability = {"min.insync.replicas": str(min_insync_replicas)}
     return tuple(
         replace(
             topic,
             partitions=partitions if topic.name in (RAW, SESSIONS) else topic.partitions,
-            config={**topic.config, **durability},
+            config={**topic.config, **_shorten(topic, max(1, max_days)), **durability},
         )
         for topic in TOPICS
     )
+
+
+def _shorten(topic: Topic, max_days: int) -> dict[str, str]:
+    has_limit = int(topic.config.get("retention.ms", "-1")) > 0
+    return keep_for(max_days) if has_limit and find_longest_ms(topic) > max_days * DAY_MS else {}
 
 
 def make_acls(topics: Iterable[Topic] = TOPICS) -> frozenset[AclBinding]:

@@ -22,3 +22,12 @@ def test_proxies_can_write_evidence_and_not_read_it() -> None:
 def test_raw_has_no_time_limit_and_only_mask_trims_it() -> None:
     raw = topics.BY_NAME[topics.RAW]
     assert raw.config["retention.ms"] == "-1" and raw.deleters == {"mask"}
+
+
+def test_what_is_masked_leaves_kafka_within_whole_days_its_last_segment_too() -> None:
+    days = {
+        name: topics.find_longest_ms(topics.BY_NAME[name]) / topics.DAY_MS
+        for name in (topics.SESSIONS, topics.FACTS, topics.DETECTIONS, topics.DEADLETTER)
+    }
+    assert days == {topics.SESSIONS: 7, topics.FACTS: 7, topics.DETECTIONS: 30, topics.DEADLETTER: 30}
+    assert topics.keep_for(1) == {"retention.ms": "79200000", "segment.ms": "3600000"}

@@ -9,8 +9,29 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, 
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from deploy.embedded.process import StackError
-from deploy.embedded.topics import FAUST_COMPONENTS, apply_acls, apply_topics, apply_topology, list_acls, make_acls
-from schemas.topics import BY_NAME, COMPONENTS, RAW, SESSIONS, TOPICS, Topic
+from deploy.embedded.topics import (
+    FAUST_COMPONENTS,
+    apply_acls,
+    apply_topics,
+    apply_topology,
+    configure_topics,
+    list_acls,
+    make_acls,
+)
+from schemas.topics import (
+    BY_NAME,
+    COMPONENTS,
+    CONTROL,
+    DAY_MS,
+    DETECTIONS,
+    RAW,
+    RETENTION,
+    SESSIONS,
+    TOPICS,
+    Topic,
+    find_longest_ms,
+    keep_for,
+)
 from tests.support.kafka import Kafka, run_kafka
 
 TIMEOUT_S = 20
@@ -154,5 +175,35 @@ def test_more_partitions_and_changed_settings_reach_an_existing_topic(kafka: Kaf
 
     deadline = time.monotonic() + TIMEOUT_S
     while as_it_is() != (9, "1234"):  # the controller answers before the broker follows it
+        assert time.monotonic() < deadline, as_it_is()
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("max_days", "kept"),
+    [(365, {SESSIONS: 7, DETECTIONS: 30}), (10, {SESSIONS: 7, DETECTIONS: 10}), (0, {SESSIONS: 1, DETECTIONS: 1})],
+)
+def test_kafka_keeps_nothing_masked_longer_than_the_shortest_class(max_days: int, kept: dict[str, int]) -> None:
+    made = {topic.name: topic for topic in configure_topics(5, 2, max_days)}
+    assert {name: find_longest_ms(made[name]) // DAY_MS for name in kept} == kept
+    forever = [topic for topic in made.values() if topic.config["retention.ms"] == "-1"]
+    assert {topic.name for topic in forever} == {RAW, RETENTION, CONTROL}
+    assert (made[SESSIONS].partitions, made[RAW].config["min.insync.replicas"]) == (5, "2")
+
+
+def test_a_shorter_time_reaches_a_topic_that_is_there(kafka: Kafka) -> None:
+    made = next(topic for topic in configure_topics(1, 1, 365) if topic.name == SESSIONS)
+    renamed = replace(made, name="custody.shortened.v1")
+    apply_topics(kafka.admin(), [renamed])
+    apply_topics(kafka.admin(), [replace(renamed, config={**made.config, **keep_for(2)})])
+    admin = kafka.admin()
+    resource = ConfigResource(ConfigResource.Type.TOPIC, renamed.name)
+
+    def as_it_is() -> dict[str, str]:
+        (future,) = admin.describe_configs([resource]).values()
+        return {name: future.result(TIMEOUT_S)[name].value for name in keep_for(2)}
+
+    deadline = time.monotonic() + TIMEOUT_S
+    while as_it_is() != keep_for(2):  # the controller answers before the broker follows it
         assert time.monotonic() < deadline, as_it_is()
         time.sleep(0.1)
