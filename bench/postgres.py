@@ -3,9 +3,13 @@
 Entries: postgres.{direct,pgbouncer,ungated,gated}.{simple,prepared}.{1,4,16}, transactions per second, the median of
 several rounds; the ratio is against pgbouncer. Every leg runs once unmeasured before. All legs share two cores with
 the server, the broker and the load.
+
+postgres.policy.{simple,prepared}.16 is the gated leg at a proxy whose policy is the starter one; its ratio is against
+the gated leg, whose proxy has the default policy.
 """
 
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -16,12 +20,17 @@ from pathlib import Path
 
 from bench.results import record
 from bench.servers import Bouncer, bench_home, run_bouncer
-from schemas.runtime import write_private
+from schemas.runtime import Home, write_private
+from tests.support.homes import connect_home
 from tests.support.kafka import run_kafka
 from tests.support.postgres import Postgres, run_postgres
 from tests.support.proxies import issue_credential, run_proxy
 
 CLIENTS = (1, 4, 16)
+POLICY = "policy"
+PEERS = {POLICY: "gated"}
+POLICED = "127.0.0.2"
+"""Two proxies serve the same resources at the same ports, so each has an address of its own."""
 PROTOCOLS = ("simple", "prepared")
 
 
@@ -56,11 +65,17 @@ def main(rounds: int = 3, seconds: int = 4) -> None:
             "ungated": proxy.register("ungated", "postgres", upstream, record="best_effort").listen,
             "gated": proxy.register("gated", "postgres", upstream).listen,
         }
+        policed = Home(directory / "policed")
+        shutil.copytree(home.root, policed.root, ignore=shutil.ignore_patterns("run", "logs"))
+        connect_home(policed, kafka, policy_file="starter", capture={"bind": POLICED})
+        other = stack.enter_context(run_proxy(policed))
+        other.wait_for(lambda: ports["gated"] in other.ports.values())
         bouncer: Bouncer = stack.enter_context(run_bouncer(directory, server))
         urls = {"direct": server.dsn, "pgbouncer": bouncer.url} | {
             name: f"postgresql://{login.id}:{login.secret}@127.0.0.1:{port}/?sslmode=disable"
             for name, port in ports.items()
         }
+        urls[POLICY] = urls["gated"].replace("127.0.0.1", POLICED)
         subprocess.run(["pgbench", "-iq", "-s", "5", server.dsn], check=True, capture_output=True)
         for url in urls.values():  # a new broker compiles its own code for some seconds, a new server reads its tables
             pgbench(url, "prepared", CLIENTS[-1], seconds)
@@ -73,17 +88,19 @@ def measure(urls: dict[str, str], rounds: int, seconds: int) -> None:
     for number in range(rounds):
         for protocol in PROTOCOLS:
             for clients in CLIENTS:
-                for name, url in urls.items():
-                    found[name, protocol, clients].append(pgbench(url, protocol, clients, seconds))
+                legs = [name for name in urls if name != POLICY or clients == CLIENTS[-1]]
+                for name in legs:
+                    found[name, protocol, clients].append(pgbench(urls[name], protocol, clients, seconds))
                 print(
                     f"round {number + 1} {protocol} {clients}:",
-                    *(f"{n} {found[n, protocol, clients][-1]:.0f}" for n in urls),
+                    *(f"{n} {found[n, protocol, clients][-1]:.0f}" for n in legs),
                 )
     for (name, protocol, clients), values in found.items():
-        peer = found["pgbouncer", protocol, clients]
+        against = PEERS.get(name, "pgbouncer")
+        peer = found[against, protocol, clients]
         # The ratio is taken within each round, where both legs saw the same machine.
         ratio = statistics.median(value / other for value, other in zip(values, peer, strict=True))
-        record(f"postgres.{name}.{protocol}.{clients}", statistics.median(values), "tps", "pgbouncer", ratio)
+        record(f"postgres.{name}.{protocol}.{clients}", statistics.median(values), "tps", against, ratio)
 
 
 if __name__ == "__main__":

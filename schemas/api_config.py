@@ -2,6 +2,7 @@
 
 from pydantic import Field, model_validator
 
+from schemas.identity_config import Url
 from schemas.settings_base import Model, is_loopback
 
 
@@ -9,6 +10,7 @@ class Api(Model):
     """The REST API. Its port is `ports.api`."""
 
     bind: str = Field("127.0.0.1", description="address the API listens on; not loopback only with TLS")
+    public_url: Url = Field("", description="the API as agents and browsers reach it; empty: http(s)://127.0.0.1:PORT")
     tls_certificate: str = Field("", description="PEM certificate chain of the API")
     tls_key: str = Field("", description="PEM private key file (0600) of the API")
     local_logins: bool = Field(

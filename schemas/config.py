@@ -91,6 +91,11 @@ class Capture(Model):
     """What the proxies do by default; a resource may say otherwise."""
 
     bind: str = Field("127.0.0.1", description="address the proxies listen on; not loopback only with TLS")
+    public_host: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:-]{0,253}$",
+        description="name by which agents reach the listeners; empty: this host's",
+    )
     tls_certificate: str = Field("", description="PEM certificate chain of the proxies' own listeners")
     tls_key: str = Field("", description="PEM private key file (0600) of the listeners")
     audit_timeout_s: float = Field(5.0, gt=0, description="longest wait for a record to become durable")

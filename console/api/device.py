@@ -220,9 +220,9 @@ class DevicePages:
         return problem.respond()
 
 
-def page(title: str, content: str) -> Response:
-    """A page without scripts that no other site may show in a frame."""
+def page(title: str, content: str, form_action: str = "'self'") -> Response:
+    """A page without scripts that no other site may show in a frame. `form_action`: where its form may lead."""
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title} - Custody</title>'
     text = f"{head}<h1>{title}</h1>{content}"
-    policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    policy = f"default-src 'none'; form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
     return HTMLResponse(text, headers={**HEADERS, "Content-Security-Policy": policy, "Referrer-Policy": "same-origin"})

@@ -44,7 +44,15 @@ class TokenRequest(Document):
 
     grant_type: str = Field(max_length=200)
     client_id: str = Field(
-        "", max_length=2048, description="SPIFFE id of who asks, proven by the client certificate of the connection"
+        "",
+        max_length=2048,
+        description="SPIFFE id of who asks, proven by the client certificate of the connection; with a code: the agent",
+    )
+    code: str = Field("", max_length=200, description="authorization_code: what the person's browser brought")
+    code_verifier: str = Field("", max_length=200, description="authorization_code: PKCE (RFC 7636)")
+    redirect_uri: str = Field("", max_length=1000, description="authorization_code: where the code was sent")
+    resource: list[Filter] = Field(
+        default_factory=list, max_length=1, description="authorization_code: URL of the MCP server (RFC 8707)"
     )
     subject_token: str = Field(
         "", max_length=16_384, description="whose authority is used; client_credentials: none, one's own"

@@ -116,7 +116,7 @@ SIGN_IN: Final = (
 TOKEN: Final = (
     Route("POST", "/token", "token.exchange", "Exchange a proof of identity for an agent's credential (RFC 8693).",
           token.exchange, identity_models.TokenAnswer, is_open=True, prove=token.prove,
-          body=identity_models.TokenRequest, content_type=FORM, form_lists=("audience",),
+          body=identity_models.TokenRequest, content_type=FORM, form_lists=("audience", "resource"),
           recorded_fields=("audience", "agent", "agent_version", "charter", "run_id", "lifetime")),
 )  # fmt: skip
 

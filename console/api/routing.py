@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from console.api.codes import Codes
 from console.api.roles import Permission, permissions_of
 from console.control import Place
 from console.oidc.workloads import Workloads
@@ -82,6 +83,7 @@ class Services:
     trust_domains: TrustDomains = field(default_factory=lambda: TrustDomains(()))
     writing: threading.Lock = field(default_factory=threading.Lock)
     desk: "Desk | None" = None
+    codes: Codes = field(default_factory=Codes)
 
 
 Handler = Callable[[Services, Call], Answer]

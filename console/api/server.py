@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from console.api.app import make_app
 from console.api.authentication import Authentication
+from console.api.authorize import AuthorizationPages
 from console.api.client_certificates import PeerProtocol, make_tls
 from console.api.handling import Handling
 from console.api.local_logins import LocalLogins
@@ -77,7 +78,9 @@ async def serve(place: Place, stop: asyncio.Event) -> None:
             services = Services(place, view, sign_in.people, workloads, domains, desk=desk)
             handling = Handling(services, Authentication(local, sign_in.people), recorder)
             tls = make_tls(place.settings.api, domains)
-            await listen(place, make_app(ROUTES, handling, sign_in.pages), listener, stop, tls)
+            issuer = place.settings.api.public_url.rstrip("/") or base_url(place, listener)
+            pages = [*sign_in.pages, *AuthorizationPages(services, recorder, issuer).routes()]
+            await listen(place, make_app(ROUTES, handling, pages), listener, stop, tls)
     finally:
         if handling is not None:
             handling.close()

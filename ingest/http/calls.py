@@ -1,5 +1,6 @@
 """Requests whose body says what they do: calls of models, and messages to MCP servers. Pure."""
 
+import json
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,6 +17,9 @@ from schemas.resources import Resource
 CALL_BYTES: Final = 1 << 20
 """Such bodies are held whole up to this, also those of unknown length; of longer ones nothing counts that they say."""
 MCP: Final = "mcp"
+MAX_ID_CHARS: Final = 200
+REFUSED: Final = -32000
+"""JSON-RPC's first code for errors of a server's own."""
 _WITHOUT_CONTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE", "CONNECT"})
 
 
@@ -57,3 +61,22 @@ def claims_of(request: http.Request, resource: Resource, body: bytes | None) -> 
     if not body or (resource.speaks != MCP and b"jsonrpc" not in body):
         return {}
     return read_meta_claims(plain_body(request, body) or b"")
+
+
+def request_id(request: http.Request, resource: Resource, body: bytes) -> str | int | None:
+    """The id of the one JSON-RPC request in a message to an MCP server; None where there is none to answer."""
+    if resource.speaks != MCP or not body:
+        return None
+    try:
+        document = json.loads(plain_body(request, body) or b"")
+    except (ValueError, RecursionError):
+        return None
+    found = document.get("id") if isinstance(document, dict) and "method" in document else None
+    is_id = isinstance(found, int) or (isinstance(found, str) and len(found) <= MAX_ID_CHARS)
+    return found if is_id and not isinstance(found, bool) else None
+
+
+def rpc_error(id: str | int, code: str, message: str, facts: Mapping[str, str]) -> dict[str, object]:
+    """A refusal as MCP clients understand it; one by HTTP's status ends their whole session."""
+    data = {"code": code, **facts}
+    return {"jsonrpc": "2.0", "id": id, "error": {"code": REFUSED, "message": f"Custody: {message}", "data": data}}

@@ -11,6 +11,7 @@ from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 
 from ingest.http import heads
+from ingest.http.calls import rpc_error
 from ingest.http.connection import AGENT_CLOSED, AbortHook, AgentConnection, AwaitHook
 from ingest.http.engine import (
     DropStream,
@@ -35,7 +36,9 @@ BREAKS: Final = {
 }
 """Why a stream is broken off: the reason with which its session closes, and the error of its action."""
 
+FORBIDDEN: Final = 403
 _REASONS: Final = {
+    200: b"OK",
     400: b"Bad Request",
     401: b"Unauthorized",
     403: b"Forbidden",
@@ -55,6 +58,8 @@ class EndingStream(HttpStream):
         self.response: http.Response
         self.is_request_over = False
         self.is_answer_begun = False
+        self.call_id: str | int | None = None
+        """Of a request to an MCP server: refusals are answers to it."""
 
     @property
     def known_exchange(self) -> Exchange | None:
@@ -138,8 +143,9 @@ class EndingStream(HttpStream):
         *,
         is_last: bool = False,
         facts: Mapping[str, str] = MappingProxyType({}),
+        document: Mapping[str, object] | None = None,
     ) -> Any:
-        """Custody's own answer, as JSON. Whatever the agent still sends of this request is dropped."""
+        """Custody's own answer, as JSON: why it refuses, or a document. Whatever the agent still sends is dropped."""
         exchange = self.known_exchange
         if exchange is not None and not exchange.is_done:
             try:
@@ -148,7 +154,10 @@ class EndingStream(HttpStream):
                 exchange.is_done = True
         if exchange is not None:
             self.agent.exchanges.discard(exchange)
-        body = json.dumps({"error": message, "code": code, **facts}).encode() + b"\n"
+        if status == FORBIDDEN and self.call_id is not None:
+            status, document = 200, rpc_error(self.call_id, code, message, facts)
+        told = document if document is not None else {"error": message, "code": code, **facts}
+        body = json.dumps(told).encode() + b"\n"
         fields = [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body)), *extra]
         if is_last or not self.is_request_over:
             fields.append((b"Connection", b"close"))

@@ -16,7 +16,8 @@ from ingest.claims import step_of
 from ingest.gate import Ruling
 from ingest.http import forwarding, heads
 from ingest.http.answer import HELD_BYTES, AnswerStream
-from ingest.http.calls import CALL_BYTES, claims_of, classify_request, is_told_by_body
+from ingest.http.authorization import asks_for_metadata, challenge, describe
+from ingest.http.calls import CALL_BYTES, claims_of, classify_request, is_told_by_body, request_id
 from ingest.http.connection import MAX_REFUSALS, AgentConnection, AwaitHook, Live
 from ingest.http.engine import (
     HTTPMode,
@@ -73,6 +74,9 @@ class CapturedStream(AnswerStream):
         if fault or (request.method == "CONNECT" and self.mode is not HTTPMode.regular):
             yield from self.turn_away(400, "bad_request", "the request is malformed")
             return
+        if asks_for_metadata(request, self.agent.shared.resources.get(self.agent.fixed)):
+            yield from self._describe(request)
+            return
         if not (yield from self._identify(request)):
             return
         if request.method == "CONNECT":
@@ -96,6 +100,20 @@ class CapturedStream(AnswerStream):
             self.client_state = self.state_consume_request_body
         else:
             yield from self._begin_upload()
+
+    def _describe(self, request: http.Request) -> Commands:
+        """What tokens an MCP server takes, told to anybody."""
+        proxy = self.agent.shared.proxy
+        client = self.context.client
+        document = describe(request, proxy.settings, proxy.home, port=client.sockname[1], is_tls=client.tls)
+        yield from self.answer_locally(200, "", "", document=document)
+
+    def _challenges(self, status: int, resource: Resource) -> tuple[heads.Field, ...]:
+        """How to log in; for an MCP server also where that is described."""
+        if status != UNAUTHORIZED or resource.speaks != "mcp":
+            return CHALLENGES.get(status, ())
+        client, host = self.context.client, self.agent.shared.proxy.settings.capture.public_host
+        return (challenge(self.flow.request, host, port=client.sockname[1], is_tls=client.tls),)
 
     def _identify(self, request: http.Request) -> Check:
         resource = self._find_resource(request)
@@ -223,6 +241,7 @@ class CapturedStream(AnswerStream):
             yield from self._refuse_judged(refusal, body.replace(self.live.secret, b""), 400)
             return
         ruling = self._rule(body)
+        self.call_id = request_id(self.flow.request, self.resource, body)
         question = self._question(ruling, body)
         if ruling.is_refused and question is None:
             yield from self._refuse_judged(_as_unseen(ruling), body)
@@ -460,7 +479,7 @@ class CapturedStream(AnswerStream):
         known = resource or agent.shared.resources.get(agent.fixed) or agent.shared.unregistered
         agent.refuse(code, known, credential_id, detail)
         is_last = agent.refusals >= MAX_REFUSALS or status == 400
-        yield from self.answer_locally(status, code, message, CHALLENGES.get(status, ()), is_last=is_last)
+        yield from self.answer_locally(status, code, message, self._challenges(status, known), is_last=is_last)
 
     def handle_protocol_error(self, event: RequestProtocolError | ResponseProtocolError) -> Commands:
         """The agent or the upstream broke off."""

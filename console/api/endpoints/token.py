@@ -8,6 +8,7 @@ from console import control, credentials
 from console.api import identity_models as models
 from console.api.people import People
 from console.api.problems import Problem
+from console.api.resource_urls import find_resource
 from console.api.routing import Answer, Call, Caller, Services
 from console.delegation import Asking, Granted, NotGranted, decide
 from console.delegation_policy import Wanted, permit, policies_in_force
@@ -21,14 +22,21 @@ from schemas.spiffe import SvidRefused
 
 TYPES: Final = "urn:ietf:params:oauth:token-type:"
 CLIENT_CREDENTIALS: Final = "client_credentials"
+AUTHORIZATION_CODE: Final = "authorization_code"
 ID_TOKEN, JWT = f"{TYPES}id_token", f"{TYPES}jwt"
 
 
 def prove(services: Services, call: Call) -> Caller:
     """Who asks, for whom: every token of the request verified, and the certificate of its connection."""
     asked: models.TokenRequest = call.body
-    if asked.grant_type not in (GRANT_TYPE, CLIENT_CREDENTIALS):
-        raise Problem(400, "unsupported_grant_type", f"the grant type is {GRANT_TYPE} or {CLIENT_CREDENTIALS}")
+    if asked.grant_type not in (GRANT_TYPE, CLIENT_CREDENTIALS, AUTHORIZATION_CODE):
+        served = f"{GRANT_TYPE}, {CLIENT_CREDENTIALS} or {AUTHORIZATION_CODE}"
+        raise Problem(400, "unsupported_grant_type", f"the grant type is {served}")
+    if asked.grant_type == AUTHORIZATION_CODE:
+        asking = _by_code(services, asked)
+        return Caller(asking.principal, groups=asking.groups, via="code", proof=asking)
+    if asked.code or asked.code_verifier or asked.redirect_uri or asked.resource:
+        raise Problem(400, "invalid_request", f"code and what comes with it are for {AUTHORIZATION_CODE}")
     if asked.requested_token_type not in ("", ACCESS_TOKEN):
         raise Problem(400, "invalid_request", f"only tokens of the type {ACCESS_TOKEN} are issued")
     if bool(asked.actor_token) != bool(asked.actor_token_type):
@@ -61,7 +69,7 @@ def exchange(services: Services, call: Call) -> Answer:
             granted.resources,
             resources,
             policies_in_force(services.view, services.place.settings),
-            is_exact=bool(asked.audience),
+            is_exact=bool(call.caller.proof.resources),
         )
     except NotGranted as error:
         raise Problem(400, "access_denied", str(error)) from None
@@ -109,6 +117,30 @@ def _client_of(services: Services, call: Call) -> WorkloadIdentity:
         raise Problem(400, "invalid_client", "client_id is not the client certificate's")
     claims = {"sub": str(svid.id), "trust_domain": svid.id.domain, "path": svid.id.path}
     return WorkloadIdentity(svid.issuer, str(svid.id), claims)
+
+
+def _by_code(services: Services, asked: models.TokenRequest) -> Asking:
+    """A person has agreed, in a browser, that this agent acts for them on one resource."""
+    if asked.subject_token or asked.actor_token or asked.audience or asked.agent:
+        raise Problem(400, "invalid_request", "a code takes no other token, audience or agent")
+    try:
+        agreed = services.codes.take(asked.code, asked.client_id, asked.redirect_uri, asked.code_verifier)
+        caller = services.people.find(agreed.token) if services.people is not None else None
+        if caller is None:
+            raise TokenRefused("the browser's session is over")
+    except TokenRefused as error:
+        raise Problem(400, "invalid_grant", str(error)) from None
+    registered = control.resources_of(services.view)
+    if any(find_resource(url, registered, services.place) != agreed.resource for url in asked.resource):
+        raise Problem(400, "invalid_target", "the person agreed to another resource")
+    return Asking(
+        principal=caller.principal,
+        groups=caller.groups,
+        is_person=True,
+        agent=agreed.client_id,
+        resources=(agreed.resource,),
+        ttl_s=asked.lifetime,
+    )
 
 
 def _on_its_own(asked: models.TokenRequest, client: WorkloadIdentity | None) -> Asking:
