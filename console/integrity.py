@@ -13,7 +13,7 @@ from console.hold_audit import audit_holds
 from console.store import Store
 from console.verification import Outcome, Verdict
 from schemas.config import Settings
-from schemas.errors import ProofError
+from schemas.errors import ConfigError, ProofError
 from schemas.holds import LegalHold
 from schemas.runtime import Home, now_us
 from schemas.wire import framing
@@ -22,6 +22,7 @@ from sinks.transparency.audit import Auditor, Found, Ledger, State
 from sinks.transparency.cosigning import fetch_latest
 from sinks.transparency.leaf import BatchLeaf, EventLeaf, HoldLeaf, KeyLeaf, parse_leaf
 from sinks.transparency.log import LogReader
+from sinks.transparency.note import parse_checkpoint, parse_note
 from sinks.transparency.orders import Orders
 from sinks.transparency.place import LogPlace, find_log, log_directory
 from sinks.transparency.reading import (
@@ -77,6 +78,8 @@ def check_integrity(
 
     `read_holds` gives every legal hold of control, released ones too; None: they cannot be known now.
     """
+    if last_seen:
+        _require_checkpoint(last_seen)
     if not log_directory(home).is_dir():
         return Integrity(Verdict("integrity", Outcome.UNPROVABLE, "there is no transparency log yet"))
     place = find_log(settings, home)
@@ -91,6 +94,14 @@ def check_integrity(
         return _compare(store, settings, place, head, reader, unasked, read_holds)
     except ProofError as error:
         return Integrity(Verdict("integrity", Outcome.VIOLATED, "the transparency log does not verify", (str(error),)))
+
+
+def _require_checkpoint(data: bytes) -> None:
+    """A wrong file says nothing of the log; a checkpoint that another key signed does. Raises ConfigError."""
+    try:
+        parse_checkpoint(parse_note(data).text)
+    except ProofError as error:
+        raise ConfigError(f"what was given as the checkpoint seen last is none: {error}") from None
 
 
 def _ask_witnesses(place: LogPlace, head: VerifiedHead, reader: LogReader) -> list[str]:

@@ -23,7 +23,10 @@ QUERY_TIMEOUT_S: Final = 120
 # Its failures are raised as well; without a handler its log would be a second line on standard error.
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
-_EXCEPTION: Final = re.compile(r"(Code: \d+\. DB::Exception: .*?\([A-Z][A-Z0-9_]+\))", re.DOTALL)
+# The embedded store has the engine parse a statement first, and the engine quotes that question in its errors.
+_PARSING: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)\.? (?=\([A-Z][A-Z0-9_]+\)$)", re.DOTALL)
+
+_EXCEPTION: Final = re.compile(r"(Code: \d+\. DB::Exception: .*\([A-Z][A-Z0-9_]+\))", re.DOTALL)
 
 
 class QueryFailed(CustodyError):
@@ -115,4 +118,5 @@ def message_of(error: Exception) -> str:
     """The store's own words, without what the client adds around them."""
     text = str(error)
     found = _EXCEPTION.search(text)
-    return re.sub(r"\s+", " ", found.group(1) if found else text).strip()[:1000]
+    words = _PARSING.sub(" ", found.group(1)) if found else text
+    return re.sub(r"\s+", " ", words).strip()[:1000]

@@ -18,7 +18,7 @@ from schemas.errors import ConfigError
 @click.option("--json", "as_json", is_flag=True, help="Changes as JSON.")
 def apply(name: str, dry_run: bool, as_json: bool) -> None:
     """Bring control to what a file says. Applying it again changes nothing; what the file leaves out stays."""
-    document = registry.read_document(read_text(name), name)
+    document = registry.read_document(read_text(name), "standard input" if name == "-" else name)
     place = control.find_place()
     with control.open_view(place) as view:
         changes = registry.apply_document(place, view, document, is_dry=dry_run)

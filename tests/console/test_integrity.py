@@ -8,6 +8,7 @@ from console.control import find_place
 from console.integrity import check_integrity
 from console.store import Store as Reader
 from console.verification import Outcome
+from schemas.errors import ConfigError
 from schemas.events import EventBatch, RetentionAction, RetentionVerb
 from schemas.holds import LegalHold, parse_hold
 from schemas.runtime import now_us
@@ -29,6 +30,12 @@ def look(
 ) -> Any:
     place = find_place()
     return check_integrity(reader, place.settings, committed.home, last_seen, lambda: holds)
+
+
+@pytest.mark.parametrize("data", [b"nonsense", b"\xff", b"a\nb\nc\n\n\xe2\x80\x94 name AAAAAAA=\n"])
+def test_a_file_that_is_no_checkpoint_is_no_violation(committed: Committed, reader: Reader, data: bytes) -> None:
+    with pytest.raises(ConfigError, match="the checkpoint seen last is none"):
+        look(reader, committed, last_seen=data)
 
 
 def test_a_whole_record_holds_and_each_attack_is_found(committed: Committed, reader: Reader) -> None:

@@ -49,6 +49,14 @@ def test_errors_are_one_line_of_the_store(reader: Store) -> None:
         list(reader.stream("SELECT broken(", "CSV"))
 
 
+def test_an_error_does_not_quote_how_the_store_parses(reader: Store) -> None:
+    with pytest.raises(QueryFailed) as caught:
+        list(reader.stream("SELECT broken(", "CSV"))
+    assert "formatQuerySingleLine" not in str(caught.value)
+    assert str(caught.value).startswith("Code: 62. DB::Exception: Syntax error")
+    assert str(caught.value).endswith("(SYNTAX_ERROR)")
+
+
 def test_no_store_is_said_in_one_line(filled: Record) -> None:
     write_settings(filled.home, store={"url": "http://127.0.0.1:1"})
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"), open_store(control.find_place()):

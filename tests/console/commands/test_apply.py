@@ -1,5 +1,6 @@
 """On the real broker: `custody apply` and `custody resource` bring control to what is wanted, and say what changed."""
 
+import io
 import json
 from pathlib import Path
 
@@ -58,3 +59,10 @@ def test_a_port_of_another_resource_is_refused(custody: Run, document: Path) -> 
     answer = custody("apply", "-f", str(document))
     assert answer.code == 2
     assert "both listen on port 25513" in answer.err
+
+
+def test_faults_of_standard_input_name_it(custody: Run, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("resources: [{name: a, oops: 1}]"))
+    answer = custody("apply", "-f", "-")
+    assert answer.code == 2
+    assert "custody: standard input: resources.0.oops: there is no such key" in answer.err.splitlines()
