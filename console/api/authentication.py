@@ -4,10 +4,10 @@ from typing import Final
 
 from starlette.requests import Request
 
+from console.api.caller import Caller
 from console.api.local_logins import LocalLogins
 from console.api.people import SignIns
 from console.api.problems import Problem
-from console.api.routing import Caller
 
 SESSION_COOKIE: Final = "custody_session"
 REALM: Final = 'Bearer realm="custody"'

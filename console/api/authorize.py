@@ -18,13 +18,14 @@ from starlette.routing import Route as HttpRoute
 from console import control
 from console.api.authentication import SESSION_COOKIE, is_of_this_site
 from console.api.browser import refusal
+from console.api.caller import Caller
 from console.api.codes import CHALLENGE, Agreed, is_own_redirect
 from console.api.device import page
 from console.api.handling import HEADERS, client_of, read_bounded, read_form, source_of
 from console.api.problems import Problem
 from console.api.recording import Recorder
 from console.api.resource_urls import find_resource
-from console.api.routing import FORM, JSON, Caller, Services
+from console.api.routing import FORM, JSON, Services
 from console.exchange import GRANT_TYPE
 from console.oidc.errors import TokenRefused
 from schemas.oauth_metadata import AUTHORIZATION_SERVER

@@ -76,5 +76,11 @@ def is_own_redirect(url: str) -> bool:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return False
-    is_plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= 1000 and "@" not in parts.netloc
+    is_plain = (
+        url.isascii()
+        and url.isprintable()
+        and not set(url) & set(" ;,")
+        and len(url) <= 1000
+        and "@" not in parts.netloc
+    )
     return is_plain and parts.scheme == "http" and is_loopback(host) and not parts.fragment and "#" not in url

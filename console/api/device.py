@@ -22,11 +22,12 @@ from starlette.routing import Route as HttpRoute
 
 from console.api.authentication import SESSION_COOKIE, is_of_this_site
 from console.api.browser import refusal
+from console.api.caller import Caller
 from console.api.handling import HEADERS, client_of, read_bounded, read_form, source_of
 from console.api.people import Proof, SignIns
 from console.api.problems import Problem
 from console.api.recording import Recorder
-from console.api.routing import FORM, Caller
+from console.api.routing import FORM
 from console.oidc.errors import TokenRefused
 from console.oidc.people import Person
 from schemas.runtime import now_us

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from console.api.caller import Caller
 from console.api.client_certificates import CLIENT_CHAIN
 from console.api.problems import Problem, invalid, problem_of
 from console.api.recording import Recorder
-from console.api.routing import FORM, JSON, Answer, Call, Caller, Prove, Route, Services
+from console.api.routing import FORM, JSON, Answer, Call, Prove, Route, Services
 
 log = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 import hmac
 from typing import Final
 
+from console.api.caller import Caller
 from console.api.roles import ROLES
-from console.api.routing import Caller
 from schemas.errors import ConfigError
 from schemas.runtime import Home
 

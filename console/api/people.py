@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from console.api.caller import Caller
 from console.api.problems import Problem
-from console.api.routing import Caller
 from console.api.sessions import AlreadyUsed, Session, Sessions, TooMany
 from console.oidc.errors import TokenRefused
 from console.oidc.people import Person, person_of, roles_of

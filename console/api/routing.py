@@ -3,20 +3,19 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from console.api.caller import Caller
 from console.api.codes import Codes
-from console.api.roles import Permission, permissions_of
+from console.api.people import SignIns
+from console.api.roles import Permission
 from console.control import Place
+from console.desk import Desk
 from console.oidc.workloads import Workloads
 from schemas.spiffe import TrustDomains
 from schemas.wire.control import ControlView
-
-if TYPE_CHECKING:
-    from console.api.people import SignIns
-    from console.desk import Desk
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -31,24 +30,6 @@ class Document(BaseModel):
 
 class Nothing(Document):
     """No parameters, or no content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, as was proven: `via` is local (a password of the home), session (signed in), or what was shown."""
-
-    principal: str
-    roles: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    via: str = "local"
-    token: str = field(default="", repr=False)
-    expires_at: int = 0
-    proof: Any = field(default=None, repr=False)
-    """Of a route that proves who asks by its content: what it found."""
-
-    def may(self, permission: Permission) -> bool:
-        """Whether one of the roles allows it."""
-        return permission in permissions_of(self.roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +59,11 @@ class Services:
 
     place: Place
     view: ControlView
-    people: "SignIns | None" = None
+    people: SignIns | None = None
     workloads: Workloads = field(default_factory=lambda: Workloads(()))
     trust_domains: TrustDomains = field(default_factory=lambda: TrustDomains(()))
     writing: threading.Lock = field(default_factory=threading.Lock)
-    desk: "Desk | None" = None
+    desk: Desk | None = None
     codes: Codes = field(default_factory=Codes)
 
 

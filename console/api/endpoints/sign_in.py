@@ -2,10 +2,11 @@
 
 from console.api import identity_models as models
 from console.api.authentication import unauthorized
+from console.api.caller import Caller
 from console.api.device import START
 from console.api.people import People
 from console.api.problems import Problem, not_found
-from console.api.routing import Answer, Call, Caller, Services
+from console.api.routing import Answer, Call, Services
 from console.oidc.errors import TokenRefused
 
 

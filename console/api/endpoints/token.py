@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from console import control, credentials
 from console.api import identity_models as models
+from console.api.caller import Caller
 from console.api.people import People
 from console.api.problems import Problem
 from console.api.resource_urls import find_resource
-from console.api.routing import Answer, Call, Caller, Services
+from console.api.routing import Answer, Call, Services
 from console.delegation import Asking, Granted, NotGranted, decide
 from console.delegation_policy import Wanted, permit, policies_in_force
 from console.exchange import ACCESS_TOKEN, GRANT_TYPE

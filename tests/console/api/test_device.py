@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from console.api.caller import Caller
 from console.api.device import LASTS_S, MAX_GUESSES, MAX_WAITING, Devices
-from console.api.routing import Caller
 from console.oidc.errors import TokenRefused
 from tests.console.api.test_saml import Site, sign_in, site
 from tests.support.api import document_of

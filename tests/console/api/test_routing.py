@@ -1,8 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
+from console.api.caller import Caller
 from console.api.roles import ROLES, Permission
-from console.api.routing import Caller, Nothing
+from console.api.routing import Nothing
 
 
 @pytest.mark.parametrize("permission", Permission)
