@@ -57,6 +57,7 @@ def test_codes_are_few_and_short_lived() -> None:
         ("http://127.0.0.1/cb#x", False),
         ("http://127.0.0.1:99999/", False),
         ("http://127.0.0.1/\n", False),
+        ("http://127.0.0.1/;script-src", False),
         ("javascript:alert(1)", False),
         ("", False),
     ],
