@@ -35,6 +35,7 @@ MODULES: Final = (
     "ingest.codecs.postgres_tags",
     "ingest.codecs.postgres_wire",
     "ingest.gate",
+    "ingest.held",
     "ingest.leg",
     "ingest.outbox",
     "ingest.relay",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ingest.action_records import ActionRecords, Live
-from ingest.approvals import Approvals, Held, Outcome, Question
+from ingest.approvals import Approvals, Outcome
 from ingest.codecs.base import (
     AGENT,
     HOLD_OUTCOME,
@@ -29,7 +29,8 @@ from ingest.codecs.base import (
     Side,
     Step,
 )
-from ingest.gate import CANNOT, Gate, Ruling, SessionGate
+from ingest.gate import Gate, Ruling, SessionGate
+from ingest.held import DENIED, HeldActions
 from ingest.leg import Leg
 from ingest.outbox import HIGH_BYTES, LOW_BYTES, Outbox
 from ingest.session import Session
@@ -45,10 +46,7 @@ LINGER_BYTES: Final = 16 << 20
 
 AUDIT_LOST: Final = "58030"
 OUTCOME_UNKNOWN: Final = "08007"
-DENIED: Final = "42501"
-
 CANCELED: Final = "57014"
-TOO_LONG: Final = "it is too long for a person to see all of it"
 
 TUNNEL: Final = "tunnel"
 OTHER: Final = {AGENT: UPSTREAM, UPSTREAM: AGENT}
@@ -88,8 +86,11 @@ class Relay:
         self._reason = ""
         self._told = ""  # the last words of a conversation that we end
         self._has_masks = False
-        self._approvals = approvals
-        self._waiting: tuple[Held, Action, Live, Ruling] | None = None
+        self._held = (
+            None
+            if approvals is None
+            else HeldActions(session, approvals, self._gate, self._records, codec, self._decided)
+        )
         self._source: Side | None = None  # UPSTREAM while an action of the agent waits for a person
         self._loop = asyncio.get_running_loop()
         self.last_activity = self._loop.time()
@@ -117,13 +118,13 @@ class Relay:
     @property
     def is_waiting(self) -> bool:
         """Whether an action waits for a person."""
-        return self._waiting is not None
+        return self._held is not None and self._held.is_waiting
 
     def cancel(self) -> bool:
         """The agent cancels what it asked for. Whether that waited for a person; else the upstream has it."""
-        if self._waiting is None:
+        if self._held is None or not self._held.is_waiting:
             return False
-        self._withdraw("canceled by the agent", CANCELED)
+        self._held.withdraw("canceled by the agent", CANCELED)
         return True
 
     # -- legs
@@ -150,8 +151,8 @@ class Relay:
         if self._reason or side in self._ended:
             return
         self._ended.add(side)
-        if side is AGENT and self._waiting is not None:
-            self._withdraw("the agent broke off", DENIED)
+        if side is AGENT and self._held is not None and self._held.is_waiting:
+            self._held.withdraw("the agent broke off", DENIED)
             if self._reason:
                 return
         self._codec.receive_eof(side)
@@ -256,8 +257,8 @@ class Relay:
         self._open_writes += live.is_write
         action.token = live
         if ruling.is_refused:
-            if ruling.approval is not None and self._approvals is not None:
-                self._hold(self._approvals, action, live, ruling)
+            if ruling.approval is not None and self._held is not None:
+                self._hold(self._held, action, live, ruling)
             else:
                 self._records.refused(live, ruling)
                 self._codec.refuse(action, DENIED, f"Custody: refused by policy: {ruling.reason or ruling.verdict}")
@@ -266,40 +267,24 @@ class Relay:
 
     # -- actions that wait for a person
 
-    def _hold(self, approvals: Approvals, action: Action, live: Live, ruling: Ruling) -> None:
+    def _hold(self, held: HeldActions, action: Action, live: Live, ruling: Ruling) -> None:
         """Have people asked; until they have decided, only what the upstream says goes on."""
-        if ruling.approval is None:
+        asked = held.ask(action, live, ruling)
+        if isinstance(asked, Outcome):
+            self._release(held, action, live, ruling, asked, DENIED)
             return
-        if self._records.is_cut(action):
-            self._release(action, live, ruling, Outcome(False, "refused", TOO_LONG))
-            return
-        question = Question(
-            live.id,
-            action.statement,
-            ruling.fingerprint,
-            ruling.approval,
-            action.kind,
-            action.parameters,
-            ruling.operation,
-            ruling.objects,
-            attributes={**action.attributes, **ruling.attributes},
-        )
-        held = approvals.ask(self.session, question, lambda outcome: self._decided(action, live, ruling, outcome))
-        if isinstance(held, Outcome):
-            self._release(action, live, ruling, held)
-            return
-        self._waiting = held, action, live, ruling
         self._source = UPSTREAM
-        notice = self._codec.notice(held.notice)
+        notice = self._codec.notice(asked.notice)
         if notice:
-            self._to_agent.push(notice, held.ticket)
+            self._to_agent.push(notice, asked.ticket)
 
-    def _decided(self, action: Action, live: Live, ruling: Ruling, outcome: Outcome, code: str = DENIED) -> None:
+    def _decided(self, action: Action, live: Live, ruling: Ruling, outcome: Outcome, code: str) -> None:
         """The wait is over: the agent's bytes are read on."""
-        self._waiting = self._source = None
+        self._source = None
         self.last_activity = self._loop.time()
         try:
-            self._release(action, live, ruling, outcome, code)
+            if self._held is not None:
+                self._release(self._held, action, live, ruling, outcome, code)
         except AuditUnavailable:
             self.stop("audit_unavailable", AUDIT_LOST, "Custody: the audit log takes no more events; not executed")
             return
@@ -307,37 +292,14 @@ class Relay:
         if self._is_throttled and not self._reason:
             self._throttle()
 
-    def _withdraw(self, why: str, code: str) -> None:
-        if self._waiting is not None and self._approvals is not None:
-            held, action, live, ruling = self._waiting
-            self._decided(action, live, ruling, self._approvals.withdraw(held, why), code)
-
-    def _release(self, action: Action, live: Live, ruling: Ruling, outcome: Outcome, code: str = DENIED) -> None:
+    def _release(
+        self, held: HeldActions, action: Action, live: Live, ruling: Ruling, outcome: Outcome, code: str
+    ) -> None:
         """Let a held action go, or refuse it."""
-        fault = outcome.told
-        if outcome.is_allowed:
-            fault = self._mask_late(action)
-        if fault:
-            self._gate.refused()
-            self._records.refused(live, ruling)
-            self._codec.refuse(action, code, f"Custody: not approved: {fault}")
-            return
-        # Whatever it is, it goes upstream once the approval is on record.
-        live.request = outcome.ticket
-        live.is_write = True
-        self._open_writes += 1
-        if not action.is_bounded:
-            self._open_streams(action, live)
-
-    def _mask_late(self, action: Action) -> str:
-        """Have the answer of an approved action masked, if that is demanded; why it cannot be."""
-        if not self._has_masks:
-            return ""
-        try:
-            self._codec.mask(action)
-        except Unreadable as fault:
-            return f"{CANNOT}{fault}"
-        return ""
+        if held.settle(action, live, ruling, outcome, code, has_masks=self._has_masks):
+            self._open_writes += 1
+            if not action.is_bounded:
+                self._open_streams(action, live)
 
     def _mask(self, action: Action, ruling: Ruling) -> Ruling:
         """Have the answer masked and limited; what cannot be is refused instead."""
@@ -467,9 +429,8 @@ class Relay:
         if self._reason:
             return
         self._reason = reason
-        if self._approvals is not None:
-            self._approvals.end_session(self.session.context.session_id, f"the session ended: {reason}")
-            self._waiting = None
+        if self._held is not None:
+            self._held.end(reason)
         self._settle()
 
     def _settle(self) -> None:

@@ -39,7 +39,7 @@ RELAXED_S: Final = 0.002
 """How long an event that nobody waits for yet may gather others before it makes a batch go."""
 LAX_TURNS: Final = 5
 """How many times as long where nobody will ever wait: when all that is pending is of best-effort sessions."""
-GATHER_S: Final = 0.002
+GATHER_S: Final = 0.005
 """The longest that an event somebody waits for is kept back for others that are about to come; and never longer than
 the last batch took to be acknowledged, but for the millisecond that timers count by."""
 
@@ -173,6 +173,8 @@ class Publisher:
     def _pump_rest(self, partition: Partition, sent: int, turn: int) -> None:
         """Nobody waited for these when they came: they go now, unless they have gone with others since."""
         partition.is_rest_due = False
+        if partition.gathering is not None:  # what ends that takes these along
+            return
         is_free = partition.flight is None and len(partition.pending) > 0 and not partition.is_stalled
         if is_free and partition.sent > sent:
             self._arm_rest(partition, 1)
