@@ -49,10 +49,10 @@ def place(
     from console.reading import complete_session
 
     here = find_place()
+    by, approved_by = name_two(here, by, approved_by)
     session = complete_session(here, session) if session else ""
     texts = {"session": session, "agent": agent, "principal": principal, "resource": resource, "token": token}
     times = {"since": _as_us(since), "until": _as_us(until)}
-    by, approved_by = name_two(here, by, approved_by)
     values = {"criteria": texts | times, "authority": authority, "reason": reason, "id": hold_id}
     if approved_by:
         _place(here, values, by, approved_by, as_json)
