@@ -1,6 +1,7 @@
 """The one policy function: facts of an action and Cedar policies in, a decision out. No I/O, no clock, no state."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -70,10 +71,17 @@ def decide(action: ActionFacts, policies: PolicySet) -> Decision:
     for name in actions_of(action.classified, action.protocol):
         found = ask(policies, action, name, context, entities)
         if isinstance(found, Decision):
-            return found
+            return explain(found, action.classified)
         allowed.update(dict.fromkeys(found))
         is_by_default = is_by_default or not found
     return permitted(policies, sorted(allowed), is_by_default=is_by_default and not allowed)
+
+
+def explain(decision: Decision, classified: Classified) -> Decision:
+    """A denial whose reason says that the statement was not understood, where that is why it counts as everything."""
+    if not classified.is_unknown or decision.policy_ids:
+        return decision
+    return replace(decision, reason=f"it was not understood, or is too long to be: {decision.reason}")
 
 
 def decide_at_once(

@@ -8,6 +8,7 @@ import click
 
 from console.output import clean, print_json
 from console.times import Moment
+from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     from sinks.transparency.evidence import EvidenceReport
@@ -24,6 +25,7 @@ def evidence() -> None:
 @click.option("--since", type=Moment(), help="Events from this time on.")
 @click.option("--until", type=Moment(), help="Events before this time.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("evidence.zip"), show_default=True)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def export(
@@ -33,6 +35,7 @@ def export(
     since: datetime | None,
     until: datetime | None,
     out: Path,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Write a zip: records, openings, proofs, the witnessed head, policy, orders, schemas, a report, a verifier.
@@ -46,6 +49,8 @@ def export(
 
     if not (session or agent or since or until):
         raise click.UsageError("say which events: --session, --agent, --since, --until")
+    if out.exists() and not force:
+        raise ConfigError(f"{out} is there already; --force replaces it")
     place = find_place()
     with open_store(place) as store:
         selection = Selection(session, agent, _as_us(since), _as_us(until))

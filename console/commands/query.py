@@ -17,21 +17,24 @@ OWN_FORMAT: Final = re.compile(r"\bFORMAT\s+\w+$", re.IGNORECASE)
 
 @click.command()
 @click.argument("sql")
-@click.option("--json", "format", flag_value="JSONEachRow", help="JSON Lines.")
-@click.option("--csv", "format", flag_value="CSVWithNames", help="CSV with a header.")
-def query(sql: str, format: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV with a header.")
+def query(sql: str, as_json: bool, as_csv: bool) -> None:
     """Run one SQL statement on the record, read-only; - reads it from standard input. Tables: docs/query.md."""
     from console.control import find_place
     from console.reading import bounded
     from console.store import open_store
 
+    if as_json and as_csv:
+        raise click.UsageError("--json or --csv, not both")
+    format = "JSONEachRow" if as_json else "CSVWithNames" if as_csv else ""
     statement = (sys.stdin.read() if sql == "-" else sql).strip().rstrip(";")
     if not statement:
         raise ConfigError("no SQL was given")
     with open_store(find_place()) as store:
         own = OWN_FORMAT.search(statement)
-        if format is not None or own:
-            for piece in store.stream(statement, "" if own else format or ""):
+        if format or own:
+            for piece in store.stream(statement, "" if own else format):
                 sys.stdout.buffer.write(piece)
             return
         remedy = "add LIMIT, or use --json or --csv"

@@ -76,6 +76,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
         print_table(("part", "pid", "health", "lag", "ports", "detail"), rows, styles=STYLES)
         for limit in limits:
             click.echo(f"note: {limit}")
+        if not place.home.secrets.is_dir():
+            click.echo(f"note: nothing is set up in {place.home.root}: run `custody up` (or set CUSTODY_HOME)")
     ctx.exit(EXIT_FINE if all(part.health == HEALTHY for part in parts) else EXIT_VIOLATION)
 
 

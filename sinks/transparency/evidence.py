@@ -385,7 +385,7 @@ def describe_report(report: EvidenceReport) -> list[str]:
         )
     if report.undisclosed_holds:
         lines.append(
-            f"note          the log has {report.undisclosed_holds} more legal holds that the file does not disclose"
+            f"note          legal holds of the log that the file does not disclose: {report.undisclosed_holds}"
         )
     if not report.is_witnessed:
         lines.append("note          without the quorum nobody can tell a log that was rolled back or forked")

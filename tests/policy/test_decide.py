@@ -40,6 +40,14 @@ def test_a_forbid_wins_and_its_reason_is_told() -> None:
     assert allowed.version == denied.version != ""
 
 
+def test_a_denial_says_that_a_statement_was_not_understood() -> None:
+    reads = 'permit (principal, action == Action::"read", resource);'
+    denied = ask(reads, facts("not sql"))
+    assert denied.reason == "it was not understood, or is too long to be: no policy allows write"
+    forbidden = '@id("f") @reason("no writes") forbid (principal, action == Action::"write", resource);'
+    assert ask(reads + forbidden, facts("not sql")).reason == "no writes"
+
+
 FORBIDDEN = [
     ('action == Action::"write", resource', "", "INSERT INTO t VALUES (1)", True),
     (

@@ -20,6 +20,7 @@ def test_json_and_csv(custody: Run, filled: Record) -> None:
         1
     ] == "DROP TABLE cards"
     assert custody("query", SQL, "--csv").out.splitlines()[0] == '"seq","statement"'
+    assert "not both" in custody("query", SQL, "--csv", "--json").err
 
 
 def test_a_statement_may_name_its_format(custody: Run, filled: Record) -> None:

@@ -32,6 +32,11 @@ def test_nothing_runs(custody: Run) -> None:
     assert any("uid are trusted" in limit for limit in document["limits"])
 
 
+def test_where_nothing_was_set_up_status_says_so(custody: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENV_HOME, str(tmp_path / "never"))
+    assert "run `custody up`" in " ".join(custody("status").out.split())
+
+
 def test_up_is_told_by_a_live_supervisor_that_is_ready(stack_home) -> None:  # type: ignore[no-untyped-def]
     place = control.find_place()
     assert not is_up(place)

@@ -64,6 +64,12 @@ def test_what_was_deleted_is_exported_as_missing(committed: Committed, custody: 
     out = tmp_path / "e.zip"
     answer = custody("evidence", "export", "--session", "s-1", "--out", str(out))
     assert answer.code == 1 and "MISSING: leaf" in answer.out and "16 present" in answer.out
+    before = out.read_bytes()
+    again = custody("evidence", "export", "--session", "s-0", "--out", str(out))
+    assert again.code == 2 and "is there already; --force replaces it" in again.err and out.read_bytes() == before
+    custody("evidence", "export", "--session", "s-0", "--out", str(out), "--force")
+    assert out.read_bytes() != before
+    custody("evidence", "export", "--session", "s-1", "--out", str(out), "--force")
     assert custody("evidence", "verify", str(out)).code == 1
 
 
