@@ -91,7 +91,7 @@ def test_chains(reader: Store) -> None:
     (epoch,) = reader.rows(queries.EPOCH_CHAINS, PARTITION)
     assert (epoch["proxy_id"], epoch["batches"], epoch["first"], epoch["last"]) == ("proxy-tcp", 7, 0, 6)
     assert set(ids(reader.rows(queries.SESSION_CHAINS, PARTITION))) == {"s2", "proxy-tcp-e1"}
-    assert reader.one(queries.SESSION_COUNT, PARTITION) == {"sessions": 3, "stored": 7}
+    assert reader.one(queries.SESSION_COUNT, PARTITION) == {"sessions": 3, "stored": 7, "truncated": 0}
 
 
 def test_rest(reader: Store) -> None:
