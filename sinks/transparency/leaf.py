@@ -36,6 +36,7 @@ EVENT_KINDS: Final = (
     "unknown", "proxy.started", "proxy.stopped", "session.opened", "action.requested", "action.decided",
     "action.completed", "data.sent", "data.received", "file.accessed", "approval.requested", "approval.decided",
     "audit.gap", "session.closed", "key.rotated", "policy.changed", "quarantine.changed",
+    "legal_hold.changed",
 )  # fmt: skip
 """The event kind's number in an EVENT leaf is its place here. New kinds are appended; 255 stands for a later one."""
 OTHER_KIND: Final = 255
