@@ -80,8 +80,8 @@ class Partition:
     def is_gathering(self) -> bool:
         """Whether more is about to come than waits already: then one batch may serve both.
 
-        With one session at work nothing else is expected. With many, about a third of them wait for the batch that is on
-        its way, a third gather for the next, and a third are upstream.
+        With one session at work nothing else is expected. With many, about a third of them wait for the batch that is
+        under way, a third gather for the next, and a third are upstream.
         """
         return self._waited_for < self._expected + self._expected_before and len(self.pending) == 1
 
