@@ -52,9 +52,17 @@ def find_place() -> Place:
 
 def require_home(place: Place) -> Place:
     """Raises ConfigError when the home was never set up."""
-    if not place.home.secrets.is_dir():
-        raise ConfigError(f"nothing is set up in {place.home.root}: run `custody up` (or set CUSTODY_HOME)")
+    fault = fault_of_home(place)
+    if fault:
+        raise ConfigError(fault)
     return place
+
+
+def fault_of_home(place: Place) -> str:
+    """What to do where the home was never set up; empty where it was."""
+    if place.home.secrets.is_dir():
+        return ""
+    return f"nothing is set up in {place.home.root}: run `custody up` (or set CUSTODY_HOME)"
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """HTTP requests that call a model or a tool, by what their JSON says. Pure."""
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -63,33 +64,20 @@ def _join(request: Classified, message: Classified, *, is_mcp: bool) -> Classifi
     operation = message.operation if is_mcp else worse(request.operation, message.operation)
     # The address is named, too; what is done there is what the message does.
     place = tuple(ObjectAccess(each.name, message.operation if is_mcp else each.access) for each in request.objects)
-    return Classified(
-        operation,
-        (*message.objects, *place),
-        _digest(request.fingerprint, message.fingerprint) if message.fingerprint else "",
-        message.is_multi,
-        message.has_where,
-        message.lacks_where,
+    return replace(
+        message,
+        operation=operation,
+        objects=(*message.objects, *place),
+        fingerprint=_digest(request.fingerprint, message.fingerprint) if message.fingerprint else "",
         is_unknown=message.is_unknown or request.is_unknown,
-        columns=message.columns,
     )
 
 
 @lru_cache(4096)
 def _with_call(request: Classified, call: Call, name: str) -> Classified:
     """One object for equal calls, so that rulings on them are remembered."""
-    return Classified(
-        request.operation,
-        request.objects,
-        _digest(request.fingerprint, call.value, name) if request.fingerprint else "",
-        request.is_multi,
-        request.has_where,
-        request.lacks_where,
-        is_unknown=request.is_unknown,
-        columns=request.columns,
-        call=call,
-        called=name,
-    )
+    fingerprint = _digest(request.fingerprint, call.value, name) if request.fingerprint else ""
+    return replace(request, fingerprint=fingerprint, call=call, called=name)
 
 
 def _digest(*parts: str) -> str:

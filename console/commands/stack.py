@@ -74,10 +74,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
             for part in parts
         )
         print_table(("part", "pid", "health", "lag", "ports", "detail"), rows, styles=STYLES)
-        for limit in limits:
-            click.echo(f"note: {limit}")
-        if not place.home.secrets.is_dir():
-            click.echo(f"note: nothing is set up in {place.home.root}: run `custody up` (or set CUSTODY_HOME)")
+        for note in filter(None, (*limits, control.fault_of_home(place))):
+            click.echo(f"note: {note}")
     ctx.exit(EXIT_FINE if all(part.health == HEALTHY for part in parts) else EXIT_VIOLATION)
 
 
