@@ -25,7 +25,9 @@ def desk(home: Home) -> Iterator[Desk]:
 
 
 def wait_on(desk: Desk, id: str = "a" * 12) -> HeldAction:
-    event = asked(id)
+    """An action that was asked for after all that the log of these tests tells: starts of proxies end earlier waits."""
+    desk.waiting()
+    event = asked(id, at=now_us())
     event.attributes["approval.expires_at"] = str(now_us() + 60_000_000)
     desk._pending.take(batch(event))
     (held,) = [each for each in desk.waiting() if each.approval_id == id]
