@@ -4,11 +4,12 @@ In SQL they stand in a comment at the statement's very end, in the form of sqlco
 `SELECT 1 /*traceparent='00-…-01',custody_plan_step='2'*/`.
 """
 
-import json
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
+
+from policy.documents import messages_of
 
 MAX_LINKS: Final = 16
 MAX_LINK_CHARS: Final = 512
@@ -49,16 +50,10 @@ def read_sql_claims(statement: str) -> dict[str, str]:
     return links
 
 
-def read_meta_claims(message: bytes) -> dict[str, str]:
+def read_meta_claims(document: Any) -> dict[str, str]:
     """The claims in an MCP message's `params._meta` (of a batch, its first with some): W3C's three by their names, and
-    texts under `custody_…` or `custody/…`. Nothing where there are none, or it is no JSON."""
-    if b"_meta" not in message:
-        return {}
-    try:
-        document = json.loads(message)
-    except (ValueError, RecursionError):
-        return {}
-    for each in document if isinstance(document, list) else [document]:
+    texts under `custody_…` or `custody/…`. Nothing where there are none, or it is no message."""
+    for each in messages_of(document):
         params = each.get("params") if isinstance(each, dict) else None
         meta = params.get("_meta") if isinstance(params, dict) else None
         links = _read_meta(meta) if isinstance(meta, dict) else {}

@@ -5,11 +5,11 @@ own classifiers. What a server claims of a tool (annotations) can make a call wo
 says nothing may do anything that a program can: execute.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from policy.documents import messages_of, read_document
 from policy.fingerprints import shape_of
 from policy.http import classify_http
 from policy.mcp_names import judge_name, split_name
@@ -70,13 +70,15 @@ class _MalformedError(ValueError):
 
 def classify_mcp(statement: str) -> Classified:
     """Classify a JSON-RPC message or a batch. What is none, and methods that nobody knows, are unknown."""
-    if len(statement) > MAX_CHARS:
+    return UNKNOWN if len(statement) > MAX_CHARS else judge_document(read_document(statement))
+
+
+def judge_document(document: Any) -> Classified:
+    """As `classify_mcp`, of what was read already."""
+    messages = messages_of(document)
+    if not messages:
         return UNKNOWN
     try:
-        data = json.loads(statement, object_pairs_hook=_unique)
-        messages = data if isinstance(data, list) else [data]
-        if not messages:
-            return UNKNOWN
         found = [_Message(message) for message in messages]
     except (ValueError, RecursionError):
         return UNKNOWN
@@ -95,14 +97,6 @@ def classify_mcp(statement: str) -> Classified:
         lacks_where=lacks_where,
         is_unknown=is_unknown,
     )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Repeated names are read differently by different readers."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _MalformedError
-    return found
 
 
 class _Message:

@@ -17,7 +17,7 @@ from ingest.gate import Ruling
 from ingest.http import forwarding, heads
 from ingest.http.answer import HELD_BYTES, AnswerStream
 from ingest.http.authorization import asks_for_metadata, challenge, describe
-from ingest.http.calls import CALL_BYTES, claims_of, classify_request, is_told_by_body, request_id
+from ingest.http.calls import CALL_BYTES, Content, is_told_by_body
 from ingest.http.connection import MAX_REFUSALS, AgentConnection, AwaitHook, Live
 from ingest.http.engine import (
     HTTPMode,
@@ -240,8 +240,9 @@ class CapturedStream(AnswerStream):
             refusal = _denial("the Custody credential stands in the content")
             yield from self._refuse_judged(refusal, body.replace(self.live.secret, b""), 400)
             return
-        ruling = self._rule(body)
-        self.call_id = request_id(self.flow.request, self.resource, body)
+        content = Content(self.flow.request, self.resource, body)
+        self.call_id = content.call_id
+        ruling = self._rule(content)
         question = self._question(ruling, body)
         if ruling.is_refused and question is None:
             yield from self._refuse_judged(_as_unseen(ruling), body)
@@ -286,18 +287,16 @@ class CapturedStream(AnswerStream):
             attributes=attributes | ruling.attributes,
         )
 
-    def _rule(self, body: bytes | None) -> Ruling:
-        """`body`: all of it; None: it will be streamed."""
+    def _rule(self, content: Content) -> Ruling:
         request = self.flow.request
         target = self._statement()
         override = request.headers.get("x-http-method-override")
         if override:  # some frameworks obey it: the more dangerous of the two counts
             target += ("&" if "?" in target else "?") + "_method=" + override
         gate = self.agent.shared.gate
-        self.exchange.claims = claims_of(request, self.resource, body)
+        self.exchange.claims = content.claims
         step = step_of(heads.join_links(request.headers.fields, self.exchange.claims)) if gate.looks_at_step else ""
-        classified = classify_request(target, request, self.resource, body)
-        return gate.rule(self.live.session, target, step=step, classified=classified)
+        return gate.rule(self.live.session, target, step=step, classified=content.classify(target))
 
     def _record_request(self, ruling: Ruling, body: bytes | None) -> Check:
         """Record the request; a write waits for it. False when it must not go on (the agent has its answer)."""
@@ -349,7 +348,7 @@ class CapturedStream(AnswerStream):
 
     def _begin_upload(self) -> Commands:
         """Head on record, then forwarded; the body follows as it comes."""
-        ruling = self._rule(None)
+        ruling = self._rule(Content(self.flow.request, self.resource, None))
         if ruling.is_refused:
             yield from self._refuse_judged(_as_unseen(ruling), b"")
             return

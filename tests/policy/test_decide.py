@@ -215,13 +215,13 @@ def test_hostile_names_are_only_names() -> None:
 
 
 def test_calls_of_models_and_tools_are_asked_besides() -> None:
-    post = classify_model_call(classify("http", "POST https://ai.example/v1/messages"), b'{"model": "small"}')
+    post = classify_model_call(classify("http", "POST https://ai.example/v1/messages"), {"model": "small"})
     asked = ActionFacts("planner", "ann", "ai", "http", post)
     writes = 'permit (principal, action == Action::"write", resource);'
     assert ask(writes, asked).reason == "no policy allows model_call"
     small = 'permit (principal, action == Action::"model_call", resource) when { context.model == "small" };'
     assert ask(writes + small, asked).verdict is Verdict.ALLOW
     assert ask(small, asked).reason == "no policy allows write"
-    unknown = classify_tool_call(classify("http", "POST https://mcp.example/"), b"?", is_mcp=True)
+    unknown = classify_tool_call(classify("http", "POST https://mcp.example/"), None, is_mcp=True)
     held = 'permit (principal, action, resource); forbid (principal, action == Action::"tool_call", resource);'
     assert ask(held, replace(asked, classified=unknown)).verdict is Verdict.DENY

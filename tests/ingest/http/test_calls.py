@@ -8,7 +8,7 @@ import httpx
 import pytest
 from mitmproxy.http import Request
 
-from ingest.http.calls import CALL_BYTES, claims_of, classify_request, is_told_by_body
+from ingest.http.calls import CALL_BYTES, Content, is_told_by_body
 from schemas.resources import Resource
 from tests.ingest.http.conftest import Captured, Front
 from tests.support.scripted_upstream import Scripted
@@ -109,6 +109,10 @@ def test_a_message_elsewhere_is_known_by_its_shape(captured: Captured, scripted:
         assert http.post("/rpc", json=tool("delete_all")).status_code == 403
         assert http.post("/rpc", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).status_code == 200
         assert http.post("/rpc", json={"method": "tools/call"}).status_code == 200
+        hidden = json.dumps(tool("delete_all")).encode().replace(b"jsonrpc", b"\\u006asonrpc")
+        assert http.post("/rpc", content=hidden).status_code == 403
+        packed = gzip.compress(json.dumps(tool("delete_all")).encode(), mtime=0)
+        assert http.post("/rpc", content=packed, headers={"Content-Encoding": "gzip"}).status_code == 403
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "rot13", "gzip, gzip"])
@@ -118,9 +122,10 @@ def test_what_cannot_be_read_names_nothing(encoding: str) -> None:
     request = Request.make("POST", "http://ai" + CHAT)
     request.headers["Content-Encoding"] = encoding
     bomb = gzip.compress(b" " * (CALL_BYTES * 20), mtime=0)
-    found = classify_request("POST http://ai" + CHAT, request, plain, bomb)
+    found = Content(request, plain, bomb).classify("POST http://ai" + CHAT)
     assert (found.call.value, found.called) == ("model", "")
-    assert classify_request("POST http://ai" + MCP, request, server, bomb).is_unknown
-    assert claims_of(request, server, bomb) == {}
+    to_server = Content(request, server, bomb)
+    assert to_server.classify("POST http://ai" + MCP).is_unknown
+    assert to_server.claims == {} and to_server.call_id is None
     assert is_told_by_body(request, plain) and is_told_by_body(request, server)
     assert not is_told_by_body(Request.make("GET", "http://ai" + CHAT), plain)
