@@ -1,24 +1,23 @@
 """The gate of one HTTP request: mitmproxy's stream layer with the record in front of every release.
 
-The request's half is here, the answer's in answer.py.
+The request's half is here, who asks in login.py, the answer in answer.py.
 """
 
 from collections.abc import Generator
-from typing import Any, Final
+from typing import Any
 
 from mitmproxy import http
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 
-from ingest.admission import SessionRefused
 from ingest.approvals import Question
 from ingest.claims import step_of
 from ingest.gate import Ruling
 from ingest.http import forwarding, heads
-from ingest.http.answer import HELD_BYTES, AnswerStream
-from ingest.http.authorization import asks_for_metadata, challenge, describe
+from ingest.http.answer import HELD_BYTES
+from ingest.http.authorization import asks_for_metadata
 from ingest.http.calls import CALL_BYTES, Content, is_told_by_body
-from ingest.http.connection import MAX_REFUSALS, AgentConnection, AwaitHook, Live
+from ingest.http.connection import AgentConnection, AwaitHook
 from ingest.http.engine import (
     HTTPMode,
     RequestData,
@@ -33,7 +32,7 @@ from ingest.http.engine import (
 )
 from ingest.http.exchange import MASKED_CREDENTIAL, Exchange, Tally
 from ingest.http.holding import TOO_LONG
-from ingest.identity import LoginRefused
+from ingest.http.login import UNAUTHORIZED, LoginStream
 from schemas.errors import AuditUnavailable
 from schemas.events import EventKind, Verdict
 from schemas.resources import Resource
@@ -41,23 +40,14 @@ from schemas.resources import Resource
 Commands = Generator[commands.Command, Any]
 Check = Generator[commands.Command, Any, bool]
 
-UNAUTHORIZED: Final = 401
-CHALLENGES: Final = {
-    401: ((b"WWW-Authenticate", b'Bearer realm="custody"'), (b"WWW-Authenticate", b'Basic realm="custody"')),
-    407: ((b"Proxy-Authenticate", b'Basic realm="custody"'), (b"Proxy-Authenticate", b'Bearer realm="custody"')),
-}
 
-
-class CapturedStream(AnswerStream):
+class CapturedStream(LoginStream):
     """One request of an agent: who it is, what it may, the record of it, and its way upstream."""
 
     def __init__(self, context: Context, stream_id: int, agent: AgentConnection) -> None:
         super().__init__(context, stream_id, agent)
         self._fields: heads.Fields = ()
         self._size: int | None = 0
-        self.is_known = False
-        self.live: Live
-        self.resource: Resource
         self.upload: Tally
         self._last_piece = b""
 
@@ -75,9 +65,13 @@ class CapturedStream(AnswerStream):
             yield from self.turn_away(400, "bad_request", "the request is malformed")
             return
         if asks_for_metadata(request, self.agent.shared.resources.get(self.agent.fixed)):
-            yield from self._describe(request)
+            yield from self.describe(request)
             return
-        if not (yield from self._identify(request)):
+        resource = self.find_resource(request)
+        if not (yield from self.identify(request, resource or self.agent.shared.unregistered)):
+            return
+        if resource is None:
+            yield from self._refuse_destination(request)
             return
         if request.method == "CONNECT":
             yield from self._open_tunnel(request)
@@ -100,91 +94,6 @@ class CapturedStream(AnswerStream):
             self.client_state = self.state_consume_request_body
         else:
             yield from self._begin_upload()
-
-    def _describe(self, request: http.Request) -> Commands:
-        """What tokens an MCP server takes, told to anybody."""
-        proxy = self.agent.shared.proxy
-        client = self.context.client
-        document = describe(request, proxy.settings, proxy.home, port=client.sockname[1], is_tls=client.tls)
-        yield from self.answer_locally(200, "", "", document=document)
-
-    def _challenges(self, status: int, resource: Resource) -> tuple[heads.Field, ...]:
-        """How to log in; for an MCP server also where that is described."""
-        if status != UNAUTHORIZED or resource.speaks != "mcp":
-            return CHALLENGES.get(status, ())
-        client, host = self.context.client, self.agent.shared.proxy.settings.capture.public_host
-        return (challenge(self.flow.request, host, port=client.sockname[1], is_tls=client.tls),)
-
-    def _identify(self, request: http.Request) -> Check:
-        resource = self._find_resource(request)
-        claim = self._find_claim(request)
-        challenge = 401 if self.agent.fixed or self.agent.tunnel else 407
-        if claim is None:
-            yield from self.turn_away(
-                challenge, "login_refused", "a Custody credential is needed", resource, detail="no credential"
-            )
-            return False
-        known = resource or self.agent.shared.unregistered
-        live = self.agent.find(claim, known)
-        if live is None:
-            found: list[Live] = []
-
-            async def login() -> None:
-                found.append(await self.agent.login(claim, known))
-
-            wait = AwaitHook(login)
-            yield wait
-            if isinstance(wait.error, LoginRefused):
-                yield from self.turn_away(
-                    challenge,
-                    "login_refused",
-                    "the credential is not accepted",
-                    known,
-                    claim.credential_id,
-                    str(wait.error),
-                )
-                return False
-            if isinstance(wait.error, SessionRefused):
-                self.agent.refusals += 1
-                is_last = self.agent.refusals >= MAX_REFUSALS
-                yield from self.answer_locally(403, wait.error.name, str(wait.error), is_last=is_last)
-                return False
-            if wait.error is not None or not found:
-                yield from self.refuse_unrecorded()
-                return False
-            live = found[0]
-        self.live, self.resource, self.is_known = live, known, True
-        if live.session.is_audit_lost:
-            yield from self.refuse_unrecorded()
-            return False
-        if resource is None:
-            yield from self._refuse_destination(request)
-            return False
-        return True
-
-    def _find_resource(self, request: http.Request) -> Resource | None:
-        shared, agent = self.agent.shared, self.agent
-        if agent.fixed:
-            return shared.resources.get(agent.fixed)
-        if agent.tunnel:
-            resource = shared.resources.get(agent.tunnel[0])
-            named = heads.split_authority(request.authority or request.host_header or "", 0)
-            return resource if resource and (named is None or named[0] == resource.upstream.host.lower()) else None
-        return shared.by_address.get((request.host.lower(), request.port))
-
-    def _find_claim(self, request: http.Request) -> heads.Claim | None:
-        """The credential shown, taken out of the request for good."""
-        if self.agent.tunnel:
-            return self.agent.tunnel[1]
-        fields = request.headers.fields
-        names = (b"proxy-authorization", b"authorization") if self.agent.fixed else (b"proxy-authorization",)
-        for name in names:
-            value = heads.first_value(fields, name)
-            claim = heads.read_claim(value) if value is not None else None
-            if claim is not None:
-                request.headers = http.Headers(heads.without(fields, frozenset({name, b"proxy-authorization"})))
-                return claim
-        return None
 
     def _refuse_destination(self, request: http.Request) -> Commands:
         """An action on something that is not registered: recorded and refused."""
@@ -463,22 +372,6 @@ class CapturedStream(AnswerStream):
         yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
         if self.server_state == self.state_done:
             yield from self.flow_done()
-
-    def turn_away(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        resource: Resource | None = None,
-        credential_id: str = "",
-        detail: str = "",
-    ) -> Commands:
-        """Refuse somebody who is not logged in; recorded as a session of nobody."""
-        agent = self.agent
-        known = resource or agent.shared.resources.get(agent.fixed) or agent.shared.unregistered
-        agent.refuse(code, known, credential_id, detail)
-        is_last = agent.refusals >= MAX_REFUSALS or status == 400
-        yield from self.answer_locally(status, code, message, self._challenges(status, known), is_last=is_last)
 
     def handle_protocol_error(self, event: RequestProtocolError | ResponseProtocolError) -> Commands:
         """The agent or the upstream broke off."""
