@@ -103,13 +103,7 @@ def http2_upstream(tmp_path: Path) -> Iterator[Http2Upstream]:
     context.load_cert_chain(certificate, key)
     context.set_alpn_protocols(["h2"])
     loop = asyncio.new_event_loop()
-    writers: list[asyncio.StreamWriter] = []
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        await running.serve(reader, writer)
-
-    server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0, ssl=context))
+    server = loop.run_until_complete(asyncio.start_server(running.serve, "127.0.0.1", 0, ssl=context))
     running.port = server.sockets[0].getsockname()[1]
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -120,8 +114,7 @@ def http2_upstream(tmp_path: Path) -> Iterator[Http2Upstream]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for writer in writers:
-            writer.transport.abort()  # a closed one may still wait for a peer that reads no more
+        server.abort_clients()  # also those that are in their handshake, and those whose peer reads no more
         await asyncio.sleep(0)
 
     yield running

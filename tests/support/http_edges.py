@@ -224,13 +224,11 @@ def edges() -> Iterator[Edges]:
     running = Edges()
     loop = asyncio.new_event_loop()
     tasks: set[asyncio.Task[None]] = set()
-    writers: list[asyncio.StreamWriter] = []
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        writers.append(writer)
         try:
             await _serve(running, reader, writer)
         finally:
@@ -246,8 +244,7 @@ def edges() -> Iterator[Edges]:
         for task in tuple(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for writer in writers:
-            writer.transport.abort()  # a closed one may still wait for a peer that reads no more
+        server.abort_clients()  # also those that are in their handshake, and those whose peer reads no more
         await asyncio.sleep(0)
 
     try:
