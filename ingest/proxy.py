@@ -61,9 +61,9 @@ class Proxy:
         self._spool: DiskSpool
 
     async def start(self) -> None:
-        """Follow control and connect to the audit log, waiting for the broker as long as it takes; record it."""
+        """Follow control and connect to the audit log; record it. Raises Unreachable without a broker."""
         self.view = ControlView(self.settings, self.home, COMPONENT, self._on_control)
-        await asyncio.to_thread(self.view.start, 60)
+        await asyncio.to_thread(self.view.start, self.settings.capture.start_timeout_s)
         self.quarantines = Quarantines(self.view)
         default = self.settings.policy_default
         self.engine = LiveEngine(load_engine(self.settings.policy_file, default), default)

@@ -99,6 +99,9 @@ class Capture(Model):
     tls_certificate: str = Field("", description="PEM certificate chain of the proxies' own listeners")
     tls_key: str = Field("", description="PEM private key file (0600) of the listeners")
     audit_timeout_s: float = Field(5.0, gt=0, description="longest wait for a record to become durable")
+    start_timeout_s: float = Field(
+        60.0, gt=0, description="how long a starting proxy waits for the broker; then it ends"
+    )
     max_unrecorded_bytes: int = Field(1 << 20, ge=4096, description="how far a stream may run past its record")
     max_pending_bytes: int = Field(64 << 20, ge=1 << 20, description="events waiting for the broker, per partition")
     max_batch_bytes: int = Field(512 << 10, ge=1 << 12, le=1 << 20, description="plain bytes of one batch")

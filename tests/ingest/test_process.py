@@ -28,7 +28,7 @@ def test_faulty_settings_are_reported_and_exit_2(bare_home: Home) -> None:
 
 
 def test_an_absent_broker_is_named_and_exit_2(bare_home: Home) -> None:
-    write_settings(bare_home, kafka={"bootstrap": f"127.0.0.1:{get_free_port()}"}, capture={"audit_timeout_s": 1})
+    write_settings(bare_home, kafka={"bootstrap": f"127.0.0.1:{get_free_port()}"}, capture={"start_timeout_s": 2})
     (bare_home.secrets / "kafka" / "proxy.password").chmod(0o600)
     done = start(bare_home, 120)
     assert done.returncode == 2 and "control topic" in done.stderr and "Traceback" not in done.stderr
