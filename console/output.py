@@ -64,7 +64,7 @@ def print_json(document: Any) -> None:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", styles: Mapping[str, str] | None = None
 ) -> None:
-    """A table; `styles` maps a cell's text to a rich style (health words, verdicts)."""
+    """A table, and a word below its head when it is empty; `styles` maps a cell's text to a rich style."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -81,6 +81,8 @@ def print_table(
         wanted = console.measure(table, options=console.options.update(width=WIDEST)).maximum
         console.width = max(NARROWEST, wanted)
     console.print(table)
+    if not table.row_count:
+        console.print("(nothing)")
 
 
 def make_console(is_error: bool = False) -> Any:

@@ -94,7 +94,8 @@ def _render_data(row: Row) -> list[str]:
 
 
 def _render_closed(row: Row) -> list[str]:
-    return [f"closed: {row.status or row.attributes.get('reason', '')} {_attributes(row)}".rstrip()]
+    reason = row.status or row.attributes.get("reason", "")
+    return [f"closed: {reason} {_attributes(row, but='reason')}".rstrip()]
 
 
 def _render_gap(row: Row) -> list[str]:
@@ -153,8 +154,8 @@ def _cut(row: Row) -> list[str]:
     return [f"(not recorded in full: {why})"]
 
 
-def _attributes(row: Row) -> str:
-    return " ".join(f"{key}={one_line(value, 120)}" for key, value in sorted(row.attributes.items()))
+def _attributes(row: Row, but: str = "") -> str:
+    return " ".join(f"{key}={one_line(value, 120)}" for key, value in sorted(row.attributes.items()) if key != but)
 
 
 def _cell(value: Any) -> str:

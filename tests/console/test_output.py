@@ -71,3 +71,9 @@ def test_a_piped_table_breaks_no_cell_in_two(capsys: pytest.CaptureFixture[str])
     assert [cell.strip() for cell in cells] == [cell.strip() for cell in re.split(r"   +", row.strip())]
     print_table(("wide",), [["z" * 5000]])
     assert max(map(len, capsys.readouterr().out.splitlines())) <= WIDEST
+
+
+def test_an_empty_table_says_that_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name", "state"), [])
+    head, *rest = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert head.split() == ["name", "state"] and rest[-1] == "(nothing)"

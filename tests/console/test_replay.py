@@ -78,7 +78,8 @@ def test_agents_cannot_steer_the_terminal() -> None:
 
 def test_the_other_kinds() -> None:
     assert "GAP lost_events=3" in lines("audit.gap", attributes={"lost_events": "3"})[0]
-    assert "closed: agent_closed" in lines("session.closed", status="agent_closed")[0]
+    closed = lines("session.closed", status="agent_closed", attributes={"reason": "agent_closed", "actions": "3"})
+    assert closed[0].endswith("closed: agent_closed actions=3")
     assert (
         "decided DENY reason=policy"
         in lines("action.decided", action_id="s.1", verdict="deny", attributes={"reason": "policy"})[0]
