@@ -3,7 +3,7 @@ import pytest
 from policy.model import Operation
 from policy.shell_readers import READERS, judge_options, reading
 from policy.shell_words import Word
-from tests.policy.test_shell_arguments import Recorder
+from tests.policy.test_shell_wrappers import Recorder
 
 
 def words(line: str) -> list[Word]:

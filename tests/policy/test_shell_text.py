@@ -2,7 +2,7 @@ import pytest
 
 from policy.shell_text import run_awk, run_sed
 from policy.shell_words import Word
-from tests.policy.test_shell_arguments import Recorder
+from tests.policy.test_shell_wrappers import Recorder
 
 
 @pytest.mark.parametrize(
