@@ -55,6 +55,7 @@ MODULES: Final = (
     "schemas.wire.tallies",
     "sinks.clickhouse.native",
     "sinks.columns",
+    "sinks.regions",
     "sinks.transparency.leaf",
     "sinks.transparency.merkle",
     "sinks.transparency.walk",

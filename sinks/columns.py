@@ -22,11 +22,11 @@ from schemas.wire.skips import (
     content_of,
     read_count,
     read_long,
-    skip_long,
     skip_parameters,
     skip_text,
     skip_texts,
 )
+from sinks.regions import read_context, read_origin, read_text, skip_context, skip_masked
 
 RECORD: Final = "EventBatch"
 VERDICTS: Final = (b"none", b"allow", b"mask", b"hold", b"deny")
@@ -109,7 +109,7 @@ def decode_origin(data: bytes, registry: Registry | None = None) -> tuple[str, i
     """(log_id, partition, offset) of a framed EventBatch, without reading its events. Raises RecordError."""
     start = _find_body(data, registry)
     try:
-        origin, _ = _read_origin(data, start)
+        origin, _ = read_origin(data, start)
     except (IndexError, UnicodeDecodeError):
         raise RecordError("a truncated batch") from None
     if origin is None:
@@ -125,7 +125,7 @@ def _find_body(data: bytes, registry: Registry | None) -> int:
 
 
 def _decode(b: bytes, p: int) -> DecodedBatch:
-    origin, p = _read_origin(b, p)
+    origin, p = read_origin(b, p)
     proxy_id, p = read_text(b, p)
     proxy_epoch, p = read_text(b, p)
     batch_seq, p = read_long(b, p)
@@ -316,7 +316,7 @@ def read_events(b: bytes, p: int, count: int, prefixes: list[bytes], columns: Co
         add_truncated(1 if b[p] else 0)
         p += 1
         start = p
-        p = _skip_masked(b, p) if b[p] else p + 1
+        p = skip_masked(b, p) if b[p] else p + 1
         add_masked(b[start:p])
         start = p
         p = skip_texts(b, p, 2) if b[p] else p + 1
@@ -333,132 +333,3 @@ def read_events(b: bytes, p: int, count: int, prefixes: list[bytes], columns: Co
             raise RecordError("a truncated batch")
         add_canonical(prefix + b[begin:start] + EMPTY)  # an empty opening is one zero byte
     return p
-
-
-def skip_context(b: bytes, p: int) -> int:
-    """The position after a session context. Raises RecordError, IndexError."""
-    p = skip_text(b, skip_text(b, skip_text(b, p)))  # session_id, principal, agent
-    p = skip_texts(b, p, 2)  # delegation
-    p = skip_text(b, skip_text(b, skip_text(b, skip_text(b, p))))  # run_id, resource, protocol, source_ip
-    p = skip_long(b, p)  # source_port
-    p = skip_text(b, skip_text(b, skip_text(b, p)))  # client, tls, upstream
-    p = skip_long(b, p)  # opened_at
-    return skip_texts(b, skip_text(b, skip_text(b, p)), 2)  # credential_id, retention_class, attributes
-
-
-def read_context(b: bytes, p: int) -> tuple[dict[str, Any], int]:
-    """A context's fields and the position after it. Raises RecordError, IndexError."""
-    context: dict[str, Any] = {}
-    for name in ("session_id", "principal", "agent"):
-        context[name], p = read_text(b, p)
-    hops, p = read_texts(b, p, 2)
-    context["delegation"] = [{"actor": a, "on_behalf_of": o} for a, o in zip(hops[::2], hops[1::2], strict=True)]
-    for name in ("run_id", "resource", "protocol", "source_ip"):
-        context[name], p = read_text(b, p)
-    context["source_port"], p = read_long(b, p)
-    for name in ("client", "tls", "upstream"):
-        context[name], p = read_text(b, p)
-    context["opened_at"], p = read_long(b, p)
-    for name in ("credential_id", "retention_class"):
-        context[name], p = read_text(b, p)
-    pairs, p = read_texts(b, p, 2)
-    context["attributes"] = dict(zip(pairs[::2], pairs[1::2], strict=True))
-    return context, p
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a shape holds."""
-
-    fingerprint: bytes
-    parameters: list[bytes | None]
-    operation: bytes
-    objects: list[bytes]
-
-
-def read_shape(region: bytes) -> Shape:
-    """Fingerprint, parameters, operation and objects."""
-    fingerprint, p = read_text(region, 0)
-    parameters: list[bytes | None] = []
-    while True:
-        count, p = read_count(region, p)
-        if count == 0:
-            break
-        for _ in range(count):
-            branch = region[p]
-            p += 1
-            value: bytes | None = None
-            if branch:
-                value, p = read_text(region, p)
-            parameters.append(value)
-    operation, p = read_text(region, p)
-    return Shape(fingerprint, parameters, operation, read_texts(region, p)[0])
-
-
-def read_outcome(region: bytes) -> tuple[bytes, bytes]:
-    """Status and error."""
-    status, p = read_text(region, 0)
-    return status, read_text(region, p)[0]
-
-
-def read_map(region: bytes) -> dict[bytes, bytes]:
-    """Attributes or links."""
-    pairs = read_texts(region, 0, 2)[0]
-    return dict(zip(pairs[::2], pairs[1::2], strict=True))
-
-
-def read_masked(region: bytes) -> list[tuple[bytes, int, bytes, bytes]]:
-    """(label, count, token, place) of what was masked."""
-    masked: list[tuple[bytes, int, bytes, bytes]] = []
-    p = 0
-    while True:
-        n, p = read_count(region, p)
-        if n == 0:
-            return masked
-        for _ in range(n):
-            label, p = read_text(region, p)
-            count, p = read_long(region, p)
-            token, p = read_text(region, p)
-            place, p = read_text(region, p)
-            masked.append((label, count, token, place))
-
-
-def read_text(b: bytes, p: int) -> tuple[bytes, int]:
-    """The content of a string and the position after it. Raises RecordError, IndexError."""
-    end = skip_text(b, p)
-    if end > len(b):
-        raise RecordError("a truncated batch")
-    return content_of(b, p, end), end
-
-
-def read_texts(b: bytes, p: int, each: int = 1) -> tuple[list[bytes], int]:
-    """The strings of an array whose items are `each` strings, and the position after it. Raises as above."""
-    texts: list[bytes] = []
-    while True:
-        count, p = read_count(b, p)
-        if count == 0:
-            return texts, p
-        for _ in range(count * each):
-            text, p = read_text(b, p)
-            texts.append(text)
-
-
-def _skip_masked(b: bytes, p: int) -> int:
-    while True:
-        n, p = read_count(b, p)
-        if n == 0:
-            return p
-        for _ in range(n):
-            p = skip_text(b, skip_text(b, skip_long(b, skip_text(b, p))))
-
-
-def _read_origin(b: bytes, p: int) -> tuple[tuple[str, int, int] | None, int]:
-    branch = b[p]
-    if branch == 0:
-        return None, p + 1
-    if branch != 2:
-        raise RecordError("an unknown union branch")
-    log_id, p = read_text(b, p + 1)
-    partition, p = read_long(b, p)
-    offset, p = read_long(b, p)
-    return (log_id.decode(), partition, offset), p

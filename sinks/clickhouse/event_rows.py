@@ -24,8 +24,9 @@ from sinks.clickhouse.native import (
     index_code,
     make_block,
 )
-from sinks.columns import COLUMNS, Columns, read_context, read_map, read_masked, read_outcome, read_shape
+from sinks.columns import COLUMNS, Columns
 from sinks.reader import Batch
+from sinks.regions import read_context, read_map, read_masked, read_outcome, read_shape
 
 OPENING_BYTES: Final = 16
 MAX_UINT64: Final = (1 << 64) - 1

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from schemas.events import Detection, LineageEdge, RetentionAction
 from sinks.clickhouse.client import Table
-from sinks.columns import read_map
 from sinks.reader import Batch
 from sinks.records import Record
+from sinks.regions import read_map
 
 Column = list[Any]
 

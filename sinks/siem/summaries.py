@@ -8,8 +8,9 @@ from typing import Any, Final
 from schemas.events import Detection, EventKind, Severity, Verdict
 from schemas.wire.avro import EMPTY
 from schemas.wire.tallies import SessionTally
-from sinks.columns import Columns, read_map, read_masked, read_outcome
+from sinks.columns import Columns
 from sinks.reader import Batch
+from sinks.regions import read_map, read_masked, read_outcome
 from sinks.siem.transport import Message
 
 MAX_OPEN_SESSIONS: Final = 100_000

@@ -8,15 +8,8 @@ from hypothesis import strategies as st
 from schemas.errors import RecordError
 from schemas.events import EventBatch, Hop, Masked, SessionEvent
 from schemas.wire import framing
-from sinks.columns import (
-    Columns,
-    decode_batch,
-    decode_origin,
-    read_map,
-    read_masked,
-    read_outcome,
-    read_shape,
-)
+from sinks.columns import Columns, decode_batch, decode_origin
+from sinks.regions import read_map, read_masked, read_outcome, read_shape
 from tests.sinks.batches import START_US, make_batch, make_event, make_gap, make_session
 
 
