@@ -139,14 +139,14 @@ def main() -> int:
         return 0
     if find_compiler() is None:
         print(
-            "custody: no C compiler: the capture proxies run interpreted, at less than half the speed", file=sys.stderr
+            "custody: no C compiler: the hot code runs interpreted, at less than half the speed", file=sys.stderr
         )
         return 0
-    print("custody: compiling the capture code (about a minute) ...", file=sys.stderr)
+    print("custody: compiling the hot code (some minutes, once) ...", file=sys.stderr)
     try:
         build(directory)
     except (RuntimeError, OSError) as error:
-        print(f"custody: the capture code could not be compiled and runs interpreted: {error}", file=sys.stderr)
+        print(f"custody: the hot code could not be compiled and runs interpreted: {error}", file=sys.stderr)
     return 0
 
 
