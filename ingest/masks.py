@@ -9,6 +9,7 @@ from masking.inline.model import MaskOrder
 from masking.inline.values import ValueMasker, ValueMaskers
 from masking.tokens import TokenRing
 from policy.model import MaskObligation, PolicyEngine, TypedMask, Unreadable
+from schemas.cache import PrivateCache
 from schemas.errors import ConfigError
 from schemas.keys import RingWatch
 from schemas.runtime import Home
@@ -27,6 +28,7 @@ class Masks:
     """
 
     def __init__(self, home: Home, token_key: str) -> None:
+        self._home = home
         self._keys = RingWatch(home, token_key)
         self._tokens: TokenRing | None = None
         self._maskers: ValueMaskers | None = None
@@ -74,7 +76,8 @@ class Masks:
 
     def _make(self) -> tuple[TokenRing, ValueMaskers]:
         tokens = TokenRing(self._keys.read().keys)
-        return tokens, ValueMaskers(Masker(tokens=tokens, rule_version=rule_version()))
+        kept = PrivateCache(self._home.cache)
+        return tokens, ValueMaskers(Masker(tokens=tokens, rule_version=rule_version(), kept=kept))
 
 
 def order_of(obligation: MaskObligation) -> MaskOrder:

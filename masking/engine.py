@@ -6,7 +6,6 @@ here backtracks. Masking what is masked already changes nothing.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
 from typing import Final
 
 from masking import layers, names
@@ -15,7 +14,7 @@ from masking.catalog import load_detectors
 from masking.detection import flatten, look_of
 from masking.model import Detector, Finding, Hit, MaskedBytes, MaskedText, Tokens
 from masking.names import NamedLabel
-from masking.prefilter import EDGE, Candidates, Gate, build_prefilter
+from masking.prefilter import EDGE, Candidates, Gate, Kept, build_prefilter
 from masking.spans import Masked, Span, blank, mark, normalize, replacement_of, resolve, splice, touches_word
 
 _UNCHANGED_JOIN: Final = EDGE.decode()
@@ -33,7 +32,7 @@ class Masker:
 
     `rule_version` names the set; it is recorded with what was masked. `engine` is auto, hyperscan or keywords.
     `cards` is how a payment card is shown: token (‹payment_card:…›), digits (a number of that length and grouping
-    that no issuer has), or last4 (the same, with the card's last four digits).
+    that no issuer has), or last4 (the same, with the card's last four digits). `kept` saves compiling at each start.
     """
 
     def __init__(
@@ -43,6 +42,7 @@ class Masker:
         rule_version: str = "",
         engine: str = "auto",
         cards: str = "token",
+        kept: Kept | None = None,
     ) -> None:
         if tokens is None:
             raise ValueError("a masker needs a token key")
@@ -58,7 +58,7 @@ class Masker:
         self._first_view = len(gates)
         gates += [layer.gate for layer in layers.VIEWS]
         self._wrapped = len(gates)
-        self._prefilter = build_prefilter([*gates, layers.WRAPPED_GATE], engine)
+        self._prefilter = build_prefilter([*gates, layers.WRAPPED_GATE], engine, kept)
 
     def mask_text(self, text: str, place: str = "") -> MaskedText:
         """Mask one text. Without a hit the very same text comes back."""
@@ -175,9 +175,9 @@ class Masker:
         located = self._prefilter.locate(flatten(b"".join((EDGE, EDGE.join(contents), EDGE))))
         if located is None:
             return [index for index, content in enumerate(contents) if self.has_candidates(content)]
-        ends = list(accumulate((len(content) + 1 for content in contents), initial=0))[1:]
+        ends = _content_ends(contents)
         found = {bisect_left(ends, end - 1) for _, _, end in located}
-        return sorted(index for index in found if index < len(contents))
+        return sorted([index for index in found if index < len(contents)])
 
     def candidates_in(self, contents: Sequence[bytes]) -> dict[int, Candidates]:
         """Index of each content with candidates -> them, for `find_spans`; by one scan over all contents."""
@@ -186,14 +186,7 @@ class Masker:
         if located is None:
             each = ((index, self._prefilter.candidates(flatten(content))) for index, content in enumerate(contents))
             return {index: candidates for index, candidates in each if candidates}
-        if not located:
-            return {}
-        ends: list[int] = []
-        end = 0
-        for content in contents:
-            end += len(content) + 1
-            ends.append(end)
-        return dict(_by_text(located, ends))
+        return dict(_by_text(located, _content_ends(contents))) if located else {}
 
     def find_spans(self, data: bytes, candidates: Candidates | None = None) -> list[Span]:
         """Disjoint spans to mask, in order. `candidates`: of these bytes, when they are known already."""
@@ -324,9 +317,23 @@ def _at_place(masked: MaskedText | None, place: str) -> MaskedText | None:
 
 def _ends(texts: Sequence[str], size: int) -> list[int]:
     """Where each text ends among the joined ones, in bytes, the first EDGE counted."""
-    ends = list(accumulate((len(text) + 1 for text in texts), initial=0))[1:]
-    if not ends or ends[-1] + 1 != size:  # not all ASCII
-        ends = list(accumulate((len(text.encode(_ENCODING, _ERRORS)) + 1 for text in texts), initial=0))[1:]
+    ends: list[int] = []
+    end = 0
+    for text in texts:
+        end += len(text) + 1
+        ends.append(end)
+    if end + 1 != size:  # not all ASCII
+        return _content_ends([text.encode(_ENCODING, _ERRORS) for text in texts])
+    return ends
+
+
+def _content_ends(contents: Sequence[bytes]) -> list[int]:
+    """The same of bytes."""
+    ends: list[int] = []
+    end = 0
+    for content in contents:
+        end += len(content) + 1
+        ends.append(end)
     return ends
 
 

@@ -5,6 +5,7 @@ matches. Texts are scanned between two zero bytes, so gates need neither ^ nor $
 Neither engine is shared between threads.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -48,13 +49,24 @@ class Prefilter(Protocol):
         hit. None: something may hit, not known where."""
 
 
+class Kept(Protocol):
+    """Where compiled databases are kept from one start to the next: compiling takes seconds, reading one none.
+
+    Names are letters, digits and dashes. What `load` gives must be what was kept: a database is not checked further.
+    """
+
+    def load(self, name: str) -> bytes | None: ...
+    def keep(self, name: str, data: bytes) -> None: ...
+
+
 class HyperscanPrefilter:
     """All gates in one Hyperscan database (x86-64 builds)."""
 
-    def __init__(self, gates: Sequence[Gate]) -> None:
+    def __init__(self, gates: Sequence[Gate], kept: Kept | None = None) -> None:
         import hyperscan as hs
 
         self._hs: Any = hs
+        self._kept = kept
         self._expressions, self._owners = _expressions(gates)
         self._database = self._compile(0)
         self._once: Any = None  # the same, telling each expression once: for texts full of hits
@@ -98,10 +110,40 @@ class HyperscanPrefilter:
         return found
 
     def _compile(self, flag: int) -> Any:
-        count = len(self._expressions)
-        database = self._hs.Database(mode=self._hs.HS_MODE_BLOCK)
-        database.compile(expressions=self._expressions, ids=list(range(count)), elements=count, flags=[flag] * count)
+        """The database of all expressions, from what is kept where it is there."""
+        if self._kept is None:
+            return self._compiled(self._expressions, flag)
+        name = self._name_of(flag)
+        database = self._loaded(self._kept.load(name))
+        if database is None:
+            database = self._compiled(self._expressions, flag)
+            self._kept.keep(name, bytes(self._hs.dumpb(database)))
         return database
+
+    def _compiled(self, expressions: list[bytes], flag: int) -> Any:
+        count = len(expressions)
+        database = self._hs.Database(mode=self._hs.HS_MODE_BLOCK)
+        database.compile(expressions=expressions, ids=list(range(count)), elements=count, flags=[flag] * count)
+        return database
+
+    def _loaded(self, data: bytes | None) -> Any:
+        """None when it is of another version of Hyperscan or for another processor, in spite of its name."""
+        if data is None:
+            return None
+        try:
+            database = self._hs.loadb(data, self._hs.HS_MODE_BLOCK)
+            database.scratch = self._hs.Scratch(database)
+        except self._hs.error:
+            return None
+        return database
+
+    def _name_of(self, flag: int) -> str:
+        """Of what a database depends on: the expressions in their order, Hyperscan, and the processor it compiles for
+        (a database of one expression tells both)."""
+        made_for = self._compiled([b"a"], flag).info()
+        parts = [made_for, self._hs.__version__.encode(), str(flag).encode(), *self._expressions]
+        digest = hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts))
+        return f"hyperscan-{digest.hexdigest()}"
 
 
 def _collect(number: int, _start: int, end: int, _flags: int, found: Any) -> bool | None:
@@ -154,12 +196,12 @@ class KeywordPrefilter:
         return None if self.candidates(data) else []
 
 
-def build_prefilter(gates: Sequence[Gate], engine: str = "auto") -> Prefilter:
-    """`engine` is auto, hyperscan or keywords; auto takes Hyperscan where it is installed."""
+def build_prefilter(gates: Sequence[Gate], engine: str = "auto", kept: Kept | None = None) -> Prefilter:
+    """`engine` is auto, hyperscan or keywords; auto takes Hyperscan where it is installed. `kept`: see Kept."""
     if engine == "keywords":
         return KeywordPrefilter(gates)
     try:
-        return HyperscanPrefilter(gates)
+        return HyperscanPrefilter(gates, kept)
     except ImportError:
         if engine == "hyperscan":
             raise

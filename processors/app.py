@@ -9,6 +9,7 @@ later ones go through, and a hole in the output stays.
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from typing import Any, Final, Protocol
 
 import faust
 from aiokafka import codec
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -49,14 +51,18 @@ class Seeker(Protocol):
 class Pace:
     """How much is to come before the broker answers a stage: each request costs it, however little it brings.
 
-    `fetch_bytes`, `fetch_wait_ms`: a fetch is answered when there is so much to read, or after that time.
+    `fetch_bytes`, `fetch_wait_ms`: a fetch is answered when there is so much to read, or after that time. `rest_s`:
+    least time from one fetch to the next, so that the first record after a pause comes at once, and under load many
+    come together.
     """
 
     fetch_bytes: int = 1
     fetch_wait_ms: int = 1500
+    rest_s: float = 0.0
 
 
 AT_ONCE: Final = Pace()
+GATHERED: Final = Pace(rest_s=0.1)
 NO_HURRY: Final = Pace(fetch_bytes=1 << 20, fetch_wait_ms=1000)
 
 
@@ -77,6 +83,25 @@ def rest_after_failures(client: Any) -> None:
     client._metadata_update = update_or_rest
 
 
+def rest_between_fetches(client: Any, rest_s: float) -> None:
+    """Let a Kafka client send a node at most one fetch in `rest_s`. What else it asks is not held up.
+
+    While a fetch waits here the fetcher judges its partitions as it does while one is under way: an answer for an
+    assignment or a position of before is dropped.
+    """
+    send = client.send
+    sent_at: dict[int, float] = {}
+
+    async def send_rested(node_id: int, request: Any, **options: Any) -> Any:
+        if isinstance(request, FetchRequest):
+            now = time.monotonic()
+            await asyncio.sleep(max(0.0, sent_at.get(node_id, now - rest_s) + rest_s - now))
+            sent_at[node_id] = time.monotonic()
+        return await send(node_id, request, **options)
+
+    client.send = send_rested
+
+
 def pack_faster() -> None:
     """Let aiokafka compress at `ZSTD_LEVEL`, for which it has no setting. Repeatable."""
     module: Any = sys.modules[DefaultRecordBatchBuilder.__module__]  # compiled, or the same in Python
@@ -91,6 +116,8 @@ class PacedThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         pace: Pace = self.app.pace
         consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = pace.fetch_bytes, pace.fetch_wait_ms
         rest_after_failures(consumer._client)
+        if pace.rest_s:
+            rest_between_fetches(consumer._client, pace.rest_s)
         return consumer
 
     def rejoin(self) -> None:

@@ -32,6 +32,7 @@ from processors.pieces import Lexicon
 from processors.redaction import Redactor
 from processors.stage import Headers, Partition, Stage, Wait
 from schemas import topics
+from schemas.cache import PrivateCache
 from schemas.config import Settings
 from schemas.errors import ConfigError, KeyMissing
 from schemas.events import ControlKind, Origin, Progress, SealedHeader
@@ -110,7 +111,7 @@ class MaskStage(Stage):
         ring = self._token_keys.read()
         self._tokens = TokenRing(ring.keys)
         finder = load_finder(settings.masking)
-        masker = make_masker(finder, tokens=self._tokens)
+        masker = make_masker(finder, tokens=self._tokens, kept=PrivateCache(home.cache))
         self._redactor = Redactor(masker)
         self._borders = BorderMasker(masker)
         self.patience = FREE_TEXT_PATIENCE if finder is not None else 1.0

@@ -12,7 +12,7 @@ from typing import Any, Final
 import uvloop
 from confluent_kafka.admin import AdminClient
 
-from processors.app import NO_HURRY, make_app
+from processors.app import GATHERED, NO_HURRY, make_app
 from processors.detect import DetectStage
 from processors.detection import data_flow
 from processors.detection.engine import summarize
@@ -131,8 +131,8 @@ def make_detect(settings: Settings, home: Home) -> list[Stage]:
     view = ControlView(settings, home, "detect")
     view.start()
     return [
-        FactsStage(settings, home, make_app(settings, home, "facts", _instance())),
-        DetectStage(settings, home, make_app(settings, home, "detect", _instance()), view),
+        FactsStage(settings, home, make_app(settings, home, "facts", _instance(), GATHERED)),
+        DetectStage(settings, home, make_app(settings, home, "detect", _instance(), GATHERED), view),
     ]
 
 

@@ -51,6 +51,10 @@ class Home:
     def spool(self) -> Path:
         return self.root / "spool"
 
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
     def read_secret(self, name: str) -> str:
         """A secret file's text without its final newline, e.g. `kafka/proxy.password`. Raises ConfigError."""
         try:

@@ -32,6 +32,10 @@ MAX_PENDING_BYTES: Final = 16 << 20
 QUEUE_KBYTES: Final = 16_384  # what librdkafka fetches ahead of that
 FETCH_RECORDS: Final = 256
 FETCH_WAIT_S: Final = 0.1
+FULL_EVENTS: Final = 100
+FULL_REST_S: Final = 0.1
+"""After a read of so many events comes a rest: a fetch for each batch costs broker and reader more than the batch."""
+QUEUE_BACKOFF_MS: Final = 10  # how long librdkafka lets a partition rest of which something waits already
 GROWTH_INTERVAL_S: Final = 5.0
 BACKOFF_S: Final = 0.5
 
@@ -86,7 +90,13 @@ class SessionsReader:
     ) -> None:
         self.alarms: dict[int, str] = {}
         self.waiting = ""
-        self._config = {**config, "queued.max.messages.kbytes": QUEUE_KBYTES}
+        self._config = {
+            **config,
+            "queued.max.messages.kbytes": QUEUE_KBYTES,
+            # No fetch while something waits: what comes meanwhile comes together.
+            "queued.min.messages": 1,
+            "fetch.queue.backoff.ms": QUEUE_BACKOFF_MS,
+        }
         self._last: dict[int, Position] = dict(positions)
         self._begin = begin
         self._decode = decode
@@ -162,8 +172,10 @@ class SessionsReader:
                     if time.monotonic() >= grow_at:
                         self._assign_new(consumer)
                         grow_at = time.monotonic() + self._growth_interval_s
-                    self._read_some(consumer)
+                    events = self._read_some(consumer)
                     self.waiting = ""
+                    if events >= FULL_EVENTS:
+                        self._rest()
                 except (Unreachable, KafkaException) as error:
                     self._wait_for_broker(error)
         except Exception:
@@ -171,6 +183,10 @@ class SessionsReader:
             self.alarms[-1] = "the reader failed: see the log"
         finally:
             consumer.close()
+
+    def _rest(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, FULL_REST_S)
 
     def _wait_for_broker(self, error: Exception) -> None:
         if not self.waiting:
@@ -217,11 +233,13 @@ class SessionsReader:
         log_id, _, origin = decode_origin(message.value() or b"", self._registry)
         return Found(message.offset(), log_id, origin)
 
-    def _read_some(self, consumer: Consumer) -> None:
+    def _read_some(self, consumer: Consumer) -> int:
+        """Read what has come; how many events that were."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or not self._is_full, self._growth_interval_s)
             if self._stopping or self._is_full:
-                return
+                return 0
+        events = 0
         if not self._fetched:
             # `consume` alone would hold the first record back until its time is over.
             if (first := consumer.poll(FETCH_WAIT_S)) is not None:
@@ -234,8 +252,9 @@ class SessionsReader:
                 self._handle_error(consumer, message)
                 continue
             if message.partition() not in self.alarms:
-                self._take(consumer, message)  # raises while the schema registry is away: the message stays
+                events += self._take(consumer, message)  # raises while the schema registry is away: the message stays
             self._fetched.popleft()
+        return events
 
     def _handle_error(self, consumer: Consumer, message: Message) -> None:
         """An offset that is no longer there is looked for again, by origin; anything else is waited for."""
@@ -249,13 +268,14 @@ class SessionsReader:
         elif error.code() != KafkaError._PARTITION_EOF:
             raise Unreachable(f"sessions: {error.str()}")
 
-    def _take(self, consumer: Consumer, message: Message) -> None:
+    def _take(self, consumer: Consumer, message: Message) -> int:
+        """Give a message on; how many events are in it, none when it is passed over."""
         partition = message.partition()
         try:
             batch = self._judge(message)
         except (LogGap, RecordError) as error:
             self._stop_partition(consumer, partition, message.offset(), error)
-            return
+            return 0
         with self._changed:
             if batch is not None:
                 self._last[partition] = Position(batch.log_id, batch.offset)
@@ -264,6 +284,7 @@ class SessionsReader:
                 self._pending_bytes += batch.size
                 self._changed.notify_all()
             self._read_to[partition] = message.offset() + 1
+        return 0 if batch is None else len(batch)
 
     def _judge(self, message: Message) -> Batch[Any] | None:
         """The message as a batch, or None for a repeat. Raises LogGap, RecordError."""

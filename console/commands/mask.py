@@ -74,6 +74,7 @@ def load_masker() -> "Masker":
 
     from masking.free_text import load_finder, make_masker
     from masking.tokens import KEY_BYTES, TokenKey
+    from schemas.cache import PrivateCache
     from schemas.config import find_settings
     from schemas.keys import read_ring
     from schemas.runtime import Home, find_home
@@ -86,7 +87,7 @@ def load_masker() -> "Masker":
     if finder is None:
         click.echo(NO_FREE_TEXT, err=True)
     key = read_ring(home, settings.token_key).current if has_key else os.urandom(KEY_BYTES)
-    return make_masker(finder, tokens=TokenKey(key))
+    return make_masker(finder, tokens=TokenKey(key), kept=PrivateCache(home.cache) if has_key else None)
 
 
 def read_lines(lines: Iterable[bytes], is_jsonl: bool) -> Iterator[Line]:

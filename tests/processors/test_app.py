@@ -3,20 +3,25 @@
 import asyncio
 import contextlib
 import time
-from typing import Final
+from typing import Any, Final
 
 import cramjam
+import pytest
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from deploy.embedded.process import get_free_port
+from processors import app as app_module
 from processors.app import (
     ASK_AGAIN_S,
+    GATHERED,
     NO_HURRY,
     ZSTD_LEVEL,
     IdempotentProducer,
     SeekingConsumer,
     make_app,
     pack_faster,
+    rest_between_fetches,
 )
 from schemas.config import Kafka, Settings
 from schemas.runtime import Home
@@ -46,6 +51,59 @@ async def test_an_app_reads_and_sends_at_its_pace(bare_home: Home) -> None:
     await consumer.stop()
     thread.thread_loop.close()
     assert (consumer._fetch_min_bytes, consumer._fetch_max_wait_ms) == (NO_HURRY.fetch_bytes, NO_HURRY.fetch_wait_ms)
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Client:
+    """A Kafka client that notes when it was asked what."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.asked: list[tuple[float, int, object, dict[str, object]]] = []
+
+    async def send(self, node_id: int, request: object, **options: object) -> None:
+        self.asked.append((self._clock.now - 1000, node_id, request, options))
+
+
+async def test_fetches_rest_and_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(app_module, "time", clock)
+    monkeypatch.setattr(app_module, "asyncio", clock)
+    client: Any = Client(clock)
+    rest_between_fetches(client, 0.5)
+    fetch = FetchRequest(1500, 1, 1 << 20, 0, [])
+    await client.send(1, fetch)
+    await client.send(2, fetch, group="g")  # another broker
+    await client.send(1, "heartbeat")
+    clock.now += 0.25
+    await client.send(1, fetch)
+    clock.now += 2  # a pause: what comes then comes at once
+    await client.send(1, fetch)
+    assert client.asked == [
+        (0, 1, fetch, {}), (0, 2, fetch, {"group": "g"}), (0, 1, "heartbeat", {}), (0.5, 1, fetch, {}),
+        (2.5, 1, fetch, {}),
+    ]  # fmt: skip
+
+
+async def test_facts_and_detection_gather(bare_home: Home) -> None:
+    app = make_app(Settings(), bare_home, "facts", "0", GATHERED)
+    thread = app.consumer._thread
+    consumer = thread._create_worker_consumer(app.transport)
+    await consumer.stop()
+    thread.thread_loop.close()
+    assert consumer._client.send.__name__ == "send_rested" and consumer._fetch_min_bytes == 1
 
 
 def test_records_are_packed_at_the_level_that_costs_little() -> None:

@@ -11,6 +11,7 @@ from schemas.runtime import Home
 from schemas.topics import SESSIONS
 from schemas.wire import framing
 from schemas.wire.kafka import reader_config
+from sinks import reader as reader_module
 from sinks.origins import Begin, Position
 from sinks.reader import Batch, SessionsReader
 from tests.sinks.batches import LOG_ID, Feed, make_batch, make_gap
@@ -196,3 +197,17 @@ def test_an_absent_broker_is_waited_for(own_kafka: Kafka, bare_home: Home) -> No
         assert not reader.waiting and not reader.alarms
     finally:
         reader.close()
+
+
+def test_after_a_full_read_comes_a_rest_which_the_end_ends(
+    feed: Feed, open_reader: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "FULL_EVENTS", 6)
+    monkeypatch.setattr(reader_module, "FULL_REST_S", 3600.0)
+    reader = open_reader()
+    for offset, events in enumerate((5, 5, 6)):  # nothing rests after the first two
+        feed.send([make_batch(0, offset, events)])
+        assert origins(take(reader, 1)) == {0: [offset]}
+    feed.send([make_batch(0, 3)])
+    assert not reader.poll(10, 1.0)
+    reader.close()
