@@ -50,6 +50,7 @@ MODULES: Final = (
     "schemas.clock",
     "schemas.wire.avro",
     "schemas.wire.batching",
+    "schemas.wire.outlook",
     "schemas.wire.partition",
     "schemas.wire.skips",
     "schemas.wire.tallies",

@@ -150,24 +150,18 @@ class Session:
             links=links,
             opening=self._openings.draw(),
         )
-        try:
-            return self._append(event, is_urgent and self._is_gated)
-        except AuditUnavailable:
-            if self._is_gated and not self.is_closed:
-                raise
-            self._lost += 1
-            return 0
+        return self._append(event, is_urgent)
 
     def awaits(self) -> int:
         """An action is under way whose outcome somebody waits for: what is recorded may wait a moment for it, too.
 
         What `has_met` wants when the outcome is there, 0 for nothing.
         """
-        return self._partition.expect() if self._is_gated else 0
+        return self._partition.outlook.expect() if self._is_gated else 0
 
     def has_met(self, mark: int) -> None:
         """The outcome of that action is recorded now."""
-        self._partition.meet(mark)
+        self._partition.outlook.meet(mark)
 
     def is_released(self, ticket: int) -> bool:
         """Whether what waits for this ticket may go."""
@@ -211,7 +205,14 @@ class Session:
         )
 
     def _append(self, event: Blob, is_urgent: bool) -> int:
-        ticket = self._partition.append(self._id, self._encoded_context, event, is_urgent)
+        """The ticket of an encoded event. 0 when it is lost: then it is counted."""
+        try:
+            ticket = self._partition.append(self._id, self._encoded_context, event, is_urgent and self._is_gated)
+        except AuditUnavailable:
+            if self._is_gated and not self.is_closed:
+                raise
+            self._lost += 1
+            return 0
         if self._is_gated:
             self._partition.guarded = ticket
         self._seq += 1

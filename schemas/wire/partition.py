@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from schemas.errors import AuditUnavailable
 from schemas.wire.batching import BatchBuilder
+from schemas.wire.outlook import Outlook
 
 
 class Flight:
@@ -48,6 +49,7 @@ class Partition:
         self.is_pump_due = False
         self.is_rest_due = False
         self.gathering: asyncio.TimerHandle | None = None  # ends a wait for events that are about to come
+        self.outlook = Outlook()
         self.round_trip_s = 0.0  # of the last batch
         self.watchers: set[Callable[[], None]] = set()
         self.stall_watchers: set[Callable[[], None]] = set()
@@ -55,35 +57,15 @@ class Partition:
         self._max_batch_bytes = max_batch_bytes
         self._max_pending_bytes = max_pending_bytes
         self._open: BatchBuilder | None = None  # the last of `pending`
-        self._waited_for = 0  # pending events that somebody waits for
-        self._round = 1  # rises with each batch that is taken
-        self._expected = 0  # outcomes under way since the last batch was taken, and since the one before
-        self._expected_before = 0
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Call once, when durability moves on or the partition stalls."""
         self.watchers.add(callback)
 
-    def expect(self) -> int:
-        """An event that somebody waits for is under way: the outcome of an action. A mark for `meet`, never 0."""
-        self._expected += 1
-        return self._round
-
-    def meet(self, mark: int) -> None:
-        """What was expected is appended now. What did not come within two batches is not expected any more."""
-        if mark == self._round:
-            self._expected -= 1
-        elif mark == self._round - 1:
-            self._expected_before -= 1
-
     @property
     def is_gathering(self) -> bool:
-        """Whether more is about to come than waits already: then one batch may serve both.
-
-        With one session at work nothing else is expected. With many, about a third of them wait for the batch that is
-        under way, a third gather for the next, and a third are upstream.
-        """
-        return self._waited_for < self._expected + self._expected_before and len(self.pending) == 1
+        """Whether the one batch that is pending had better wait for what is about to come."""
+        return len(self.pending) == 1 and self.outlook.is_promising
 
     def append(self, session_id: str, context: bytes, event: bytes, is_urgent: bool) -> int:
         """Queue an encoded event; its ticket. Not urgent: nobody waits for it yet, so it may gather others.
@@ -104,7 +86,7 @@ class Partition:
         builder.last_ticket = self.appended
         if is_urgent:
             self.urgent = self.appended
-            self._waited_for += 1
+            self.outlook.add_waiting()
         if not self.is_pump_due and (is_urgent or not self.is_rest_due) and (self.flight is None or self.is_stalled):
             self._on_due(self, is_urgent)
         return self.appended
@@ -116,8 +98,5 @@ class Partition:
             self._open = None
         self.pending_bytes -= builder.size
         self.sent = builder.last_ticket
-        self._waited_for = 0
-        self._round += 1
-        self._expected_before = self._expected
-        self._expected = 0
+        self.outlook.take_batch()
         return builder

@@ -62,58 +62,23 @@ def test_a_batch_is_due_only_while_none_is_on_its_way() -> None:
 
 def test_a_batch_gathers_while_more_is_about_to_come_than_waits() -> None:
     partition, _ = make()
-    assert not partition.is_gathering
-    append(partition, is_urgent=False)
-    marks = [partition.expect() for _ in range(4)]
-    for mark, is_gathering in zip(marks, [True, False, False, False], strict=True):
-        assert partition.is_gathering
-        partition.meet(mark)
-        append(partition)
-        assert partition.is_gathering is is_gathering
-        if not is_gathering:
-            break
-    partition.take_batch()
+    marks = [partition.outlook.expect() for _ in range(3)]
     assert not partition.is_gathering  # nothing is pending
-    append(partition)
-    assert partition.is_gathering  # the other two were expected before and still are
-    for mark in marks[2:]:
-        partition.meet(mark)
-    assert not partition.is_gathering
-
-
-def test_who_is_alone_waits_for_nobody() -> None:
-    partition, _ = make()
-    for _ in range(3):
-        mark = partition.expect()
-        append(partition, is_urgent=False)
-        partition.meet(mark)
-        append(partition)
-        assert not partition.is_gathering
-        partition.take_batch()
-
-
-def test_what_does_not_come_is_not_expected_for_long() -> None:
-    partition, _ = make()
-    late = partition.expect()
-    append(partition)
-    assert not partition.is_gathering  # one waits, one is expected
-    partition.expect()
+    append(partition, is_urgent=False)
     assert partition.is_gathering
-    for _ in range(2):
+    for mark in marks[:2]:
+        partition.outlook.meet(mark)
         append(partition)
-        partition.take_batch()
-    append(partition)
     assert not partition.is_gathering
-    partition.meet(late)
-    mark = partition.expect()
-    partition.expect()
-    assert mark and partition.is_gathering
+    partition.take_batch()
+    append(partition, is_urgent=False)
+    assert partition.is_gathering  # the third was expected before and still is
 
 
 def test_a_second_batch_ends_the_gathering() -> None:
     partition, _ = make(max_batch_bytes=100)
     for _ in range(9):
-        partition.expect()
+        partition.outlook.expect()
     append(partition, 60)
     assert partition.is_gathering
     append(partition, 60)

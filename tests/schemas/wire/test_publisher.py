@@ -122,9 +122,9 @@ async def test_outcomes_that_are_about_to_come_share_a_batch(home: Home) -> None
     await publisher.start()
     partition = publisher.partition_for("s")
     await publisher.wait(partition, append(publisher, partition, 1))
-    marks = [partition.expect() for _ in range(10)]
+    marks = [partition.outlook.expect() for _ in range(10)]
     for seq, mark in enumerate(marks, 2):
-        partition.meet(mark)
+        partition.outlook.meet(mark)
         ticket = append(publisher, partition, seq)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -140,7 +140,7 @@ async def test_what_is_expected_and_does_not_come_is_waited_for_a_moment_only(ho
     await publisher.start()
     partition = publisher.partition_for("s")
     for _ in range(100):
-        partition.expect()
+        partition.outlook.expect()
     await publisher.wait(partition, append(publisher, partition, 1))
     await publisher.wait(partition, append(publisher, partition, 2))
     assert partition.gathering is None

@@ -1,0 +1,49 @@
+"""When a batch had better wait: one that serves all who are about to come costs proxy and broker less than two.
+
+Compiled where a C compiler is at hand (deploy/native.py).
+"""
+
+
+class Outlook:
+    """What is about to come, against what waits already: whether a batch that could go had better wait for more.
+
+    Counted are events that somebody waits for: the outcomes of actions. One batch may serve all that come in time.
+    """
+
+    def __init__(self) -> None:
+        self._waiting = 0  # of the batch that would go now
+        self._turn = 1  # rises with each batch that is taken
+        self._expected = 0  # under way since the last batch was taken, and since the one before
+        self._expected_before = 0
+
+    def expect(self) -> int:
+        """Such an event is under way. A mark for `meet`, never 0."""
+        self._expected += 1
+        return self._turn
+
+    def meet(self, mark: int) -> None:
+        """What was expected is here now. What did not come within two batches is not expected any more."""
+        if mark == self._turn:
+            self._expected -= 1
+        elif mark == self._turn - 1:
+            self._expected_before -= 1
+
+    def add_waiting(self) -> None:
+        """One more waits for the next batch."""
+        self._waiting += 1
+
+    def take_batch(self) -> None:
+        """All that wait go now."""
+        self._waiting = 0
+        self._turn += 1
+        self._expected_before = self._expected
+        self._expected = 0
+
+    @property
+    def is_promising(self) -> bool:
+        """Whether more is about to come than waits.
+
+        With one session at work nothing else is expected. With many, about a third of them wait for the batch that is
+        under way, a third gather for the next, and a third are upstream.
+        """
+        return self._waiting < self._expected + self._expected_before
