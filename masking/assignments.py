@@ -207,11 +207,12 @@ def _quoted_hits(flat: bytes, data: bytes, start: int, end: int, named: NamedLab
     if last != end:
         yield start, last, named.label
         return
-    span = values.VALUE_SHAPES[named.value](data[start:end])
+    value = data[start:end]
+    if b"_" in value and _IDENTIFIER.fullmatch(value) and label_of(value.decode("ascii")):
+        return  # a name given as a text: "delete_branch_password"
+    span = values.VALUE_SHAPES[named.value](value)
     if span:
         yield start + span[0], start + span[1], named.label
-    elif named.value in values.BARE_PATTERNS:
-        return
 
 
 def _bare(flat: bytes, position: int, named: NamedLabel, sign: bytes) -> Iterator[Hit]:

@@ -36,7 +36,8 @@ _FROM_TO: Final = re.compile(rb"(?i)[ \t]+from[ \t]+([^\s\"']{4,64})[ \t]+to[ \t
 _WORD_CHAIN: Final = re.compile(rb"(?i)[a-z]{3,}(?:-[a-z]{3,}){2,}")
 _VALUE: Final = re.compile(rb"(?:[^\s\"'`<>\x00\xe2]|\xe2(?!\x80[\x98-\x9d\xb9\xba]))++")
 _QUOTED: Final = re.compile(rb"[^\"'`*\r\n\xe2]++")
-_IDENTIFIER: Final = re.compile(rb"[a-z]+(?:[_.][a-z]+)+")
+_IDENTIFIER: Final = re.compile(rb"[a-z]+(?:[_.][A-Za-z]+)+")
+_CODE: Final = re.compile(rb"[&*]?[A-Za-z_][\w.]*[\[({]")
 _TAIL: Final = b".,;:!?)]}"
 _COMMON: Final = re.compile(
     rb"(?i)[a-z]+(?:'[a-z]+|n't|ed|ing|ly|ion|able|ible|ment|ness|ous|ful|less|ity|ies|ers?)?|[a-z]{1,3}"
@@ -105,7 +106,10 @@ def _value_said(
 ) -> tuple[int, int] | None:
     if named.value in values.BARE_PATTERNS and named.value != "code":
         found = values.BARE_PATTERNS[named.value].match(flat, start)
-        return found.span() if found and _is_edge(flat, found.end()) else None
+        if found is None or not _is_edge(flat, found.end()):
+            return None
+        low, high = found.span()
+        return low, high - (flat[high - 1 : high] == b")" and b"(" not in found[0])
     value = (_QUOTED if quote else _VALUE).match(flat, start, start + 4096)
     if value is None:
         return None
@@ -123,6 +127,7 @@ def _judged(
     if (
         span is None
         or _IDENTIFIER.fullmatch(value)
+        or (not is_quoted and _CODE.match(value))
         or b"://" in value
         or value[:1] in b"-/<>({[$%@&="
         or values.is_call(value)
