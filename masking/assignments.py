@@ -41,6 +41,11 @@ _JOINED: Final = re.compile(
     rb"[\"'][ \t]*(?:[+.&]|\\|\.\.|<>)?[ \t]*(?:\\?\r?\n[ \t]*)?(?:[+.&]|<>)?[ \t]*[bfru]?(?=([\"'])[A-Za-z"
     rb"0-9+/=_.-]{2,}\1)"
 )
+_SUBSCRIPT: Final = re.compile(
+    rb"[&*]?[A-Za-z_](?:[A-Za-z_.]|\d(?=[A-Za-z0-9_]*\.))*+(?:\[|\{[\s}])|<[^<>\r\n]{2,60}>|[A-Za-z_]\w*\.[A-Z][A-Za-z]+\b(?!\S)"
+)
+_OPENED: Final = re.compile(rb"\(\s*(?=[bfru]?[\"'])")
+_RESP: Final = re.compile(rb"\r?\n\$\d{1,7}\r?\n([^\r\n]+)")
 _BLOCK: Final = re.compile(rb"[|>][+-]?\d?[ \t]*\r?\n")
 _LIST: Final = re.compile(rb"[ \t]*\r?\n(?=[ \t]*-[ \t])")
 _ITEM: Final = re.compile(rb"[ \t]*-[ \t]+([\"']?)([^\r\n\"'#]+?)\1[ \t]*(?:\r?\n|\Z)")
@@ -119,6 +124,8 @@ def _after_sign(flat: bytes, data: bytes, end: int, named: NamedLabel) -> Iterat
         yield from value_at(flat, data, sign.end(), named, sign[0].strip())
     elif mark in b">":
         yield from _element(flat, end, named)
+    elif mark in b"\r\n" and (text := _RESP.match(flat, end - 1, end + MAX_VALUE_BYTES)):
+        yield from _shaped(flat, *text.span(1), named)
     elif mark in b"\r\n;" and _is_part(flat, end) and (part := _PART.match(flat, end - 1, end + MAX_VALUE_BYTES)):
         yield from _shaped(flat, *part.span(1), named)
 
@@ -167,6 +174,8 @@ def value_at(flat: bytes, data: bytes, position: int, named: NamedLabel, sign: b
             return
         position = following.end()
         first = flat[position : position + 1]
+    if first == b"(" and (opened := _OPENED.match(flat, position)):
+        position = opened.end()
     if first == b"[":
         yield from _array(flat, position + 1, named)
     elif first in b"|>" and (block := _BLOCK.match(flat, position)):
@@ -198,11 +207,12 @@ def _quoted_hits(flat: bytes, data: bytes, start: int, end: int, named: NamedLab
     if last != end:
         yield start, last, named.label
         return
-    span = values.VALUE_SHAPES[named.value](data[start:end])
+    value = data[start:end]
+    if b"_" in value and _IDENTIFIER.fullmatch(value) and label_of(value.decode("ascii")):
+        return  # a name given as a text: "delete_branch_password"
+    span = values.VALUE_SHAPES[named.value](value)
     if span:
         yield start + span[0], start + span[1], named.label
-    elif named.value in values.BARE_PATTERNS:
-        return
 
 
 def _bare(flat: bytes, position: int, named: NamedLabel, sign: bytes) -> Iterator[Hit]:
@@ -213,6 +223,8 @@ def _bare(flat: bytes, position: int, named: NamedLabel, sign: bytes) -> Iterato
         if match and not _goes_on(flat, match.end()):
             yield match.start(), match.end(), named.label
         return
+    if _SUBSCRIPT.match(flat, position, position + 256):
+        return  # code, or a placeholder of several words
     end = _end_of_bare(flat, position, named, sign)
     value = flat[position:end]
     scheme = values.AUTH_SCHEME.match(flat, position, position + 256)

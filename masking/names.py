@@ -15,11 +15,11 @@ MAX_NAME_CHARS: Final = 128
 _CHUNK_CHARS: Final = 400
 _BETWEEN: Final = "[ _.-]?"
 _MAX_WORDS: Final = 4
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+[a-z]+|[^\W\d_a-zA-Z]+")
+_WORD: Final = re.compile(r"2FA(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+[a-z]+|[^\W\d_a-zA-Z]+")
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Words at the end that say no more than "of what": password_1, secret-value, tokenString, MY_KEY_PROD.
 _VAGUE: Final = frozenset(
-    "value val string str text prod production dev staging test live b64 base64 encoded current old new r"
+    "value val string str text prod production dev staging test live b b64 base64 encoded current old new r"
     "aw plain default "
     "env field input param parameter arg header hex pem data content primary secondary backup main".split()
 )

@@ -17,6 +17,10 @@ _VERSION_BEFORE: Final = re.compile(
 _NOT_PHONE_BEFORE: Final = re.compile(
     rb"(?i)(?:order|invoice|ticket|ref(?:erence)?|serial|id|isbn|issn|part|sku|version|build|tracking|case|po)[\s#:=.\"'no]{0,8}\Z"
 )
+_GROUPED: Final = re.compile(
+    rb"\+\d{1,6}(?:[ .-]?\(\d{1,4}\)\d{0,5})?(?:[ .-]\d{2,8}){1,5}(?:\s?(?:x|ext\.?)\s?\d{1,6})?"
+)
+_DATED: Final = re.compile(rb"\+(?:19|20)\d\d[-./ ]\d\d[-./ ]\d\d")
 _REGIONS: Final = ("US", "GB")
 
 
@@ -64,6 +68,16 @@ def check_phone(data: bytes, match: Any, group: int) -> list[Hit]:
     if _NOT_PHONE_BEFORE.search(data, max(0, start - 24), start):
         return []
     return [(start, end, None)] if is_phone(text) else []
+
+
+def check_phone_grouped(data: bytes, match: Any, group: int) -> list[Hit]:
+    """A number of the international plan: one that is issued, or written in groups as people do and no date."""
+    start, end = match.span(group)
+    text = data[start:end]
+    digits = sum(48 <= byte <= 57 for byte in text)
+    if _GROUPED.fullmatch(text) and 9 <= digits <= 15 and not _DATED.match(text):
+        return [(start, end, None)]
+    return check_phone(data, match, group)
 
 
 def is_phone(text: str) -> bool:

@@ -11,26 +11,33 @@ from masking.spans import is_in_token
 
 _WHAT: Final = (
     rb"(?i)(?:'s)?(?:[ \t]+(?:number|num|no|nr|id|code|value|string|details?))?[.#]{0,2}"
-    rb"(?:[ \t]*\([^()\r\n]{1,40}\))?"
+    rb"(?:[ \t]+\([^()\r\n]{1,40}\))?"
 )
 _OF: Final = (
     rb"(?:[ \t]+(?:for|to|of|on|at|in|from|with)[ \t]+(?!be\b)(?:the[ \t]+|my[ \t]+|our[ \t]+|your[ \t]+)?["
     rb"\w./@:'-]{1,60}"
     rb"(?:[ \t]+(?!is\b|was\b|are\b|=)[\w./@-]{1,40}){0,3}?)??"
+    rb"(?:[ \t]+(?:that[ \t]+)?(?:you|we|i|he|she|they)[ \t]+[a-z']{2,12}(?:[ \t]+(?!is\b|was\b)[a-z]{2,12}){0,3}?)??"
 )
 _SAYS: Final = (
     rb"[ \t]*(?P<says>(?:,?[ \t]*(?:which|that)[ \t]+)?\b(?:is|was|are|will[ \t]+be|equals|reads|being|rema"
     rb"ins)\b(?:[ \t]+(?:now|still|currently|simply|just|set[ \t]+to"
-    rb"|changed[ \t]+to|the[ \t]+following|as[ \t]+follows))?|\b(?:set|changed|reset|updated|rotated|switch"
+    rb"|(?:changed|reset|updated|rotated)[ \t]+to|the[ \t]+following|as[ \t]+follows))?"
+    rb"|,?[ \t]*\bit(?:'s|[ \t]+is)\b|\b(?:lautet|ist|est)\b|\b(?:(?:has|have)[ \t]+been[ \t]+)?"
+    rb"(?:set|changed|reset|updated|rotated|switch"
     rb"ed|back|now)[ \t]+to\b"
     rb"|[:=]|[-=]>|\xe2\x80\x94|\xe2\x80\x93|-(?=[ \t]))[ \t]*[:=]?"
 )
 _QUOTE: Final = rb"[ \t]*(?:\r?\n[ \t]*)?(?P<quote>[\"'`*]{1,3}|\xe2\x80\x9c|\xe2\x80\x98)?"
 _SAID: Final = re.compile(_WHAT + _OF + _SAYS + _QUOTE)
-_NAMED: Final = re.compile(_WHAT + rb"(?:[ \t]+(?:to|as|now|on)\b)?" + _QUOTE)
+_QUOTE_HERE: Final = rb"[ \t]*(?P<quote>[\"'`*]{1,3}|\xe2\x80\x9c|\xe2\x80\x98)?"
+_NAMED: Final = re.compile(_WHAT + rb"(?:[ \t]+(?:to|as|now|on)\b)?" + _QUOTE_HERE)
+_FROM_TO: Final = re.compile(rb"(?i)[ \t]+from[ \t]+([^\s\"']{4,64})[ \t]+to[ \t]+([^\s\"']{4,64})")
+_WORD_CHAIN: Final = re.compile(rb"(?i)[a-z]{3,}(?:-[a-z]{3,}){2,}")
 _VALUE: Final = re.compile(rb"(?:[^\s\"'`<>\x00\xe2]|\xe2(?!\x80[\x98-\x9d\xb9\xba]))++")
 _QUOTED: Final = re.compile(rb"[^\"'`*\r\n\xe2]++")
-_IDENTIFIER: Final = re.compile(rb"[a-z]+(?:[_.][a-z]+)+")
+_IDENTIFIER: Final = re.compile(rb"[a-z]+(?:[_.][A-Za-z]+)+")
+_CODE: Final = re.compile(rb"[&*]?[A-Za-z_][\w.]*[\[({]")
 _TAIL: Final = b".,;:!?)]}"
 _COMMON: Final = re.compile(
     rb"(?i)[a-z]+(?:'[a-z]+|n't|ed|ing|ly|ion|able|ible|ment|ness|ous|ful|less|ity|ies|ers?)?|[a-z]{1,3}"
@@ -54,25 +61,44 @@ def find_prose(flat: bytes, data: bytes, where: Sequence[int]) -> Iterator[Found
         name = b" ".join(words).replace(b"'s", b"s").replace(b"'", b"").decode("ascii", "replace")
         if words and words[-1].lower() in (b"credentials", b"creds", b"login"):
             both = _AND_PASSWORD.match(flat, end - 1)
-            if both and not values.is_placeholder(both[2]) and any(48 <= b <= 57 or b in b"!@#$%^&*" for b in both[2]):
+            if both and not values.is_placeholder(both[2]) and _is_telling(both[2]):
                 yield *both.span(2), "password", begin
             continue
         named = label_of(name)
         if named is None:
             continue
-        span = _said(flat, end - 1, named)
+        if (
+            named.label == "password"
+            and (both := _FROM_TO.match(flat, end - 1))
+            and all(map(_is_telling, both.groups()))
+        ):
+            for low, high in (both.span(1), both.span(2)):
+                yield low, low + len(flat[low:high].rstrip(b".,;:?)")), named.label, begin
+            continue
+        span = _said(flat, end - 1, named, is_vague=words[-1].lower() == b"pass")
         if span:
             done = span[1]
             yield *span, named.label, begin
 
 
-def _said(flat: bytes, position: int, named: NamedLabel) -> tuple[int, int] | None:
-    for pattern in (_SAID, _NAMED):
+def _is_telling(value: bytes) -> bool:
+    """Has a digit or a sign, or is a chain of words: no word of the sentence."""
+    return any(48 <= byte <= 57 or byte in b"!@#$%^&*" for byte in value) or _WORD_CHAIN.fullmatch(value) is not None
+
+
+def _said(flat: bytes, position: int, named: NamedLabel, *, is_vague: bool) -> tuple[int, int] | None:
+    """`is_vague`: the name is a word that sentences have for other things too; only what is plainly said counts."""
+    for pattern in (_SAID,) if is_vague or flat[position : position + 1] == b"," else (_SAID, _NAMED):
         match = pattern.match(flat, position, position + 200)
         span = _value_said(flat, match.end(), named, match["quote"], is_said=pattern is _SAID) if match else None
-        if span:
+        if span and not (is_vague and not _has_both(flat[slice(*span)])):
             return span
     return None
+
+
+def _has_both(value: bytes) -> bool:
+    """Letters and digits."""
+    return any(48 <= byte <= 57 for byte in value) and any(65 <= byte & 0xDF <= 90 for byte in value)
 
 
 def _value_said(
@@ -80,7 +106,10 @@ def _value_said(
 ) -> tuple[int, int] | None:
     if named.value in values.BARE_PATTERNS and named.value != "code":
         found = values.BARE_PATTERNS[named.value].match(flat, start)
-        return found.span() if found and _is_edge(flat, found.end()) else None
+        if found is None or not _is_edge(flat, found.end()):
+            return None
+        low, high = found.span()
+        return low, high - (flat[high - 1 : high] == b")" and b"(" not in found[0])
     value = (_QUOTED if quote else _VALUE).match(flat, start, start + 4096)
     if value is None:
         return None
@@ -98,6 +127,7 @@ def _judged(
     if (
         span is None
         or _IDENTIFIER.fullmatch(value)
+        or (not is_quoted and _CODE.match(value))
         or b"://" in value
         or value[:1] in b"-/<>({[$%@&="
         or values.is_call(value)
@@ -113,7 +143,7 @@ def _judged(
         else:
             good = len(value) >= 6 and has_digit and (has_mark or not value.isdigit())
     elif is_said or is_quoted:
-        good = len(value) >= 8 and (has_digit or values.is_random(value))
+        good = len(value) >= 8 and (has_digit or values.is_random(value) or _WORD_CHAIN.fullmatch(value) is not None)
     else:
         good = len(value) >= 10 and has_digit and values.is_random(value, 10)
     return (low + span[0], low + span[1]) if good else None

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 from stdnum import iban as stdnum_iban
 
-from masking import names, personal, sql, values
+from masking import logins, names, pairs, personal, sql, values
 from masking.cards import find_cards
 from masking.model import Hit, Validator
 from masking.values import shannon_entropy
@@ -34,9 +34,17 @@ def check_ssn(data: bytes, match: Any, group: int) -> list[Hit]:
     return [(start, end, None)]
 
 
+_NOT_MAIL: Final = re.compile(
+    rb"(?:\b(?:ssh|scp|sftp|mosh|rsync|ssh-copy-id)[ \t](?:[^|;\r\n]{0,80}[ \t])?|sqlplus[ \t][^|;\r\n]{0,60}/)\Z"
+)
+_MACHINE: Final = re.compile(rb"\Agit@|\.(?:internal|local|localdomain|localhost|lan)\Z")
+
+
 def check_email(data: bytes, match: Any, group: int) -> list[Hit]:
-    """Not the user:password@host of a URL: that is the business of the URL detectors."""
+    """No login at a machine, and not the user:password@host of a URL: that is the business of the URL detectors."""
     start, end = match.span(group)
+    if _NOT_MAIL.search(data, max(0, start - 120), start) or _MACHINE.search(data, start, end):
+        return []
     before = data[max(0, start - 256) : start]
     scheme = before.rfind(b"://")
     if scheme >= 0 and not any(byte in b"/?#\"' \t\r\n<>" for byte in before[scheme + 3 :]):
@@ -157,6 +165,7 @@ def check_sql_literal(data: bytes, match: Any, _group: int) -> list[Hit]:
     return check_secret_value(data, match, group) if group else []
 
 
+_SETTING: Final = re.compile(rb"[a-z]{2,12}|[a-z]{2}[-_][A-Za-z]{2}|[A-Z]{2,3}")
 _ANY_VALUE: Final = names.NamedLabel("secret", "any")
 
 
@@ -167,12 +176,21 @@ def check_cookies(data: bytes, match: Any, group: int) -> list[Hit]:
     return [(low, high, None) for low, high in cookie_values(data, start, end, is_set=is_set)]
 
 
+def _is_setting(name: bytes, value: bytes) -> bool:
+    """A choice rather than a credential: theme=dark, lang=en-GB."""
+    return (
+        _SETTING.fullmatch(value.rstrip(b"')")) is not None
+        and names.label_of(name.decode("ascii", "replace").strip()) is None
+    )
+
+
 def cookie_values(data: bytes, start: int, end: int, *, is_set: bool) -> list[tuple[int, int]]:
+    """Where the values of cookies stand between two offsets, but for short words that tell a choice."""
     spans: list[tuple[int, int]] = []
     for pair in data[start:end].split(b";"):
         equals = pair.find(b"=")
         value = pair[equals + 1 :].strip().strip(b'"')
-        if equals > 0 and value:
+        if equals > 0 and value and not _is_setting(pair[:equals], value):
             low = start + equals + 1 + pair[equals + 1 :].index(value)
             spans.append((low, low + len(value)))
         start += len(pair) + 1
@@ -199,12 +217,20 @@ VALIDATORS: Final[dict[str, Validator]] = {
     "random": check_random,
     "mixed": check_mixed,
     "secret_value": check_secret_value,
+    "authorization": logins.check_authorization,
     "cookies": check_cookies,
     "sql_literal": check_sql_literal,
     "first_group": check_first_group,
+    "login": logins.check_login,
+    "telling": logins.check_telling,
+    "named": pairs.check_named,
+    "fields": pairs.check_fields,
+    "rows": pairs.check_rows,
+    "codes": pairs.check_code_list,
     "encoded": check_encoded,
     "ip": personal.check_ip,
     "phone": personal.check_phone,
+    "phone_grouped": personal.check_phone_grouped,
     "telephone": personal.check_telephone,
     "dated": personal.check_dated,
     "npi": personal.check_npi,

@@ -16,6 +16,9 @@ AUTH_SCHEME: Final = re.compile(
     rb"(?i)\s*(?:bearer|basic|token|digest|negotiate|ntlm|apikey|api-key|aws4-hmac-sha256|dpop|hawk|ssws|genie ?key|key"
     rb"|sharedkey|splunk|oauth|pve\w+token|bot|jwt|splunk|session|apitoken)\s+(?=\S)"
 )
+_SCHEME_ALONE: Final = re.compile(
+    rb"(?i)(?:bearer|basic|token|digest|negotiate|ntlm|apikey|api-key|sharedkey|oauth|dpop|hawk|bot|jwt)[=:]?"
+)
 # What stands where a secret would, and is none: bind parameters, templates, references, type names, empty values.
 _PLACEHOLDER: Final = re.compile(
     rb"(?i)(?:null|nil|none|undefined|true|false|yes|no|on|off|default|\(?(?:null|none|empty|hidden|unset|redacted|masked"
@@ -37,6 +40,7 @@ _PLACEHOLDER: Final = re.compile(
     rb"|vault:.*|arn:aws.*|projects/[\w-]+/secrets/.*|op://.*|sm://.*|ssm:.*|secretsmanager:.*|aws-secretsmanager.*|keyvault:.*|gcp-secret.*|file:.*|env:.*"
     rb"|@microsoft\.keyvault.*|\{(?:aes|cipher|env|ssm)\b.*|!(?:ref|sub|getatt|secret|vault|env)\b.*|enc\[.*|resolve:.*|ref\+.*|secretref:.*"
     rb"|prompt|stdin|interactive|-|~|\\|\"\"|''|=|==|enabled|disabled|invalid|expired|missing|valid|wrong|incorrect|changed|reset|updated|ok|failed|success"
+    rb"|range|return|if|else|then|when|while|do|done|fi|end|begin|select|lambda"
     rb"|must|should|cannot|can|may|is|was|are|were|has|had|will|for|and|or|of|to|in|at|by|with|from|the|field|hash|authentication|auth|md5|sha\d*|bcrypt"
     rb"|argon2(?:id|i)?|scrypt|plain(?:text)?|scram-sha-256|peer|trust|ident|base64|hex|utf-?8|publickey|keyboard-interactive|gssapi[\w-]*|new|old|current)"
 )
@@ -54,6 +58,14 @@ _REFERENCE: Final = re.compile(
 )
 _WORDS: Final = re.compile(rb"(?i)[a-z]+(?:[-_. /:][a-z]+)*")
 _CAMEL: Final = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_DIGEST: Final = re.compile(
+    rb"(?i)(?:sha-?(?:1|224|256|384|512)|md5|blake2[bs]?|h1|zh)[:-]"
+)  # an algorithm's name before its sum
+# Pieces of programs: a regular expression, a type with parameters, what follows a closed string (`" + key, …`).
+_CODE_TEXT: Final = re.compile(
+    rb"\(\?[:=!<iPsm]|\[(?:a-z|A-Z|0-9)|\\[wdsSW][+*{)\]]|\A(?:Optional|Union|List|Dict|Tuple|Sequence|Callable)\["
+    rb"|\A[+.] ?[A-Za-z_][\w.]*[,);\]\s]"
+)
 _CALL: Final = re.compile(rb"[\w.$]+(?:::\w+)*\((?:.*)|new [A-Z]\w*.*|await .*|lambda .*|function\b.*|async .*")
 _DIGITS: Final = re.compile(rb"[\d \-./]{3,40}")
 _IBAN: Final = re.compile(rb"[A-Za-z]{2}\d{2}[A-Za-z0-9 \-]{8,40}")
@@ -89,6 +101,11 @@ def is_placeholder(value: bytes) -> bool:
     return len(value) <= 200 and _PLACEHOLDER.fullmatch(value) is not None
 
 
+def is_scheme(value: bytes) -> bool:
+    """Nothing but a scheme of authorization: a program puts the credentials behind it."""
+    return _SCHEME_ALONE.fullmatch(value.strip()) is not None
+
+
 def is_call(value: bytes) -> bool:
     """Code that gives the value rather than being it."""
     return _CALL.fullmatch(value) is not None
@@ -117,7 +134,7 @@ def whole(value: bytes) -> tuple[int, int] | None:
 def _any(value: bytes) -> tuple[int, int] | None:
     span = whole(value)
     text = value[slice(*span)] if span else b""
-    if not text or is_placeholder(text) or (len(text) < 4 and text.isdigit()):
+    if not text or is_placeholder(text) or (len(text) < 4 and text.isdigit()) or _CODE_TEXT.search(text):
         return None
     if _REFERENCE.fullmatch(text) and not is_random(text.rsplit(b"/", 1)[-1], 20):
         return None
@@ -131,7 +148,7 @@ def _opaque(value: bytes) -> tuple[int, int] | None:
     if span is None:
         return None
     text = value[start + span[0] : start + span[1]]
-    if len(text) < 4 or (len(text) < 6 and text.isdigit()) or _is_word(text):
+    if len(text) < 4 or (len(text) < 6 and text.isdigit()) or _is_word(text) or _DIGEST.match(text):
         return None
     return start + span[0], start + span[1]
 
@@ -153,7 +170,9 @@ def _auth(value: bytes) -> tuple[int, int] | None:
     scheme = AUTH_SCHEME.match(value)
     start = scheme.end() if scheme else 0
     span = _any(value[start:])
-    return (start + span[0], start + span[1]) if span else None
+    if span is None or is_scheme(value[start:]):
+        return None
+    return start + span[0], start + span[1]
 
 
 def _hash(value: bytes) -> tuple[int, int] | None:

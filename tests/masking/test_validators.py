@@ -74,6 +74,7 @@ def test_validator(validator, text, is_hit):
 
 
 def test_cookies():
-    data = b'a=1; b="two"; HttpOnly; c='
-    assert [data[s:e] for s, e in validators.cookie_values(data, 0, len(data), is_set=False)] == [b"1", b"two"]
+    data = b'a=1; b="two2"; theme=dark; lang=en-GB; sid=abc; HttpOnly; c='
+    found = [data[s:e] for s, e in validators.cookie_values(data, 0, len(data), is_set=False)]
+    assert found == [b"1", b"two2", b"abc"]
     assert [data[s:e] for s, e in validators.cookie_values(data, 0, len(data), is_set=True)] == [b"1"]

@@ -1,0 +1,58 @@
+"""Credentials of a login as HTTP and addresses carry them: what of it is secret, and what only stands for it."""
+
+import re
+from typing import Any, Final
+
+from masking import values
+from masking.model import Hit
+
+_MAX_PARAMETERS_BYTES: Final = 4096
+_USER: Final = re.compile(rb"([^\s/:@\"'<>=]{0,80}):\Z")
+_EXAMPLE_USERS: Final = frozenset(
+    (b"", b"user", b"username", b"name", b"login", b"email", b"test", b"foo", b"xxx", b"me")
+)
+_EXAMPLE_PASSWORDS: Final = frozenset(
+    (b"pass", b"password", b"passwd", b"pwd", b"pw", b"secret", b"test", b"token", b"bar", b"yyy", b"xxx")
+)
+_PARAMETER: Final = re.compile(
+    rb"(?i)\b(?:response|signature|oauth_signature|oauth_token|token|mac|sig|credential|access_token)"
+    rb"=\\{0,4}[\"']?([A-Za-z0-9+/%._~=-]{6,})"
+)
+
+
+def check_login(data: bytes, match: Any, group: int) -> list[Hit]:
+    """The password behind `user:`, but for the example that documents give: `user:password@host`."""
+    start, end = match.span(group)
+    text = data[start:end]
+    user = _USER.search(data, max(0, start - 81), start)
+    is_example = text.lower() in _EXAMPLE_PASSWORDS and user is not None and user[1].lower() in _EXAMPLE_USERS
+    if is_example or text[-1:] == b">" or values.is_placeholder(text):
+        return []
+    span = values.VALUE_SHAPES["any"](text)
+    return [(start + span[0], start + span[1], None)] if span else []
+
+
+def check_authorization(data: bytes, match: Any, group: int) -> list[Hit]:
+    """What stands behind the scheme; of parameters (Digest, OAuth, AWS4) those that prove something."""
+    start, end = match.span(group)
+    text = data[start:end]
+    if len(text) < 3 or values.is_scheme(text):
+        return []
+    if b"=" in text.rstrip(b"= \t") or (
+        text.rstrip(b" \t").endswith(b"=") and data[end : end + 1] in (b'"', b"'", b"\\")
+    ):
+        line = re.compile(rb"[^\r\n]*").match(data, start, start + _MAX_PARAMETERS_BYTES)
+        proofs = [found.span(1) for found in _PARAMETER.finditer(data, start, line.end() if line else end)]
+        if proofs or b"=" not in text.rstrip(b"= \t"):
+            return [(low, high, None) for low, high in proofs]
+    span = values.VALUE_SHAPES["any"](text)
+    return [(start + span[0], start + span[1], None)] if span else []
+
+
+def check_telling(data: bytes, match: Any, group: int) -> list[Hit]:
+    """A value that a sentence gives: letters and a digit or a sign, so that it is no word of the sentence."""
+    start, end = match.span(group)
+    text = data[start:end]
+    has_letter = any(65 <= byte & 0xDF <= 90 for byte in text)
+    has_mark = any(48 <= byte <= 57 or byte in b"!@#$%^&*" for byte in text)
+    return [(start, end, None)] if has_letter and has_mark and not values.is_placeholder(text) else []
