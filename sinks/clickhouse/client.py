@@ -20,7 +20,7 @@ from sinks.clickhouse.native import Block
 DATABASE: Final = "custody"
 CONNECT_TIMEOUT_S: Final = 5
 ANSWER_TIMEOUT_S: Final = 300  # an INSERT that takes long is still better than one in doubt
-# Tables here are lists. Asked whether they are frames, the driver would load pandas: 0.6 CPU seconds at each start.
+# Tables here are lists. Asked whether they are frames, the driver would load pandas: 0.7 CPU seconds at each start.
 for _name in ("pd", "pd_time_test"):
     setattr(options, _name, None)
 _LOW_CARDINALITY: Final = re.compile(r"LowCardinality\((\w+)\)")
