@@ -139,9 +139,7 @@ def main() -> int:
     if is_current(directory):
         return 0
     if find_compiler() is None:
-        print(
-            "custody: no C compiler: the hot code runs interpreted, at less than half the speed", file=sys.stderr
-        )
+        print("custody: no C compiler: the hot code runs interpreted, at less than half the speed", file=sys.stderr)
         return 0
     print("custody: compiling the hot code (some minutes, once) ...", file=sys.stderr)
     try:
