@@ -43,10 +43,6 @@ PLACES = {
     "pgpass": "a line of its own is what tells it",
     "named-value": "a list below a name, and a part of a form, need their lines",
     "name-value-rows": "rows need their lines",
-    "recovery-code-list": "a list needs its lines",
-    "positional-login": "quotes are what shows the arguments",
-    "signing-literal": "quotes are what shows the arguments",
-    "terraform-default": "quotes are what shows the default",
     "prose": "quotes after the value end the sentence",
 }
 """Detectors that go by what stands around the value, so that other surroundings hide it: not in every notation."""
