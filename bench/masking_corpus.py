@@ -329,7 +329,7 @@ def _files(rng: random.Random) -> tuple[str, str, str]:
         "odbc": f"DRIVER={{ODBC}};SERVER=db;UID=sa;PWD={v}",
         "wireguard": f"[Interface]\nPrivateKey = {mark(base64.b64encode(rng.randbytes(32)).decode())}\nAddress = 10.0.0.2/32\n",
         "redis": f"redis-cli -h cache -a {v} ping",
-        "slack webhook": f"https://hooks.slack.com/services/{mark(f'T{pick(rng, ALNUM.upper()[:36], 8)}/B{pick(rng, ALNUM.upper()[:36], 8)}/{pick(rng, ALNUM, 24)}')}",
+        "slack webhook": mark(f"https://hooks.slack.com/services/T{pick(rng, ALNUM.upper()[:36], 8)}/B{pick(rng, ALNUM.upper()[:36], 8)}/{pick(rng, ALNUM, 24)}"),
         "sas": f"https://acct.blob.core.windows.net/c?sv=2022-11-02&se=2025-01-01&sr=c&sp=rl&sig={mark(pick(rng, ALNUM, 41) + '%2B%3D')}",
         "sentry": f"SENTRY=https://{mark(pick(rng, HEX, 32))}@o12345.ingest.sentry.io/6789",
         "kubeconfig": f"users:\n- name: admin\n  user:\n    client-key-data: {mark(_b64('-----BEGIN RSA PRIVATE KEY-----' + chr(10) + pick(rng, ALNUM, 64)))}\n",
