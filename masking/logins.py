@@ -7,6 +7,7 @@ from masking import values
 from masking.model import Hit
 
 _MAX_PARAMETERS_BYTES: Final = 4096
+_LINE: Final = re.compile(rb"[^\r\n]*")
 _USER: Final = re.compile(rb"([^\s/:@\"'<>=]{0,80}):\Z")
 _EXAMPLE_USERS: Final = frozenset(
     (b"", b"user", b"username", b"name", b"login", b"email", b"test", b"foo", b"xxx", b"me")
@@ -28,8 +29,7 @@ def check_login(data: bytes, match: Any, group: int) -> list[Hit]:
     is_example = text.lower() in _EXAMPLE_PASSWORDS and user is not None and user[1].lower() in _EXAMPLE_USERS
     if is_example or text[-1:] == b">" or values.is_placeholder(text):
         return []
-    span = values.VALUE_SHAPES["any"](text)
-    return [(start + span[0], start + span[1], None)] if span else []
+    return values.value_hits(data, start, end)
 
 
 def check_authorization(data: bytes, match: Any, group: int) -> list[Hit]:
@@ -41,18 +41,16 @@ def check_authorization(data: bytes, match: Any, group: int) -> list[Hit]:
     if b"=" in text.rstrip(b"= \t") or (
         text.rstrip(b" \t").endswith(b"=") and data[end : end + 1] in (b'"', b"'", b"\\")
     ):
-        line = re.compile(rb"[^\r\n]*").match(data, start, start + _MAX_PARAMETERS_BYTES)
+        line = _LINE.match(data, start, start + _MAX_PARAMETERS_BYTES)
         proofs = [found.span(1) for found in _PARAMETER.finditer(data, start, line.end() if line else end)]
         if proofs or b"=" not in text.rstrip(b"= \t"):
             return [(low, high, None) for low, high in proofs]
-    span = values.VALUE_SHAPES["any"](text)
-    return [(start + span[0], start + span[1], None)] if span else []
+    return values.value_hits(data, start, end)
 
 
 def check_telling(data: bytes, match: Any, group: int) -> list[Hit]:
     """A value that a sentence gives: letters and a digit or a sign, so that it is no word of the sentence."""
     start, end = match.span(group)
     text = data[start:end]
-    has_letter = any(65 <= byte & 0xDF <= 90 for byte in text)
-    has_mark = any(48 <= byte <= 57 or byte in b"!@#$%^&*" for byte in text)
-    return [(start, end, None)] if has_letter and has_mark and not values.is_placeholder(text) else []
+    is_telling = values.has_letter(text) and values.has_digit_or_sign(text) and not values.is_placeholder(text)
+    return [(start, end, None)] if is_telling else []

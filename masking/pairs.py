@@ -19,9 +19,14 @@ _ITEM: Final = re.compile(
 )
 
 
+def taken_group(match: Any, least: int = 1) -> int:
+    """The number of the first group from `least` on that took part; 0 without one."""
+    return next((index for index in range(least, 1 + match.re.groups) if match.start(index) >= 0), 0)
+
+
 def check_named(data: bytes, match: Any, _group: int) -> list[Hit]:
     """Group 1 names the value, which is the first later group that took part."""
-    group = next((index for index in range(2, 1 + match.re.groups) if match.start(index) >= 0), 0)
+    group = taken_group(match, 2)
     return list(_judge(data, match.group(1), *match.span(group))) if group else []
 
 
@@ -55,7 +60,7 @@ def check_code_list(data: bytes, match: Any, group: int) -> list[Hit]:
     position, end = match.span(group)
     found: list[Hit] = []
     while len(found) < MAX_PAIRS and (item := _ITEM.match(data, position, end)):
-        if any(48 <= byte <= 57 for byte in item[1]):
+        if values.has_digit(item[1]):
             found.append((*item.span(1), None))
         position = item.end()
     return found

@@ -83,7 +83,7 @@ def find_prose(flat: bytes, data: bytes, where: Sequence[int]) -> Iterator[Found
 
 def _is_telling(value: bytes) -> bool:
     """Has a digit or a sign, or is a chain of words: no word of the sentence."""
-    return any(48 <= byte <= 57 or byte in b"!@#$%^&*" for byte in value) or _WORD_CHAIN.fullmatch(value) is not None
+    return values.has_digit_or_sign(value) or _WORD_CHAIN.fullmatch(value) is not None
 
 
 def _said(flat: bytes, position: int, named: NamedLabel, *, is_vague: bool) -> tuple[int, int] | None:
@@ -91,14 +91,13 @@ def _said(flat: bytes, position: int, named: NamedLabel, *, is_vague: bool) -> t
     for pattern in (_SAID,) if is_vague or flat[position : position + 1] == b"," else (_SAID, _NAMED):
         match = pattern.match(flat, position, position + 200)
         span = _value_said(flat, match.end(), named, match["quote"], is_said=pattern is _SAID) if match else None
-        if span and not (is_vague and not _has_both(flat[slice(*span)])):
+        if span and (not is_vague or _is_mixed(flat[slice(*span)])):
             return span
     return None
 
 
-def _has_both(value: bytes) -> bool:
-    """Letters and digits."""
-    return any(48 <= byte <= 57 for byte in value) and any(65 <= byte & 0xDF <= 90 for byte in value)
+def _is_mixed(value: bytes) -> bool:
+    return values.has_digit(value) and values.has_letter(value)
 
 
 def _value_said(

@@ -137,9 +137,7 @@ def check_mixed(data: bytes, match: Any, group: int) -> list[Hit]:
 
 def check_secret_value(data: bytes, match: Any, group: int) -> list[Hit]:
     """Any value that is no placeholder."""
-    start, end = match.span(group)
-    span = names.secret_span(_ANY_VALUE, data[start:end])
-    return [(start + span[0], start + span[1], None)] if span else []
+    return values.value_hits(data, *match.span(group))
 
 
 def check_encoded(data: bytes, match: Any, group: int) -> list[Hit]:
@@ -161,12 +159,11 @@ def check_first_group(data: bytes, match: Any, _group: int) -> list[Hit]:
 
 def check_sql_literal(data: bytes, match: Any, _group: int) -> list[Hit]:
     """The first group that took part."""
-    group = next((index for index in range(1, 1 + match.re.groups) if match.start(index) >= 0), 0)
+    group = pairs.taken_group(match)
     return check_secret_value(data, match, group) if group else []
 
 
 _SETTING: Final = re.compile(rb"[a-z]{2,12}|[a-z]{2}[-_][A-Za-z]{2}|[A-Z]{2,3}")
-_ANY_VALUE: Final = names.NamedLabel("secret", "any")
 
 
 def check_cookies(data: bytes, match: Any, group: int) -> list[Hit]:

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from masking.model import Hit
+
 Shape = Callable[[bytes], tuple[int, int] | None]
 
 MAX_VALUE_BYTES: Final = 1 << 16  # what is longer under a telling name is masked whole, without a look at its shape
@@ -66,6 +68,9 @@ _CODE_TEXT: Final = re.compile(
     rb"\(\?[:=!<iPsm]|\[(?:a-z|A-Z|0-9)|\\[wdsSW][+*{)\]]|\A(?:Optional|Union|List|Dict|Tuple|Sequence|Callable)\["
     rb"|\A[+.] ?[A-Za-z_][\w.]*[,);\]\s]"
 )
+_ANY_DIGIT: Final = re.compile(rb"[0-9]")
+_ANY_LETTER: Final = re.compile(rb"[A-Za-z]")
+_ANY_DIGIT_OR_SIGN: Final = re.compile(rb"[0-9!@#$%^&*]")
 _CALL: Final = re.compile(rb"[\w.$]+(?:::\w+)*\((?:.*)|new [A-Z]\w*.*|await .*|lambda .*|function\b.*|async .*")
 _DIGITS: Final = re.compile(rb"[\d \-./]{3,40}")
 _IBAN: Final = re.compile(rb"[A-Za-z]{2}\d{2}[A-Za-z0-9 \-]{8,40}")
@@ -94,6 +99,20 @@ def shannon_entropy(value: bytes) -> float:
     """Bits per byte of the value's own distribution."""
     size = len(value)
     return -sum(n / size * math.log2(n / size) for n in Counter(value).values()) if size else 0.0
+
+
+def has_digit(value: bytes) -> bool:
+    return _ANY_DIGIT.search(value) is not None
+
+
+def has_letter(value: bytes) -> bool:
+    """Of ASCII."""
+    return _ANY_LETTER.search(value) is not None
+
+
+def has_digit_or_sign(value: bytes) -> bool:
+    """What words of a sentence do not have."""
+    return _ANY_DIGIT_OR_SIGN.search(value) is not None
 
 
 def is_placeholder(value: bytes) -> bool:
@@ -139,6 +158,12 @@ def _any(value: bytes) -> tuple[int, int] | None:
     if _REFERENCE.fullmatch(text) and not is_random(text.rsplit(b"/", 1)[-1], 20):
         return None
     return None if text.count(b" ") >= 2 and _SENTENCE.search(text) else span
+
+
+def value_hits(data: bytes, start: int, end: int) -> list[Hit]:
+    """What between two offsets may be a secret: any value that is no placeholder."""
+    span = _any(data[start:end])
+    return [(start + span[0], start + span[1], None)] if span else []
 
 
 def _opaque(value: bytes) -> tuple[int, int] | None:
