@@ -11,11 +11,11 @@ from typing import Any, Final
 import fastavro
 from fastavro.schema import parse_schema
 
-from processors.walk import MAX_KNOWN, Vocabulary, Walked, skip_context, walk_events
+from processors.walk import MAX_KNOWN, Vocabulary, Walked, walk_events
 from schemas.errors import RecordError
 from schemas.wire import avro, framing
 from schemas.wire.avro import EMPTY, zigzag
-from schemas.wire.skips import content_of, read_long, read_parameters, skip_long, skip_text, skip_texts
+from schemas.wire.skips import content_of, read_long, read_parameters, skip_context, skip_long, skip_text, skip_texts
 
 _SHAPE: Final = {item["name"]: item["type"]["items"] for item in framing.load_avsc("EventBatch")["fields"][-2:]}
 

@@ -119,17 +119,6 @@ class Walked:
         self.others: list[bytes] = []
 
 
-def skip_context(b: bytes, p: int) -> int:
-    """The position after a session context. Raises RecordError, IndexError."""
-    p = skip_text(b, skip_text(b, skip_text(b, p)))  # session_id, principal, agent
-    p = skip_texts(b, p, 2)  # delegation
-    p = skip_text(b, skip_text(b, skip_text(b, skip_text(b, p))))  # run_id, resource, protocol, source_ip
-    p = skip_long(b, p)  # source_port
-    p = skip_text(b, skip_text(b, skip_text(b, p)))  # client, tls, upstream
-    p = skip_long(b, p)  # opened_at
-    return skip_texts(b, skip_text(b, skip_text(b, p)), 2)  # credential_id, retention_class, attributes
-
-
 def walk_events(
     b: bytes, p: int, count: int, ids: list[bytes], actors: list[bytes], known: Vocabulary, found: Walked
 ) -> int:

@@ -22,11 +22,12 @@ from schemas.wire.skips import (
     content_of,
     read_count,
     read_long,
+    skip_context,
     skip_parameters,
     skip_text,
     skip_texts,
 )
-from sinks.regions import read_context, read_origin, read_text, skip_context, skip_masked
+from sinks.regions import read_context, read_origin, read_text, skip_masked
 
 RECORD: Final = "EventBatch"
 VERDICTS: Final = (b"none", b"allow", b"mask", b"hold", b"deny")

@@ -4,18 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import RecordError
-from schemas.wire.skips import content_of, read_count, read_long, skip_long, skip_text, skip_texts
-
-
-def skip_context(b: bytes, p: int) -> int:
-    """The position after a session context. Raises RecordError, IndexError."""
-    p = skip_text(b, skip_text(b, skip_text(b, p)))  # session_id, principal, agent
-    p = skip_texts(b, p, 2)  # delegation
-    p = skip_text(b, skip_text(b, skip_text(b, skip_text(b, p))))  # run_id, resource, protocol, source_ip
-    p = skip_long(b, p)  # source_port
-    p = skip_text(b, skip_text(b, skip_text(b, p)))  # client, tls, upstream
-    p = skip_long(b, p)  # opened_at
-    return skip_texts(b, skip_text(b, skip_text(b, p)), 2)  # credential_id, retention_class, attributes
+from schemas.wire.skips import content_of, read_count, read_long, skip_long, skip_text
 
 
 def read_context(b: bytes, p: int) -> tuple[dict[str, Any], int]:
