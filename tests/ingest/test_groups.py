@@ -44,19 +44,19 @@ def test_a_policy_by_group_lets_one_and_not_the_other_and_both_are_recorded_with
             connection.execute("SELECT 1")
     trails = wait_for_trails(proxy.home, "by-group", 2)
     attributes = {trail.context.credential_id: trail.context.attributes for trail in trails}
-    assert attributes["in-dev"].items() >= {"groups": "security,developers", **facts}.items()
-    assert attributes["in-sales"]["groups"] == "sales"
+    assert attributes[inside.id].items() >= {"groups": "security,developers", **facts}.items()
+    assert attributes[outside.id]["groups"] == "sales"
 
 
 def test_a_session_ends_with_the_credential_that_its_own_was_derived_from(
     proxy: Proxy, postgres_server: Postgres
 ) -> None:
     port = register(proxy, postgres_server, "by-lineage")
-    issue_credential(proxy.home, proxy.writer, "lineage-root")
-    child = issue_credential(proxy.home, proxy.writer, "lineage-child", groups=["developers"], parents=["lineage-root"])
+    root = issue_credential(proxy.home, proxy.writer, "lineage-root")
+    child = issue_credential(proxy.home, proxy.writer, "lineage-child", groups=["developers"], parents=[root.id])
     with psycopg.connect(url(port, child), autocommit=True) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
-        proxy.writer.put(ControlKind.REVOCATION, "lineage-root", {"reason": "compromised"})
+        proxy.writer.put(ControlKind.REVOCATION, root.id, {"reason": "compromised"})
         deadline = time.monotonic() + 20
         with pytest.raises(psycopg.OperationalError):
             while time.monotonic() < deadline:

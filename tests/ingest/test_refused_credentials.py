@@ -4,7 +4,6 @@ The proxies are processes, clients and servers are real ones.
 """
 
 import base64
-import itertools
 import shutil
 import socket
 import threading
@@ -36,7 +35,6 @@ from tests.support.store import Store
 
 NONE = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
 CASES = ("expired", "revoked", "other-resource", "wrong-secret", "longer", "unknown", "foreign-key", "unsigned", "jwt")
-_numbers = itertools.count(1)
 
 
 @dataclass
@@ -51,7 +49,7 @@ class Gateway:
     upstream_port: int
 
     def issue(self, **settings: object) -> Login:
-        return issue_credential(self.home, self.tcp.writer, f"case-{next(_numbers)}", **settings)  # type: ignore[arg-type]
+        return issue_credential(self.home, self.tcp.writer, "case", **settings)  # type: ignore[arg-type]
 
     def bad(self, case: str) -> Login:
         """A login that must not count for the resources of the tests."""

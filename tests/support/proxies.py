@@ -1,5 +1,6 @@
 """Proxy processes as the product runs them, and their trail read straight from the raw topic."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -27,6 +28,8 @@ from tests.support.homes import connect_home
 from tests.support.kafka import Kafka
 
 ROOT = Path(__file__).parents[2]
+
+_numbers = itertools.count(1)
 
 
 @dataclass
@@ -118,12 +121,17 @@ class Login:
 def issue_credential(
     home: Home,
     writer: ControlWriter,
-    id: str = "agent-1",
+    name: str = "agent",
     resources: tuple[str, ...] = ("*",),
     ttl_s: float = 600,
     **more: object,
 ) -> Login:
-    """Write a credential to control; `more` are other fields of it."""
+    """Write a credential to control; `more` are other fields of it.
+
+    Each has an id of its own, as in the product: under an id used before, a proxy would ask for the secret of the
+    older one until it has read the new one.
+    """
+    id = f"{name}-{next(_numbers)}"
     expires_at = now_us() + int(ttl_s * 1e6)
     who = {"id": id, "principal": "ann@example.test", "agent": "planner/1.0"}
     credential = Credential.model_validate(who | {"resources": list(resources), "expires_at": expires_at} | more)

@@ -14,7 +14,7 @@ from tests.support.proxies import issue_credential
 
 
 def test_a_revoked_credential_ends_its_connection(edge: Front, captured: Captured) -> None:
-    login = issue_credential(captured.home, captured.proxy.writer, f"agent-revoked-{edge.port}")
+    login = issue_credential(captured.home, captured.proxy.writer, "agent-revoked")
     headers = {"Authorization": f"Bearer {login.id}.{login.secret}"}
     with httpx.Client(base_url=edge.url, headers=headers) as client:
         assert client.get("/echo").status_code == 200

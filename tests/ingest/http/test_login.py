@@ -56,7 +56,7 @@ def test_a_credential_for_another_resource_is_refused(edge: Front, captured: Cap
     headers = {"Authorization": f"Bearer {login.id}.{login.secret}"}
     assert httpx.get(f"{edge.url}/echo", headers=headers).status_code == 401
     trail = edge.trail()
-    assert trail.context.credential_id == "agent-elsewhere"
+    assert trail.context.credential_id == login.id
     assert trail.events[-1].attributes["error"] == f"credential is not for {edge.name}"
 
 
