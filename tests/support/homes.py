@@ -7,15 +7,22 @@ import pytest
 import yaml
 
 from deploy.embedded.secrets import create_secrets
+from masking.engine import Masker
+from masking.tokens import TokenKey
+from schemas.cache import PrivateCache
 from schemas.runtime import ENV_HOME, Home, write_private
 from tests.support.kafka import Kafka
 
 
 @pytest.fixture(scope="session")
 def secrets_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """One set of secrets for the whole run, so that what one test wrote to a topic another can open."""
+    """One set of secrets for the whole run, so that what one test wrote to a topic another can open.
+
+    The detectors are compiled once, too: a process of a copied home would need two seconds for it.
+    """
     home = Home(tmp_path_factory.mktemp("secrets") / "home")
     create_secrets(home)
+    Masker(tokens=TokenKey(bytes(32)), kept=PrivateCache(home.cache))
     return home
 
 
