@@ -1,8 +1,10 @@
 """deploy/setup.sh: finds a Python that runs, installs once per lock, says what is missing."""
 
+import importlib.util
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,27 @@ def test_packages_are_installed_once_per_lock(tools: Path, tmp_path: Path) -> No
     (root / "requirements.lock").write_text("changed")
     assert run(command, tools).returncode == 0
     assert len((root / "calls").read_text().splitlines()) == 4
+
+
+def test_sources_are_compiled_also_where_processes_write_no_bytecode(tools: Path, tmp_path: Path) -> None:
+    module = tmp_path / "checkout/schemas/module.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("ANSWER = 42\n")
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    (tmp_path / "venv/bin/python").symlink_to(os.path.realpath(sys.executable))
+    command = f"ROOT={tmp_path}/checkout VENV={tmp_path}/venv OWN_PACKAGES=(schemas); compile_bytecode"
+    done = run(command, tools, PYTHONDONTWRITEBYTECODE="1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert Path(importlib.util.cache_from_source(str(module))).is_file()
+
+
+def test_every_package_is_compiled() -> None:
+    shell = subprocess.run(
+        ["bash", "-c", f'source {SCRIPT}; printf "%s\n" "${{OWN_PACKAGES[@]}}"'], capture_output=True, text=True
+    )
+    with (SCRIPT.parents[1] / "pyproject.toml").open("rb") as file:
+        found = tomllib.load(file)["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert sorted(shell.stdout.split()) == sorted(name.removesuffix("*") for name in found)
 
 
 def test_missing_java_is_one_line_with_the_packages(tools: Path) -> None:

@@ -5,9 +5,10 @@ import pytest
 from masking.engine import Masker
 from masking.forms import MAX_VALUE_BYTES, forms_of
 from masking.tokens import TokenKey
+from tests.support.compiled import COMPILED
 
 KEY = TokenKey(bytes(range(32)))
-MASKER = Masker(tokens=KEY)
+MASKER = Masker(tokens=KEY, kept=COMPILED)
 
 
 @pytest.mark.parametrize(

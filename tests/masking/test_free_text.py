@@ -15,6 +15,7 @@ from masking.structured import mask_json, mask_rows
 from schemas.config import Masking, parse_settings
 from schemas.errors import ConfigError
 from tests.masking.helpers import KEY, masker
+from tests.support.compiled import COMPILED
 
 
 class Gazetteer:
@@ -35,7 +36,7 @@ class Gazetteer:
 
 
 GAZETTEER = Gazetteer()
-BOTH = make_masker(GAZETTEER, tokens=KEY)
+BOTH = make_masker(GAZETTEER, tokens=KEY, kept=COMPILED)
 
 
 def labels(findings) -> list[str]:  # type: ignore[no-untyped-def]
@@ -86,7 +87,7 @@ class Greedy:
 
 
 def test_quotes_around_a_name_belong_to_the_text() -> None:
-    greedy = make_masker(Greedy(), tokens=KEY)
+    greedy = make_masker(Greedy(), tokens=KEY, kept=COMPILED)
     (finding,) = greedy.mask_text(" 'Ada Lovelace', ").findings
     assert (finding.start, finding.end) == (2, 14)
     assert greedy.mask_text("'Bob").text == "'Bob"
@@ -119,7 +120,7 @@ def test_pieces_are_the_text(text: str) -> None:
 def test_the_rule_version_says_whether_and_by_what() -> None:
     assert stream_version(None) == f"{rule_version()};free_text=off"
     assert BOTH.rule_version == f"{rule_version()};free_text=gazetteer-1"
-    off = make_masker(None, tokens=KEY)
+    off = make_masker(None, tokens=KEY, kept=COMPILED)
     assert type(off) is Masker and off.rule_version == stream_version(None)
     assert isinstance(BOTH, FreeTextMasker)
 

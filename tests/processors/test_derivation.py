@@ -20,8 +20,9 @@ from schemas.events import DeadLetter, EventBatch, Origin, SealedHeader, Session
 from schemas.wire import framing
 from tests.processors.pipeline import CARD, gap_reasons, make_event
 from tests.processors.test_admission import admit, batch, seal
+from tests.support.compiled import COMPILED
 
-REDACTOR = Redactor(Masker(tokens=TokenKey(b"k" * 32), rule_version="rules-1"))
+REDACTOR = Redactor(Masker(tokens=TokenKey(b"k" * 32), kept=COMPILED, rule_version="rules-1"))
 ORIGIN = Origin("log", 1, 12)
 
 
@@ -72,7 +73,7 @@ class Names:
 
 
 def test_free_text_is_masked_in_a_batch_and_the_batch_says_by_what() -> None:
-    redactor = Redactor(make_masker(Names(), tokens=TokenKey(b"k" * 32)))
+    redactor = Redactor(make_masker(Names(), tokens=TokenKey(b"k" * 32), kept=COMPILED))
     source = opened("select 1", "-- for Ada Lovelace", f"-- {CARD} of Ada Lovelace")
     made = framing.decode(derive(source, ORIGIN, redactor, Lexicon(), [], 77).value)
     assert isinstance(made, EventBatch) and made.rule_version.endswith(";free_text=names-1")

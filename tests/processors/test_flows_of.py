@@ -22,8 +22,9 @@ from schemas.events import Event, EventBatch, Hop, Masked, Origin, SessionEvent,
 from schemas.wire import framing
 from tests.processors.pipeline import CARD, make_context, make_event
 from tests.processors.test_pieces import HEAD
+from tests.support.compiled import COMPILED
 
-REDACTOR = Redactor(Masker(tokens=TokenKey(b"k" * 32)))
+REDACTOR = Redactor(Masker(tokens=TokenKey(b"k" * 32), kept=COMPILED))
 KEY = FlowKey(b"k" * 32)
 TOKEN = TokenKey(b"k" * 32).token(CARD.encode())
 ID = "cus_9fT3x7Lq2WbZ81mk"

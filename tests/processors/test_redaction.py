@@ -11,8 +11,9 @@ from processors.redaction import Redactor
 from schemas.events import EventBatch, Masked, SessionEvent
 from schemas.wire import framing
 from tests.processors.pipeline import CARD, make_context, make_event
+from tests.support.compiled import COMPILED
 
-REDACTOR = Redactor(Masker(tokens=TokenKey(b"k" * 32)))
+REDACTOR = Redactor(Masker(tokens=TokenKey(b"k" * 32), kept=COMPILED))
 SECRET = "hunter2hunter2"
 
 

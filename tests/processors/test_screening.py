@@ -22,8 +22,9 @@ from schemas.wire.tallies import SessionTally, decode_tallies
 from tests.processors import test_borders
 from tests.processors.pipeline import CARD, make_context, make_event
 from tests.processors.test_pieces import HEAD, HEADER
+from tests.support.compiled import COMPILED
 
-MASKER = Masker(tokens=TokenKey(b"k" * 32), rule_version="r")
+MASKER = Masker(tokens=TokenKey(b"k" * 32), kept=COMPILED, rule_version="r")
 REDACTOR = Redactor(MASKER)
 ORIGIN = Origin("log", 0, 3)
 

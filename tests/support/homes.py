@@ -7,10 +7,9 @@ import pytest
 import yaml
 
 from deploy.embedded.secrets import create_secrets
-from masking.engine import Masker
-from masking.tokens import TokenKey
 from schemas.cache import PrivateCache
 from schemas.runtime import ENV_HOME, Home, write_private
+from tests.support.compiled import keep_compiled
 from tests.support.kafka import Kafka
 
 
@@ -22,7 +21,7 @@ def secrets_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """
     home = Home(tmp_path_factory.mktemp("secrets") / "home")
     create_secrets(home)
-    Masker(tokens=TokenKey(bytes(32)), kept=PrivateCache(home.cache))
+    keep_compiled(PrivateCache(home.cache))
     return home
 
 
