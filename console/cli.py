@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "mask": Entry("console.commands.mask:mask", "Mask text on standard input."),
     "policy": Entry("console.commands.policy:policy", "Check, test, backtest and list policies; classify statements."),
     "verify": Entry("console.commands.verify:verify", "Check the record: integrity, completeness, coverage."),
+    "dead-letter": Entry("console.commands.dead_letter:dead_letter", "What masking refused for good; redrive it."),
     "legal-hold": Entry("console.commands.legal_hold:legal_hold", "Place, release and list legal holds."),
     "erase": Entry("console.commands.erase:erase", "Erase what the store has of somebody (GDPR Art. 17)."),
     "retention": Entry("console.commands.retention:retention", "What is kept how long, what goes when, what went."),

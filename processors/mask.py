@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from masking.free_text import load_finder, make_masker
 from masking.tokens import FlowKey, TokenRing
@@ -29,18 +28,19 @@ from processors.epochs import EpochLedger
 from processors.flows_of import FlowReader
 from processors.heads import headers_of, read_head
 from processors.pieces import Lexicon
+from processors.proxy_keys import ProxyKeys
 from processors.redaction import Redactor
 from processors.stage import Headers, Partition, Stage, Wait
 from schemas import topics
 from schemas.cache import PrivateCache
 from schemas.config import Settings
 from schemas.errors import ConfigError, KeyMissing
-from schemas.events import ControlKind, Origin, Progress, SealedHeader
+from schemas.events import Origin, Progress, SealedHeader
 from schemas.keys import RingWatch, older_keys, read_ring
-from schemas.resources import Key
 from schemas.runtime import Home, now_us
 from schemas.wire import kafka
 from schemas.wire.control import ControlView
+from schemas.wire.redriving import note_of
 from schemas.wire.sealing import Unsealer
 from schemas.wire.suites import private_from
 
@@ -74,26 +74,6 @@ class MaskState:
             if head["proxy_epoch"]:
                 self.ledger.add(head["proxy_epoch"], head["batch_seq"])
         return is_next
-
-
-class ProxyKeys:
-    """The proxies' keys as control has them."""
-
-    def __init__(self, view: ControlView) -> None:
-        self._view = view
-        self._known: dict[str, Ed25519PublicKey] = {}
-
-    def key_of(self, proxy_id: str) -> Ed25519PublicKey | None:
-        """See `KeyRing`."""
-        entry = self._view.get(ControlKind.PROXY_KEY, proxy_id)
-        public = str((entry or {}).get("public", ""))
-        if public and public not in self._known:
-            try:
-                raw = bytes.fromhex(Key.model_validate(entry).public)
-                self._known[public] = Ed25519PublicKey.from_public_bytes(raw)
-            except ValueError:
-                return None
-        return self._known.get(public)
 
 
 class MaskStage(Stage):
@@ -184,6 +164,8 @@ class MaskStage(Stage):
         state: MaskState = part.state
         value = message.value or b""
         notes = list(state.notes)
+        if (redriven := note_of(message.headers)) is not None:
+            notes.append(redriven)
         header: SealedHeader | None
         headers: Headers = None
         try:
@@ -213,8 +195,7 @@ class MaskStage(Stage):
                 raise
             verify_sealed(sealed, part.number, self._keys)
         header = sealed.header
-        if header.redrives is None:
-            self._judge(part.state.ledger, header, notes)
+        self._judge(part.state.ledger, header, notes)
         try:
             opened = open_sealed(sealed, self._unsealer, self._lexicon)
         except KeyMissing:

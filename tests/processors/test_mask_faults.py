@@ -5,6 +5,7 @@ import time
 
 from confluent_kafka import Consumer
 
+from console.cli import run
 from schemas import topics
 from schemas.config import find_settings
 from schemas.wire import kafka
@@ -37,6 +38,26 @@ def test_a_proxy_registered_while_mask_runs_is_known(log: Log) -> None:
     late.send(2, "select 1")
     late.flush()
     assert gap_reasons(log.batches(1)[2][0]) == []
+
+
+def test_dead_letters_of_a_proxy_registered_too_late_are_redriven_and_count_once(log: Log) -> None:
+    """By the command: the record then has what it lacked, says who put it there, and takes nothing twice."""
+    proxy = Proxy(log.home, "proxy-forgotten", is_registered=False)
+    proxy.send(0, "select 1")
+    proxy.send(0, "select 2")
+    proxy.flush()
+    log.start("mask")
+    assert [gap_reasons(batch) for batch in log.batches(2)[0]] == [["forged"], ["forged"]]
+    proxy.register()
+    redrive = ("dead-letter", "redrive", "0", "1", "--by", "dana@example.test")
+    assert run(redrive) == 0
+    first, second = log.batches(4)[0][2:]
+    assert [gap_reasons(first), gap_reasons(second)] == [["redriven"], ["redriven"]]
+    assert [batch.events[0].event.statement for batch in (first, second)] == ["select 1", "select 2"]
+    note = first.events[-1].event.attributes
+    assert note["claimed.by"] == "dana@example.test" and "raw record 0/0 of log" in note["detail"]
+    assert run(redrive) == 0
+    assert [gap_reasons(batch) for batch in log.batches(6)[0][4:]] == [["duplicate", "redriven"]] * 2
 
 
 def test_duplicates_are_told_after_a_kill_and_after_the_state_is_lost(log: Log) -> None:
