@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.commands.two_people import APPROVED_BY, BY, ask, confirm, find_for_approval, name_two
-from console.output import print_json, print_table
+from console.output import print_json
+from console.table import print_table
 from console.times import Moment
 
 if TYPE_CHECKING:

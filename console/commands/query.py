@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from console.output import print_table
+from console.table import print_table
 from schemas.errors import ConfigError
 
 MAX_TABLE_BYTES: Final = 32 << 20

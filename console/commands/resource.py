@@ -4,7 +4,8 @@ import click
 
 from console import control, registry
 from console.commands.apply import report
-from console.output import print_json, print_table
+from console.output import print_json
+from console.table import print_table
 from schemas.errors import ConfigError
 from schemas.resources import Document, parse_document
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from console.output import format_duration, print_json, print_table
+from console.output import format_duration, print_json
+from console.table import print_table
 from console.times import Moment
 
 STYLES = {"opened": "yellow", "lost": "red", "closed": "green"}

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from console.output import clean, print_json, print_table
+from console.output import clean, print_json
+from console.table import print_table
 from console.times import Moment
 from schemas.errors import ConfigError
 

@@ -1,10 +1,8 @@
-import re
 from datetime import UTC, datetime
 
 import pytest
 
 from console.output import (
-    WIDEST,
     as_cell,
     clean,
     fail,
@@ -13,7 +11,6 @@ from console.output import (
     format_time,
     from_us,
     one_line,
-    print_table,
 )
 
 
@@ -55,25 +52,3 @@ def test_cells() -> None:
 def test_a_failure_has_a_line_for_each_fault(capsys: pytest.CaptureFixture[str]) -> None:
     assert fail("a: wrong\nb: wrong\x1b[0m") == 2
     assert capsys.readouterr().err == "custody: a: wrong\ncustody: b: wrong�[0m\n"
-
-
-def test_a_table_takes_markup_as_text(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(("name", "state"), [("[red]x[/red]", "up")], styles={"up": "green"})
-    out = capsys.readouterr().out
-    assert "[red]x[/red]" in out
-    assert "up" in out
-
-
-def test_a_piped_table_breaks_no_cell_in_two(capsys: pytest.CaptureFixture[str]) -> None:
-    cells = ["x" * 90, "ann@example.com " * 8, "y" * 40]
-    print_table(("first", "second", "third"), [cells])
-    (row,) = [line for line in capsys.readouterr().out.splitlines() if "xxx" in line]
-    assert [cell.strip() for cell in cells] == [cell.strip() for cell in re.split(r"   +", row.strip())]
-    print_table(("wide",), [["z" * 5000]])
-    assert max(map(len, capsys.readouterr().out.splitlines())) <= WIDEST
-
-
-def test_an_empty_table_says_that_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(("name", "state"), [])
-    head, *rest = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
-    assert head.split() == ["name", "state"] and rest[-1] == "(nothing)"
