@@ -68,6 +68,11 @@ def as_cell(value: Any) -> str:
     return str(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """1 row, 2 rows."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def format_time(at: datetime) -> str:
     """UTC, milliseconds."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.") + f"{at.microsecond // 1000:03d}"

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from console.output import EXIT_VIOLATION, clean, print_json
-from console.times import Duration, Moment
+from console.times import Duration, Moment, check_span
 from console.verification import MAX_FINDINGS, Chain, Facts, Outcome, SessionChain, Verdict, judge, verdicts_exit_code
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def verify(ctx: click.Context, /, last_seen: Path | None, reconcile: str, as_jso
     from console.store import open_store
 
     refuse_unread_options(ctx, reconcile, asked["evidence"])
+    check_span(asked["since"], asked["until"])
     place = find_place()
     if reconcile:
         verdict = reconcile_with_target(place, reconcile, asked)

@@ -5,6 +5,7 @@ import pytest
 from console.output import (
     as_cell,
     clean,
+    counted,
     fail,
     format_bytes,
     format_duration,
@@ -38,6 +39,10 @@ def test_durations(duration_us: int, text: str) -> None:
 )
 def test_sizes(count: int, text: str) -> None:
     assert format_bytes(count) == text
+
+
+def test_counts() -> None:
+    assert [counted(number, "row") for number in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
 
 
 def test_times_are_utc_with_milliseconds() -> None:
