@@ -353,6 +353,8 @@ def find_settings(home: Home | None = None) -> Settings:
         if override or path.is_file():
             try:
                 return parse_settings(path.read_text("utf-8"), path.name)
-            except (OSError, UnicodeDecodeError) as error:
+            except OSError as error:
+                raise ConfigError(f"{path}: {error.strerror}") from None
+            except UnicodeDecodeError as error:
                 raise ConfigError(f"{path.name}: {error}") from None
     return Settings()

@@ -120,7 +120,7 @@ def test_the_homes_own_file_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_named_file_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CUSTODY_CONFIG", str(tmp_path / "absent.yaml"))
-    with pytest.raises(ConfigError, match=r"absent\.yaml"):
+    with pytest.raises(ConfigError, match=r"absent\.yaml: No such file or directory$"):
         find_settings(Home(tmp_path))
 
 
