@@ -1,5 +1,6 @@
 """The `custody` command. Each command is a line in COMMANDS and a file; nothing heavy is imported before it runs."""
 
+import os
 import resource
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from console.output import fail, internal_failure
+from console.output import EXIT_INTERRUPTED, EXIT_NOT_READ, EXIT_UNDECIDED, fail, internal_failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,18 @@ COMMANDS: Final = {
 }
 
 
+class _ReaderLeft(Exception):
+    """Whoever read the output went away before its end."""
+
+
 class Commands(click.Group):
     """A group that imports a command when it is called, and lists all of them without importing any."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ReaderLeft from None  # of a BrokenPipeError click would make exit code 1, which is a violation here
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -97,22 +108,30 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        return 2
+        return EXIT_UNDECIDED
     except click.ClickException as error:
         return fail(error.format_message())
     except (KeyboardInterrupt, click.Abort):
-        return 130
-    except BrokenPipeError:
-        # The reader of a pipe had enough; the interpreter must not try to flush again.
-        sys.stdout = None
-        return 0
+        return EXIT_INTERRUPTED
+    except (_ReaderLeft, BrokenPipeError):
+        # What is left in the buffers goes nowhere, so that the interpreter's last flush is silent.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NOT_READ
     except Exception as error:
         return internal_failure(error)
+
+
+def open_closed_streams() -> None:
+    """A standard stream that the caller has closed becomes an empty one, as if it were /dev/null."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
 def main() -> None:
     """The `custody` entry point. What it was told, a value to trace say, is in no core dump either."""
     resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # as schemas/runtime.py does, which a `--help` need not load
+    open_closed_streams()
     sys.exit(run())
 
 

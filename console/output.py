@@ -1,9 +1,7 @@
-"""How commands speak: tables for people, JSON for programs, one line on standard error for a failure."""
+"""How commands speak: text for people, JSON for programs, one line on standard error for a failure."""
 
 import json
 import re
-import sys
-from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,14 +10,8 @@ import click
 EXIT_FINE: Final = 0
 EXIT_VIOLATION: Final = 1
 EXIT_UNDECIDED: Final = 2
-
-NARROWEST: Final = 160
-WIDEST: Final = 1000
-"""Columns of a table that goes to a pipe, where there is no terminal to ask: as many as its cells need within these,
-since a cell that is broken in two is found by no `grep`."""
-
-NEVER_WRAPPED: Final = frozenset({"session", "session_id", "id", "at", "opened", "part", "state"})
-"""Columns that people copy or scan: their cells stay on one line."""
+EXIT_INTERRUPTED: Final = 130
+EXIT_NOT_READ: Final = 141  # as a shell says it of a program that SIGPIPE ended
 
 _CONTROL_CHARACTERS: Final = {
     **{code: "�" for code in (*range(0x00, 0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)},
@@ -61,39 +53,6 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, ensure_ascii=False, default=_as_json))
 
 
-def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", styles: Mapping[str, str] | None = None
-) -> None:
-    """A table, and a word below its head when it is empty; `styles` maps a cell's text to a rich style."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
-    for column in columns:
-        is_key = column in NEVER_WRAPPED
-        table.add_column(Text(clean(column)), overflow="ignore" if is_key else "fold", no_wrap=is_key)
-    for row in rows:
-        cells = [clean(as_cell(value)) for value in row]
-        table.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in cells))
-    console = make_console()
-    if not console.file.isatty():
-        wanted = console.measure(table, options=console.options.update(width=WIDEST)).maximum
-        console.width = max(NARROWEST, wanted)
-    console.print(table)
-    if not table.row_count:
-        console.print("(nothing)")
-
-
-def make_console(is_error: bool = False) -> Any:
-    """A rich console; wide enough on a pipe, without colour there."""
-    from rich.console import Console
-
-    stream = sys.stderr if is_error else sys.stdout
-    width = None if stream.isatty() else NARROWEST
-    return Console(file=stream, width=width, highlight=False, markup=False, soft_wrap=False)
-
-
 def as_cell(value: Any) -> str:
     """A value as a table shows it."""
     if value is None:
@@ -107,6 +66,11 @@ def as_cell(value: Any) -> str:
     if isinstance(value, (list, tuple, dict)):
         return json.dumps(value, ensure_ascii=False, default=_as_json)
     return str(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """1 row, 2 rows."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def format_time(at: datetime) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from console.control import Place
-from ingest.secrets.store import make_sources
 from schemas.errors import ConfigError, Unreachable
 from schemas.resources import Resource, Upstream
 from schemas.runtime import read_run_state
@@ -72,6 +71,8 @@ def probe_secret(place: Place, resource: Resource) -> str:
     if not reference:
         return "none is configured"
     parsed = parse_reference(reference)
+    from ingest.secrets.store import make_sources  # the clients of every place of secrets: only where one is asked
+
     make_sources(place.settings, place.home)[parsed.kind]().fetch(parsed)
     where = " (here; the proxy has its own environment)" if reference.startswith("env:") else ""
     return f"{reference} is there{where}"

@@ -34,6 +34,12 @@ def parse_moment(text: str, now: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def check_span(since: datetime | None, until: datetime | None) -> None:
+    """Raises UsageError for a span in which nothing can be: an answer of nothing would look like one."""
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until")
+
+
 class Duration(click.ParamType):
     """A click type for durations."""
 

@@ -18,7 +18,18 @@ from schemas.wire.mint import mint_secret
 REFRESH_S: Final = 2.0
 """Longest wait for control to catch up when a credential is not known yet."""
 
+MAX_CLAIM_CHARS: Final = 2048
+
 log = logging.getLogger(__name__)
+
+
+def as_nobody(context: SessionContext, claim: str) -> None:
+    """The context of a session whose login was refused: nobody is known to act, and what was claimed is kept as that.
+
+    The claim may be an API key: it is kept whole, so that masking knows it.
+    """
+    context.principal, context.agent = "unauthenticated", "unknown"
+    context.credential_id = claim[:MAX_CLAIM_CHARS]
 
 
 class LoginRefused(CustodyError):

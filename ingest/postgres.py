@@ -31,7 +31,7 @@ from ingest.codecs.postgres_state import Limits
 from ingest.codecs.postgres_upstream import UpstreamLogin, UpstreamStartup
 from ingest.codecs.postgres_wire import CancelKey, cancel_request, error_response
 from ingest.connection import Service, connect_upstream, upstream_tls
-from ingest.identity import Identity, LoginRefused
+from ingest.identity import Identity, LoginRefused, as_nobody
 from ingest.leg import Leg
 from ingest.relay import AUDIT_LOST, Relay
 from ingest.session import Session
@@ -204,6 +204,7 @@ def _record_refusal(service: Service, context: SessionContext, sqlstate: str, re
     """A login that failed is a session too: opened, closed, with the reason."""
     if sqlstate == CANNOT_CONNECT and "user" not in context.attributes:
         return  # a port scan or a health check: nobody said anything
+    as_nobody(context, context.attributes.get("user", ""))
     try:
         session = service.proxy.recorder.open_session(context, service.resource)
         session.close("login_refused", error=reason, sqlstate=sqlstate)

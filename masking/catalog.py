@@ -6,7 +6,7 @@ secret to whoever scans this repository.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
@@ -26,6 +26,7 @@ _KEYS: Final = frozenset(
         "name label description keywords gate pattern token finder group validator context normalize priority hit miss"
     ).split()
 )
+_NEEDED: Final = ("name", "label", "description", "hit", "miss")
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MARK: Final = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 
@@ -64,14 +65,19 @@ def parse_family(family: str, text: str) -> Iterator[Detector]:
         name = f"{family}: {entry.get('name', '?')}" if isinstance(entry, dict) else family
         try:
             yield _parse(entry)
-        except (ImportError, KeyError, TypeError, ValueError, re2.error) as error:
+        except (TypeError, ValueError) as error:
             raise CatalogError(f"{name}: {error}") from error
+        except re2.error as error:  # its words are bytes
+            raise CatalogError(f"{name}: {error.args[0].decode('utf-8', 'replace')}") from error
 
 
 def _parse(entry: dict[str, Any]) -> Detector:
     unknown = entry.keys() - _KEYS
     if unknown:
         raise ValueError(f"unknown keys {sorted(unknown)}")
+    lacking = [key for key in _NEEDED if not entry.get(key)]
+    if lacking:
+        raise ValueError(f"needs {', '.join(lacking)}")
     keywords = tuple(str(word).lower().encode("ascii") for word in entry.get("keywords", ()))
     gates = tuple(_expand(entry.get("gate", "")))
     if bool(keywords) == bool(gates):
@@ -80,7 +86,7 @@ def _parse(entry: dict[str, Any]) -> Detector:
         raise ValueError("keywords need two characters or more")
     for gate in gates:
         compile_bytes(gate)
-    finder = FINDERS[entry["finder"]] if "finder" in entry else None
+    finder = _choose("finder", FINDERS.__getitem__, entry["finder"]) if "finder" in entry else None
     token = entry.get("token", "").encode("ascii")
     if ("pattern" in entry) + bool(token) + (finder is not None) != 1:
         raise ValueError("needs one of pattern, token and finder")
@@ -103,7 +109,7 @@ def _parse(entry: dict[str, Any]) -> Detector:
         group=group,
         keywords=keywords,
         gates=gates,
-        validator=find_validator(entry.get("validator", "accept")),
+        validator=_choose("validator", find_validator, entry.get("validator", "accept")),
         context=tuple(str(word).lower().encode() for word in entry.get("context", ())),
         normalize=normalize,
         priority=int(entry.get("priority", 5)),
@@ -128,6 +134,13 @@ def _expand(pattern: str) -> Iterator[bytes]:
             yield pattern.replace("{NAMES}", names).encode("ascii")
 
 
+def _choose[T](what: str, find: Callable[[str], T], name: str) -> T:
+    try:
+        return find(name)
+    except (AttributeError, ImportError, KeyError):
+        raise ValueError(f"there is no {what} {name!r}") from None
+
+
 def _label(label: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", label):
         raise ValueError(f"label {label!r} is not a lower-case word")
@@ -143,4 +156,6 @@ def _cases(texts: Iterable[str]) -> Iterator[Case]:
             spans.append((len(plain), len(plain) + len(mark[1])))
             plain += mark[1]
             position = mark.end()
+        if not spans:
+            raise ValueError(f"the hit {text!r} marks nothing with [[…]]; what must stay is a miss")
         yield Case(plain + text[position:], tuple(spans))

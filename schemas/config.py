@@ -297,15 +297,30 @@ _WORDS: Final = {
     "dict_type": "a mapping of keys to values is expected",
     "list_type": "a list is expected",
     "missing": "is missing",
+    "string_type": "text is expected",
+    "int_type": "a whole number is expected",
+    "int_parsing": "a whole number is expected",
+    "int_from_float": "a whole number is expected",
+    "float_type": "a number is expected",
+    "float_parsing": "a number is expected",
+    "bool_type": "yes or no is expected",
+    "bool_parsing": "yes or no is expected",
+    "literal_error": "must be {expected}",
+    "less_than_equal": "must be at most {le}",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "string_too_short": "needs {min_length} characters or more",
+    "string_pattern_mismatch": "must match the pattern {pattern}",
 }
-"""What the library says for programmers, said for those who write the file."""
+"""What the library says for programmers, said for those who write the file; with what it tells besides."""
 
 
 def faults_of(error: ValidationError, name: str) -> str:
     """Every fault of a document on its own line: path: message. A fault of the whole has no path."""
     lines = []
     for fault in error.errors(include_input=False, include_url=False):
-        words = _WORDS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
+        words = _WORDS.get(fault["type"], "").format_map(fault.get("ctx", {}))
+        words = words or fault["msg"].removeprefix("Value error, ")
         path = ".".join(str(part) for part in fault["loc"])
         lines.append(": ".join(part for part in (name, path, words) if part))
     return "\n".join(lines)
@@ -353,6 +368,8 @@ def find_settings(home: Home | None = None) -> Settings:
         if override or path.is_file():
             try:
                 return parse_settings(path.read_text("utf-8"), path.name)
-            except (OSError, UnicodeDecodeError) as error:
+            except OSError as error:
+                raise ConfigError(f"{path}: {error.strerror}") from None
+            except UnicodeDecodeError as error:
                 raise ConfigError(f"{path.name}: {error}") from None
     return Settings()

@@ -6,7 +6,8 @@ import click
 
 from console import control, credentials
 from console.commands.connect import issue
-from console.output import from_us, print_json, print_table
+from console.output import from_us, print_json
+from console.table import print_table
 from console.times import Duration
 
 

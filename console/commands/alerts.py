@@ -6,7 +6,8 @@ from typing import Final
 import click
 
 from console.commands.sessions import to_us
-from console.output import print_json, print_table
+from console.output import print_json
+from console.table import print_table
 from console.times import Moment
 from schemas.events import Severity
 

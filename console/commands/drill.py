@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from console.output import EXIT_FINE, EXIT_VIOLATION, print_json, print_table
+from console.output import EXIT_FINE, EXIT_VIOLATION, print_json
+from console.table import print_table
 
 MAX_LEAVES = 20_000
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.output import clean, print_json
-from console.times import Moment
+from console.times import Moment, check_span
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def export(
 
     if not (session or agent or since or until):
         raise click.UsageError("say which events: --session, --agent, --since, --until")
+    check_span(since, until)
     if out.exists() and not force:
         raise ConfigError(f"{out} is there already; --force replaces it")
     place = find_place()

@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import click
 
-from console.output import print_json, print_table
+from console.output import print_json
+from console.table import print_table
 
 
 @click.group()

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.commands.two_people import APPROVED_BY, BY, ask, confirm, find_for_approval, name_two
-from console.output import print_json, print_table
-from console.times import Moment
+from console.output import print_json
+from console.table import print_table
+from console.times import Moment, check_span
 
 if TYPE_CHECKING:
     from console.control import Place
@@ -48,6 +49,7 @@ def place(
     from console.control import find_place
     from console.reading import complete_session
 
+    check_span(since, until)
     here = find_place()
     by, approved_by = name_two(here, by, approved_by)
     session = complete_session(here, session) if session else ""

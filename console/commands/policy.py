@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.commands.sessions import to_us
-from console.output import clean, one_line, print_json, print_table
+from console.output import clean, one_line, print_json
+from console.table import print_table
 from console.times import Moment
 from schemas.errors import ConfigError
 from schemas.events import ControlKind

@@ -4,7 +4,8 @@ from urllib.parse import urlencode
 
 import click
 
-from console.output import from_us, print_json, print_table
+from console.output import from_us, print_json
+from console.table import print_table
 
 PATH = "/v1/quarantine"
 KINDS = click.Choice(["agent", "principal", "session"])

@@ -7,7 +7,8 @@ from typing import Final
 
 import click
 
-from console.output import print_table
+from console.output import counted
+from console.table import print_table
 from schemas.errors import ConfigError
 
 MAX_TABLE_BYTES: Final = 32 << 20
@@ -50,4 +51,4 @@ def print_answer(body: bytes) -> None:
         sys.stdout.buffer.write(body)
         return
     print_table(columns, rows)
-    click.echo(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
+    click.echo(counted(len(rows), "row"))

@@ -1,14 +1,19 @@
 """`custody resource`: what agents may act on."""
 
+from typing import Any
+
 import click
 
 from console import control, registry
 from console.commands.apply import report
-from console.output import print_json, print_table
+from console.output import print_json
+from console.table import print_table
 from schemas.errors import ConfigError
-from schemas.resources import Document, parse_document
+from schemas.resources import Document, Resource, parse_document
 
 PROTOCOLS = ("postgres", "http", "tcp")
+WITHOUT_OPTION = ("on_opaque", "agent_login", "speaks", "limits")
+UPSTREAM_WITHOUT_OPTION = ("ca_file", "header", "scheme")
 
 
 @click.group()
@@ -32,12 +37,27 @@ def resource() -> None:
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Free label; may be repeated.")
 @click.option("--json", "as_json", is_flag=True)
 def add(name: str, listen: int, upstream: str, labels: tuple[str, ...], as_json: bool, **options: str) -> None:
-    """Register a resource, or change it. More settings (limits, on_opaque, …): `custody apply -f`."""
+    """Register a resource, or change it. More settings (limits, on_opaque, …): `custody apply -f`.
+
+    What the options do not say takes its default again; what has no option stays as it was.
+    """
     document = make_document(name, listen, upstream, labels, options)
     place = control.find_place()
     with control.open_view(place) as view:
+        document = keep_what_has_no_option(document, control.resources_of(view).get(name))
         changes = registry.apply_document(place, view, document)
     report(changes, as_json)
+
+
+def keep_what_has_no_option(document: Document, before: Resource | None) -> Document:
+    """The document with those settings of the resource that only a file can have given it."""
+    (entry,) = document.resources
+    if before is None or before.protocol != entry.protocol:
+        return document
+    upstream = {key: getattr(before.upstream, key) for key in UPSTREAM_WITHOUT_OPTION}
+    kept: dict[str, Any] = {key: getattr(before, key) for key in WITHOUT_OPTION}
+    entry = entry.model_copy(update=kept | {"upstream": entry.upstream.model_copy(update=upstream)})
+    return document.model_copy(update={"resources": type(document.resources)((entry,))})
 
 
 def make_document(name: str, listen: int, upstream: str, labels: tuple[str, ...], options: dict[str, str]) -> Document:

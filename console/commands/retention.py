@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.output import EXIT_FINE, EXIT_UNDECIDED, EXIT_VIOLATION, print_json, print_table
+from console.output import EXIT_FINE, EXIT_UNDECIDED, EXIT_VIOLATION, print_json
+from console.table import print_table
 
 if TYPE_CHECKING:
     from console.control import Place

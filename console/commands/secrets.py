@@ -5,7 +5,8 @@ from dataclasses import asdict
 import click
 
 from console.commands.trace import read_value
-from console.output import from_us, print_json, print_table
+from console.output import from_us, print_json
+from console.table import print_table
 from schemas.errors import ConfigError
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from console.output import format_duration, print_json, print_table
-from console.times import Moment
+from console.output import format_duration, print_json
+from console.table import print_table
+from console.times import Moment, check_span
 
 STYLES = {"opened": "yellow", "lost": "red", "closed": "green"}
 
@@ -30,6 +31,7 @@ def sessions(
     from console.reading import list_sessions
     from console.store import open_store
 
+    check_span(since, until)
     with open_store(find_place()) as store:
         records = list_sessions(
             store,

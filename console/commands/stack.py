@@ -5,7 +5,8 @@ import time
 import click
 
 from console import control
-from console.output import EXIT_FINE, EXIT_VIOLATION, print_json, print_table
+from console.output import EXIT_FINE, EXIT_VIOLATION, print_json
+from console.table import print_table
 from schemas.runtime import read_run_state
 
 HEALTHY = "up"

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from console.output import clean, print_json, print_table
+from console.output import clean, counted, print_json
+from console.table import print_table
 from console.times import Moment
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     from console.tracing import Found, Tokens
 
-MAX_INPUT_BYTES: Final = 65_536
+MAX_INPUT_BYTES: Final = 16_384  # what the key holder takes
 COLUMNS: Final = ("first", "agent", "principal", "via", "resource", "session", "how", "label", "times", "last")
 STYLES: Final = {"sent": "yellow", "saw": "cyan"}
 
@@ -78,7 +79,7 @@ def show(tokens: "Tokens", found: "Found") -> None:
         print_table(COLUMNS, (as_cells(row) for row in found.sightings), styles=STYLES)
         agents = {row["agent"] for row in found.sightings}
         sessions = {row["session_id"] for row in found.sightings}
-        click.echo(f"{len(agents)} agents in {len(sessions)} sessions")
+        click.echo(f"{counted(len(agents), 'agent')} in {counted(len(sessions), 'session')}")
     else:
         click.echo("nobody: no masked value of the record has one of its tokens")
     for row in found.edges:

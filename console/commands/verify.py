@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from console.output import EXIT_VIOLATION, clean, print_json
-from console.times import Duration, Moment
+from console.times import Duration, Moment, check_span
 from console.verification import MAX_FINDINGS, Chain, Facts, Outcome, SessionChain, Verdict, judge, verdicts_exit_code
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 MAX_GAPS: Final = 1000
 SECOND_LOOK_S: Final = 2.0
+OF_THE_RECORD: Final = frozenset({"last_seen"})
+OF_A_LOG: Final = frozenset({"proxies", "log_line_prefix", "time_zone"})
+OF_COUNTS: Final = frozenset({"baseline", "save_baseline"})
+OF_THE_TARGET: Final = OF_A_LOG | OF_COUNTS | {"evidence", "since", "until", "skew", "ignored", "limit"}
+"""Which options speak of what: one that this run would not look at is refused, lest its answer seem to cover it."""
+
 MARKS: Final = {"holds": "ok  ", "violated": "BAD ", "undecided": "?   ", "not yet provable": "-   "}
 
 
@@ -63,6 +70,8 @@ def verify(ctx: click.Context, /, last_seen: Path | None, reconcile: str, as_jso
     from console.control import find_place
     from console.store import open_store
 
+    refuse_unread_options(ctx, reconcile, asked["evidence"])
+    check_span(asked["since"], asked["until"])
     place = find_place()
     if reconcile:
         verdict = reconcile_with_target(place, reconcile, asked)
@@ -78,6 +87,23 @@ def verify(ctx: click.Context, /, last_seen: Path | None, reconcile: str, as_jso
     else:
         click.echo("\n".join(line for verdict in verdicts for line in render(verdict)))
     ctx.exit(verdicts_exit_code(verdicts))
+
+
+def refuse_unread_options(ctx: click.Context, reconcile: str, evidence: tuple[Path, ...]) -> None:
+    """Raises UsageError for options that this kind of run does not read."""
+    if not reconcile:
+        unread, why = OF_THE_TARGET, "only with --reconcile"
+    elif evidence:
+        unread, why = OF_THE_RECORD | OF_COUNTS, "not with --reconcile and --evidence"
+    else:
+        unread, why = OF_THE_RECORD | OF_A_LOG, "not with --reconcile without --evidence"
+    given = [
+        parameter.opts[0]
+        for parameter in ctx.command.params
+        if parameter.name in unread and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: {why}")
 
 
 def reconcile_with_target(place: "Place", name: str, asked: dict[str, Any]) -> Verdict:

@@ -19,10 +19,11 @@ from console.demo.checks import Check, check_absent, check_once, check_outcomes,
 from console.demo.executor import Access, Done, execute
 from console.demo.plan import make_plan
 from console.events import Row, row_from
-from console.output import format_duration, format_time, one_line, print_table
+from console.output import format_duration, format_time, one_line
 from console.probes import proxy_address
 from console.replay import render, render_header
 from console.store import Store, open_store
+from console.table import print_table
 from console.verification import verdicts_exit_code
 from schemas.events import ControlKind, EventKind
 from schemas.resources import Delegate, Resource

@@ -1,6 +1,7 @@
 """Puts the modules that verify evidence into one file that needs Python and `cryptography`, and nothing of Custody."""
 
 import ast
+import re
 from typing import Final
 
 from schemas.native import source_of
@@ -20,14 +21,31 @@ MODULES: Final = (
 )
 """Of sinks.transparency, in the order of their imports."""
 
+TYPE_PARAMETERS: Final = re.compile(r"^( *def \w+)\[[^\]\n]*\]\(", re.MULTILINE)
+"""Syntax that Python 3.11 does not have. Annotations are not evaluated, so nothing else asks for what it names."""
+
 HEAD: Final = '''#!/usr/bin/env python3
 """Verifies a file of Custody evidence, offline: `python verify.py EVIDENCE.zip [--policy FILE]`.
 
-Needs Python 3.13 and the package `cryptography`. Exit code 0: everything holds; 1: a violation was found; 2: it could
-not be decided (the file is damaged, or the quorum of witnesses has not signed). Do not trust the copy that came with
-the evidence: take this file from somebody you trust, or read it, and say with --policy whose log and which witnesses
-you believe.
+Needs Python 3.11 or newer and the package `cryptography`. Exit code 0: everything holds; 1: a violation was found; 2:
+it could not be decided (the file is damaged, or the quorum of witnesses has not signed). Do not trust the copy that
+came with the evidence: take this file from somebody you trust, or read it, and say with --policy whose log and which
+witnesses you believe.
 """
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):
+    print("cannot decide: this needs Python 3.11 or newer", file=sys.stderr)
+    sys.exit(2)
+
+try:
+    import cryptography
+except ImportError:
+    print("cannot decide: this needs the package `cryptography`", file=sys.stderr)
+    sys.exit(2)
 
 
 class ProofError(Exception):
@@ -40,7 +58,6 @@ TAIL: Final = '''
 def main(arguments):
     """The exit code."""
     import argparse
-    import sys
     import time
 
     parser = argparse.ArgumentParser(description="Verify a file of Custody evidence.")
@@ -58,8 +75,6 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    import sys
-
     sys.exit(main(sys.argv[1:]))
 '''
 
@@ -110,6 +125,7 @@ def _without_imports(source: str, tree: ast.Module) -> str:
             for number in range(node.lineno - 1, node.end_lineno):
                 lines[number] = ""
     text = "\n".join(lines)
+    text = TYPE_PARAMETERS.sub(r"\1(", text)
     while "\n\n\n\n" in text:
         text = text.replace("\n\n\n\n", "\n\n\n")
     return text + "\n"

@@ -54,9 +54,10 @@ README: Final = """Evidence from Custody, the flight recorder for AI agents.
 
   python verify.py THIS-FILE.zip --policy POLICY
 
-verify.py needs Python 3.13 and the package `cryptography`, no network and no Custody. Take it, and the policy (whose
-log, which witnesses), from somebody you trust: what is in this file was written by whom the evidence is about. Exit
-code 0: everything holds; 1: a violation was found; 2: it could not be decided. `custody evidence verify` does the same.
+verify.py needs Python 3.11 or newer and the package `cryptography`, no network and no Custody. Take it, and the policy
+(whose log, which witnesses), from somebody you trust: what is in this file was written by whom the evidence is about.
+Exit code 0: everything holds; 1: a violation was found; 2: it could not be decided. `custody evidence verify` does the
+same.
 
 report.html is for reading; nothing in it is proof.
 """

@@ -23,7 +23,15 @@ from deploy.embedded.store_codec import PACKERS, BodyReader, make_unpacker, pick
 from deploy.embedded.store_engine import APPENDABLE, Answer, Engine, Handle, Lane
 from deploy.embedded.store_errors import QueryError, QueryRefused, bad_request, refused, too_large
 from deploy.embedded.store_guard import Statement, decide
-from deploy.embedded.store_insert import MAX_HEAD_BYTES, InsertHead, check_insert, is_insert, parse_head, pick_settings
+from deploy.embedded.store_insert import (
+    MAX_HEAD_BYTES,
+    InsertHead,
+    check_insert,
+    check_inserter,
+    is_insert,
+    parse_head,
+    pick_settings,
+)
 from deploy.embedded.store_parses import Parses
 from deploy.embedded.store_roles import DATABASE, Role
 from deploy.embedded.store_spool import Body, Inbox
@@ -197,9 +205,10 @@ class Exchange:
         """The head is ours to write; the data goes to a file and from there into the engine."""
         if self.request.method == "GET":
             raise QueryError(164, "READONLY", "Cannot execute query in readonly mode: GET only reads")
+        assert self.role is not None  # noqa: S101 - set by run
+        check_inserter(self.role)
         insert = parse_head(text)
         self.digest = _digest(text[: insert.length])
-        assert self.role is not None  # noqa: S101 - set by run
         check_insert(self.role, insert)
         settings = pick_settings(self.params)
         # Beyond MAX_UPLOADS a client waits with its body unread, so that files and memory stay bounded.

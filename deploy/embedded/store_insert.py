@@ -81,6 +81,12 @@ def parse_head(text: bytes) -> InsertHead:
     return InsertHead(_plain(match["table"]), columns, name, match.end())
 
 
+def check_inserter(role: Role) -> None:
+    """Raises QueryRefused unless the role may append to any table, before anybody is told how an INSERT is written."""
+    if not GRANTS[role].inserts:
+        raise QueryRefused(f"{role} may not insert")
+
+
 def check_insert(role: Role, head: InsertHead) -> None:
     """Raises QueryRefused unless the role may append to the table."""
     if head.table not in GRANTS[role].inserts:

@@ -18,7 +18,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from ingest.http.exchange import Exchange
 from ingest.http.heads import Claim
 from ingest.http.shared import Shared
-from ingest.identity import Identity, LoginRefused
+from ingest.identity import Identity, LoginRefused, as_nobody
 from ingest.session import Session
 from schemas.errors import AuditUnavailable, CustodyError
 from schemas.events import ControlKind, SessionContext
@@ -36,7 +36,6 @@ MAX_REFUSALS: Final = 5
 AGENT_CLOSED: Final = "agent_closed"
 """Why sessions end when nothing else is known."""
 
-MAX_CLAIM_CHARS: Final = 2048
 """Most that is recorded of what a refused login called itself."""
 
 UPSTREAM_CONNECTIONS: Final = 128
@@ -133,9 +132,7 @@ class AgentConnection:
         if self.is_closed:
             return
         context = self._context(resource)
-        context.principal, context.agent = "unauthenticated", "unknown"
-        # Whatever was claimed, an API key perhaps: whole, so that masking knows it.
-        context.credential_id = credential_id[:MAX_CLAIM_CHARS]
+        as_nobody(context, credential_id)
         try:
             self.shared.proxy.recorder.open_session(context, resource).close(reason, error=detail)
         except AuditUnavailable:

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from schemas.errors import ProofError
 from sinks.transparency.audit import Auditor, Found, Report, State
@@ -103,7 +103,15 @@ def verify_evidence(path: Path, now_us: int, policy_text: str = "") -> EvidenceR
         TypeError, AttributeError,
     ) as error:  # fmt: skip
         # zipfile and json raise all of these at hostile bytes; RecursionError is a RuntimeError.
-        raise ProofError(f"the file cannot be read: {type(error).__name__}: {str(error)[:120]}") from None
+        raise ProofError(f"the file cannot be read: {_name_fault(error)}") from None
+
+
+def _name_fault(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, zipfile.BadZipFile):
+        return str(error)[:120]
+    return f"{type(error).__name__}: {str(error)[:120]}"
 
 
 Inside = tuple[dict[str, Any], dict[str, Any]]
@@ -251,7 +259,7 @@ class _Verification:
     def iterate(self) -> Iterator[Record]:
         """The lines of records.jsonl in rising order of their indices, each leaf once."""
         last = -1
-        with self._archive.open(RECORDS) as file:
+        with self._open(RECORDS) as file:
             for number in range(MAX_RECORDS + 1):
                 line = file.readline(MAX_LINE_BYTES + 1)
                 if not line:
@@ -259,7 +267,10 @@ class _Verification:
                 self._spend(len(line))
                 if len(line) > MAX_LINE_BYTES or number == MAX_RECORDS:
                     raise ProofError("records.jsonl has more or longer lines than a file of evidence may have")
-                record = parse_record(line)
+                try:
+                    record = parse_record(line)
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                    raise ProofError(f"records.jsonl: line {number + 1} is no record") from None
                 if record.index <= last:
                     raise ProofError(f"records.jsonl: leaf {record.index} comes twice or out of order")
                 last = record.index
@@ -276,13 +287,22 @@ class _Verification:
                 raise ProofError(f"the file holds a file that does not belong there: {name[:80]!r}")
 
     def _read_json(self, name: str) -> dict[str, Any]:
-        value = json.loads(self._read(name, MAX_SMALL_BYTES))
+        try:
+            value = json.loads(self._read(name, MAX_SMALL_BYTES))
+        except (ValueError, RecursionError):
+            value = None
         if not isinstance(value, dict):
             raise ProofError(f"{name} is no JSON object")
         return value
 
+    def _open(self, name: str) -> IO[bytes]:
+        try:
+            return self._archive.open(name)
+        except KeyError:
+            raise ProofError(f"the file cannot be read: there is no {name} in it") from None
+
     def _read(self, name: str, limit: int) -> bytes:
-        with self._archive.open(name) as file:
+        with self._open(name) as file:
             data = file.read(limit + 1)
         self._spend(len(data))
         if len(data) > limit:
@@ -382,6 +402,11 @@ def describe_report(report: EvidenceReport) -> list[str]:
     if report.is_own_policy:
         lines.append(
             "note          the policy is the file's own: compare the keys above with those you know (--policy)"
+        )
+    if report.sessions["end unknown"]:
+        lines.append(
+            f"note          sessions without their end: {report.sessions['end unknown']}; they went on when this was "
+            "written, or the file leaves their last records out"
         )
     if report.undisclosed_holds:
         lines.append(

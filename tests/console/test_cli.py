@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -104,14 +105,38 @@ def test_a_defect_is_one_line_too(custody: Run, monkeypatch: pytest.MonkeyPatch)
     assert len(answer.err.splitlines()) == 1
 
 
-def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["policy classify --dialect http", "mask --jsonl"], ids=["text", "bytes"])
+def test_a_reader_who_leaves_is_neither_success_nor_violation(command: str, tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text('{"id": 1, "text": "none", "statement": "GET http://127.0.0.1/a"}\n' * 10_000)  # no pipe holds it
     done = subprocess.run(
-        f"{sys.executable} -m console.cli config docs | head -1",
-        shell=True, cwd=ROOT, capture_output=True, text=True, check=True,
+        ["bash", "-c", f"{sys.executable} -m console.cli {command} <{lines} | head -1; exit ${{PIPESTATUS[0]}}"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
         env={**os.environ, "CUSTODY_HOME": str(tmp_path)},
     )  # fmt: skip
-    assert done.stdout == "# Configuration\n"
-    assert done.stderr == ""
+    assert json.loads(done.stdout)["id"] == 1
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+    assert done.returncode == 141
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("mask <&-", 0, "masking.free_text"),
+        ("trace <&-", 2, "no value on standard input"),
+        ("query - <&-", 2, "no SQL was given"),
+        ("config docs >&-", 0, ""),
+        ("nonsense >&- 2>&-", 2, ""),
+    ],
+)
+def test_closed_streams_are_empty_ones(command: str, code: int, said: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m console.cli {command}"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "CUSTODY_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr and "Error" not in done.stderr and "Traceback" not in done.stderr
 
 
 def test_version() -> None:

@@ -1,19 +1,17 @@
-import re
 from datetime import UTC, datetime
 
 import pytest
 
 from console.output import (
-    WIDEST,
     as_cell,
     clean,
+    counted,
     fail,
     format_bytes,
     format_duration,
     format_time,
     from_us,
     one_line,
-    print_table,
 )
 
 
@@ -43,6 +41,10 @@ def test_sizes(count: int, text: str) -> None:
     assert format_bytes(count) == text
 
 
+def test_counts() -> None:
+    assert [counted(number, "row") for number in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
+
+
 def test_times_are_utc_with_milliseconds() -> None:
     assert format_time(from_us(1_769_860_800_123_456)) == "2026-01-31 12:00:00.123"
     assert as_cell(datetime(2026, 1, 31, 12, tzinfo=UTC)) == "2026-01-31 12:00:00.000"
@@ -55,25 +57,3 @@ def test_cells() -> None:
 def test_a_failure_has_a_line_for_each_fault(capsys: pytest.CaptureFixture[str]) -> None:
     assert fail("a: wrong\nb: wrong\x1b[0m") == 2
     assert capsys.readouterr().err == "custody: a: wrong\ncustody: b: wrong�[0m\n"
-
-
-def test_a_table_takes_markup_as_text(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(("name", "state"), [("[red]x[/red]", "up")], styles={"up": "green"})
-    out = capsys.readouterr().out
-    assert "[red]x[/red]" in out
-    assert "up" in out
-
-
-def test_a_piped_table_breaks_no_cell_in_two(capsys: pytest.CaptureFixture[str]) -> None:
-    cells = ["x" * 90, "ann@example.com " * 8, "y" * 40]
-    print_table(("first", "second", "third"), [cells])
-    (row,) = [line for line in capsys.readouterr().out.splitlines() if "xxx" in line]
-    assert [cell.strip() for cell in cells] == [cell.strip() for cell in re.split(r"   +", row.strip())]
-    print_table(("wide",), [["z" * 5000]])
-    assert max(map(len, capsys.readouterr().out.splitlines())) <= WIDEST
-
-
-def test_an_empty_table_says_that_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(("name", "state"), [])
-    head, *rest = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
-    assert head.split() == ["name", "state"] and rest[-1] == "(nothing)"

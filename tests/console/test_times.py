@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from console.times import parse_duration, parse_moment
+from tests.console.conftest import Run
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -26,3 +27,12 @@ def test_moments() -> None:
     assert parse_moment("2026-01-30T10:00+02:00", NOW) == datetime(2026, 1, 30, 10, tzinfo=timezone(timedelta(hours=2)))
     with pytest.raises(ValueError, match="neither a time"):
         parse_moment("yesterday", NOW)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sessions", "evidence export", "legal-hold place --authority a --reason r", "verify --reconcile r"],
+)
+def test_a_span_that_ends_before_it_begins_is_refused(custody: Run, command: str) -> None:
+    answer = custody(*command.split(), "--since", "1h", "--until", "2h")
+    assert (answer.code, answer.out, answer.err) == (2, "", "custody: --since must be before --until\n")

@@ -95,6 +95,8 @@ def test_a_wrong_secret_is_refused_and_recorded(proxy: Proxy, login: Login, post
             psycopg.connect(url(port, Login(user, "wrong")))
     trails = wait_for_trails(proxy.home, "wrong", 2)
     assert [trail.events[-1].status for trail in trails] == ["login_refused"] * 2
+    assert {trail.context.credential_id for trail in trails} == {login.id, "nobody"}
+    assert {(trail.context.principal, trail.context.agent) for trail in trails} == {("unauthenticated", "unknown")}
 
 
 def test_md5_login_for_clients_that_know_no_other(proxy: Proxy, login: Login, postgres_server: Postgres) -> None:

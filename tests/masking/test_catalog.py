@@ -67,7 +67,11 @@ def test_a_case_loses_its_marks():
         ("  hit:", "  validator: nothing\n  hit:", "nothing"),
         ("  hit:", "  group: 4\n  hit:", "group"),
         ("  hit:", "  normalize: rot13\n  hit:", "normalize"),
-        ("  hit: ['x [[abc_1]]']\n", "", "hit"),
+        ("  hit: ['x [[abc_1]]']\n", "", "^family.yaml: a: needs hit$"),
+        ("  hit: ['x [[abc_1]]']\n", "  hit: ['x abc_1']\n", "'x abc_1' marks nothing"),
+        ("  hit:", "  validator: stdnum:no.such\n  hit:", "^family.yaml: a: there is no validator 'stdnum:no.such'$"),
+        ("  hit:", "  finder: nobody\n  hit:", "^family.yaml: a: there is no finder 'nobody'$"),
+        ("(abc_", "((?=x)abc_", r"^family.yaml: a: invalid perl operator: \(\?=$"),
     ],
 )
 def test_a_wrong_detector_is_refused_with_its_name(old, new, fault):

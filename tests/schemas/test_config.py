@@ -120,7 +120,7 @@ def test_the_homes_own_file_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_named_file_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CUSTODY_CONFIG", str(tmp_path / "absent.yaml"))
-    with pytest.raises(ConfigError, match=r"absent\.yaml"):
+    with pytest.raises(ConfigError, match=r"absent\.yaml: No such file or directory$"):
         find_settings(Home(tmp_path))
 
 
@@ -148,3 +148,24 @@ def test_hostile_text_is_settings_or_a_config_error(text: str) -> None:
         assert isinstance(parse_settings(text), Settings)
     except ConfigError:
         return
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ports: {kafka: 99999}", "ports.kafka: must be at most 65535"),
+        ("ports: {kafka: -1}", "ports.kafka: must be at least 0"),
+        ("ports: {kafka: x}", "ports.kafka: a whole number is expected"),
+        ("ports: {kafka: 1.5}", "ports.kafka: a whole number is expected"),
+        ("capture: {audit_timeout_s: 0}", "capture.audit_timeout_s: must be more than 0.0"),
+        ("capture: {audit_timeout_s: soon}", "capture.audit_timeout_s: a number is expected"),
+        ("capture: {bind: 7}", "capture.bind: text is expected"),
+        ("retention: {require_log: perhaps}", "retention.require_log: yes or no is expected"),
+        ("masking: {free_text: some}", "masking.free_text: must be 'off' or 'presidio'"),
+        ("ports: 7", "ports: a mapping of keys to values is expected"),
+    ],
+)
+def test_faults_are_said_for_those_who_write_the_file(text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_settings(text)
+    assert str(raised.value) == f"custody.yaml: {words}"

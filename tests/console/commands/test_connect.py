@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from urllib.parse import urlsplit
 
 import pytest
@@ -49,6 +51,12 @@ async def test_a_revoked_credential_is_refused(custody: Run, orders: str) -> Non
 def test_environment(custody: Run, orders: str) -> None:
     url, *exports = custody("connect", orders, "--env").out.splitlines()
     assert exports == [f"export DATABASE_URL='{url}'"]
+
+
+def test_it_loads_no_client_of_secrets() -> None:
+    code = "import sys, console.commands.connect; print({'urllib3', 'ingest.secrets.store'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_bad_input(custody: Run, orders: str) -> None:

@@ -95,7 +95,9 @@ def test_an_argument_is_refused_and_not_repeated(bare_home: Home, custody: Run) 
     assert "never as an argument" in answer.err and CARD not in answer.err
 
 
-@pytest.mark.parametrize(("text", "words"), [("", "no value"), ("\n", "no value"), ("x" * 70_000, "at most")])
+@pytest.mark.parametrize(
+    ("text", "words"), [("", "no value"), ("\n", "no value"), ("x" * 16_385, "at most 16384 bytes")]
+)
 def test_nothing_and_too_much_are_said(
     bare_home: Home, custody: Run, monkeypatch: pytest.MonkeyPatch, text: str, words: str
 ) -> None:

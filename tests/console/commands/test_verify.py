@@ -1,7 +1,10 @@
 """On a real store: a whole record holds, every way to break it is found, and without a store there is no verdict."""
 
 import json
+from pathlib import Path
 from typing import Any, Final
+
+import pytest
 
 from tests.console.conftest import Record, Run, event, fill, progress
 
@@ -78,3 +81,27 @@ def test_verdicts(custody: Run, record: Record) -> None:
     assert answer.code == 2
     assert "does not answer" in answer.err
     assert len(answer.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (["--evidence", "{log}"], "--evidence: only with --reconcile"),
+        (["--since", "1h", "--skew", "1s"], "--since, --skew: only with --reconcile"),
+        (["--save-baseline", "{log}"], "--save-baseline: only with --reconcile"),
+        (["--reconcile", "r", "--last-seen", "{log}"], "--last-seen: not with --reconcile without --evidence"),
+        (["--reconcile", "r", "--proxy-address", "::1"], "--proxy-address: not with --reconcile without --evidence"),
+        (
+            ["--reconcile", "r", "--evidence", "{log}", "--baseline", "{log}", "--last-seen", "{log}"],
+            "--last-seen, --baseline: not with --reconcile and --evidence",
+        ),
+    ],
+    ids=["evidence", "times", "baseline", "head", "addresses", "both"],
+)
+def test_an_option_that_would_not_be_read_is_refused(
+    options: list[str], what: str, custody: Run, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    answer = custody("verify", *(option.format(log=log) for option in options))
+    assert (answer.code, answer.out, answer.err) == (2, "", f"custody: {what}\n")

@@ -65,6 +65,7 @@ def test_a_writer_inserts_and_a_reader_selects(store: Store) -> None:
         "SELECT max(offset) FROM progress WHERE sink = {sink:String}", parameters={"sink": "first"}
     )
     assert found.result_rows == [(9,)]
+    assert "reader may not insert" in ask(store, "INSERT INTO events VALUES (1)").text
 
 
 def test_ping_needs_no_login(store: Store) -> None:

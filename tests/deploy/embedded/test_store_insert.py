@@ -3,7 +3,7 @@
 import pytest
 
 from deploy.embedded.store_errors import QueryRefused
-from deploy.embedded.store_insert import check_insert, is_insert, parse_head, pick_settings
+from deploy.embedded.store_insert import check_insert, check_inserter, is_insert, parse_head, pick_settings
 from deploy.embedded.store_roles import Role
 
 
@@ -61,6 +61,12 @@ def test_only_the_tables_of_the_role() -> None:
         with pytest.raises(QueryRefused, match="may not insert"):
             check_insert(role, head)
     check_insert(Role.WRITER, parse_head(b"INSERT INTO events FORMAT Native\n"))
+
+
+def test_who_may_not_insert_is_told_that_first() -> None:
+    check_inserter(Role.WRITER)
+    with pytest.raises(QueryRefused, match=r"^reader may not insert$"):
+        check_inserter(Role.READER)
 
 
 def test_settings_are_picked_and_checked() -> None:

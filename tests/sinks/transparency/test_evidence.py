@@ -165,6 +165,23 @@ def test_every_cut_and_many_mutations_end_in_an_error_or_a_finding(tmp_path: Pat
     assert 2 in outcomes
 
 
+def test_a_session_without_its_end_is_told(tmp_path: Path, files: Files) -> None:
+    *rest, _end = files["records.jsonl"].splitlines(keepends=True)
+    assert not any("without their end" in line for line in describe_report(verify(tmp_path, files)))
+    report = verify(tmp_path, {**files, "records.jsonl": b"".join(rest)})
+    told = [line for line in describe_report(report) if "without their end" in line]
+    assert (report.exit_code, len(told)) == (0, 1)
+    assert told[0].startswith("note          sessions without their end: 1; ")
+
+
+def test_a_broken_line_is_named(tmp_path: Path, files: Files) -> None:
+    first, *rest = files["records.jsonl"].splitlines(keepends=True)
+    with pytest.raises(ProofError, match=r"^records.jsonl: line 2 is no record$"):
+        verify(tmp_path, {**files, "records.jsonl": first + b"garbage\n" + b"".join(rest)})
+    with pytest.raises(ProofError, match=r"^manifest.json is no JSON object$"):
+        verify(tmp_path, {**files, "manifest.json": b"{"})
+
+
 def test_bombs_end_soon_and_small(tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     started = time.process_time()
     bombs = {
@@ -227,7 +244,7 @@ def test_hostile_lines_end_in_an_error(line: bytes, tmp_path: Path, files: Files
 
 @pytest.mark.parametrize("name", ["manifest.json", "policy.txt", "checkpoint", "records.jsonl"])
 def test_what_is_not_there_is_said(name: str, tmp_path: Path, files: Files) -> None:
-    with pytest.raises(ProofError, match="cannot be read"):
+    with pytest.raises(ProofError, match=f"cannot be read: there is no {name} in it"):
         verify(tmp_path, {other: data for other, data in files.items() if other != name})
     with pytest.raises(ProofError):
         (tmp_path / "no.zip").write_text("not a zip")
