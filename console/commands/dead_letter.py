@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.output import format_bytes, format_time, from_us, print_json, print_table
+from console.output import format_bytes, format_time, from_us, print_json
+from console.table import print_table
 
 if TYPE_CHECKING:
     from console.dead_letters import Letter
