@@ -5,8 +5,9 @@
 Entries: inline.{postgres,http}.{clean,hits,fresh}.{unmasked,masked,added}, milliseconds, medians; `added` is the median
 of the differences within each pair, so a busy moment of the machine hits both legs. clean: nothing in it is a secret.
 hits: three values of it are (an e-mail address, a card number, an API key), the same each time, as when an agent reads
-a row again. fresh: three others each time. Both legs have the complete gate and a real broker, and run as the proxies
-do. A masked result is checked to be one.
+rows again. new and mixed: the same two, but each row has a number that was never there before, so that the result is
+another each time. fresh: three other secrets each time. Both legs have the complete gate and a real broker, and run as
+the proxies do. A masked result is checked to be one.
 """
 
 import asyncio
@@ -38,7 +39,9 @@ from tests.support.postgres import run_postgres
 from tests.support.proxies import Login, issue_credential, run_proxy
 
 LEGS: Final = ("unmasked", "masked")
-KINDS: Final = ("clean", "hits", "fresh")
+KINDS: Final = ("clean", "hits", "new", "mixed", "fresh")
+TABLES: Final = {"clean": "clean", "hits": "hits", "new": "clean", "mixed": "hits", "fresh": "clean"}
+CHANGING: Final = ("new", "mixed")
 POLICY: Final = """
 permit (principal, action, resource);
 @mask permit (principal, action, resource in Label::"leg=masked");
@@ -56,13 +59,14 @@ SECRETS: Final = {
 
 
 _numbers = count()
+_results = count(1)
 
 
 def make_secrets(kind: str) -> list[str]:
     """The secrets of a result, in the order of SECRETS."""
-    if kind == "clean":
+    if kind in ("clean", "new"):
         return []
-    if kind == "hits":
+    if kind in ("hits", "mixed"):
         return [value for _, value in SECRETS.values()]
     number = next(_numbers)
     body = f"4111{number:011d}"
@@ -71,28 +75,34 @@ def make_secrets(kind: str) -> list[str]:
     return [f"ada.{number}@example.com", body + check, "AKIA" + key]
 
 
-def make_rows(kind: str, secrets: list[str] | None = None) -> list[dict[str, Any]]:
+def number_result(kind: str) -> int:
+    """What is added to a number of each row: another each time when the result is to be another."""
+    return next(_results) if kind in CHANGING else 0
+
+
+def make_rows(kind: str, secrets: list[str] | None = None, number: int = 0) -> list[dict[str, Any]]:
     """About 1 KB as JSON, with the secrets, by default of the kind, among its values."""
-    rows = [dict(row) for row in ROWS]
-    for (index, (column, _)), value in zip(SECRETS.items(), secrets or make_secrets(kind), strict=False):
+    rows = [row | {"balance_cents": 125_000 + n + number} for n, row in enumerate(ROWS)]
+    for (index, (column, _)), value in zip(
+        SECRETS.items(), secrets if secrets is not None else make_secrets(kind), strict=False
+    ):
         rows[index][column] = value
     return rows
 
 
 class Upstream(asyncio.Protocol):
-    """Answers GET /clean, GET /hits, and GET /fresh with the secrets of a header."""
-
-    BODIES: Final = {kind.encode(): json.dumps(make_rows(kind)).encode() for kind in KINDS}
+    """Answers GET /KIND with rows of the kind, the number and the secrets of two headers."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        body = self.BODIES[data[5:].split(b" ", 1)[0]]
-        _, found, told = data.lower().partition(b"\nx-secrets: ")
-        if found:
-            secrets = told.partition(b"\r")[0].decode().split(",")
-            body = json.dumps(make_rows("fresh", [*secrets[:2], secrets[2].upper()])).encode()
+        lines = dict(line.partition(b": ")[::2] for line in data.split(b"\r\n"))
+        fields = {name.lower(): value.decode() for name, value in lines.items()}
+        kind = data[5:].split(b" ", 1)[0].decode()
+        secrets = fields.get(b"x-secrets", "")
+        rows = make_rows(kind, secrets.split(",") if secrets else [], int(fields[b"x-number"]))
+        body = json.dumps(rows).encode()
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
         self.transport.write(head + body)  # type: ignore[attr-defined]
 
@@ -102,7 +112,7 @@ async def serve_upstream(port: int) -> None:
     await server.serve_forever()
 
 
-Ask = Callable[[list[str]], str]
+Ask = Callable[[list[str], int], str]
 
 
 def ask_http(port: int, login: Login, kind: str) -> Ask:
@@ -110,8 +120,8 @@ def ask_http(port: int, login: Login, kind: str) -> Ask:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Authorization": f"Bearer {login.id}.{login.secret}"}
 
-    def ask(secrets: list[str]) -> str:
-        told = {"X-Secrets": ",".join(secrets)} if kind == "fresh" else {}
+    def ask(secrets: list[str], number: int) -> str:
+        told = {"X-Number": str(number), **({"X-Secrets": ",".join(secrets)} if secrets else {})}
         connection.request("GET", f"/{kind}", headers=headers | told)
         return connection.getresponse().read().decode()
 
@@ -124,15 +134,19 @@ def ask_postgres(port: int, login: Login, kind: str) -> Ask:
         f"postgresql://{login.id}:{login.secret}@127.0.0.1:{port}/?sslmode=disable", autocommit=True
     )
     columns = "id, name, city, balance_cents, open"
+    if kind in CHANGING:
+        columns = "id, name, city, balance_cents + %s AS balance_cents, open"
     if kind == "fresh":
         columns = (
             "id, CASE id WHEN 2 THEN %s WHEN 8 THEN %s ELSE name END AS name, "
             "CASE id WHEN 5 THEN %s ELSE city END AS city, balance_cents, open"
         )
-    sql = f"SELECT {columns} FROM {kind} ORDER BY id"
+    sql = f"SELECT {columns} FROM {TABLES[kind]} ORDER BY id"
 
-    def ask(secrets: list[str]) -> str:
-        values = [secrets[0], secrets[2], secrets[1]] if kind == "fresh" else None
+    def ask(secrets: list[str], number: int) -> str:
+        values: list[object] | None = [number] if kind in CHANGING else None
+        if kind == "fresh":
+            values = [secrets[0], secrets[2], secrets[1]]
         return str(connection.execute(sql, values, prepare=True).fetchall())  # type: ignore[call-overload]
 
     return ask
@@ -141,7 +155,7 @@ def ask_postgres(port: int, login: Login, kind: str) -> Ask:
 def check(ask: Ask, kind: str, leg: str) -> None:
     """A masked result shows no secret, an unmasked one all."""
     secrets = make_secrets(kind)
-    text = ask(secrets)
+    text = ask(secrets, number_result(kind))
     assert [secret in text for secret in secrets] == [leg == "unmasked"] * len(secrets), (kind, leg)
 
 
@@ -153,9 +167,9 @@ def measure(asks: dict[str, Ask], kind: str, pairs: int) -> dict[str, float]:
     took: dict[str, list[float]] = {leg: [] for leg in LEGS}
     for number in range(pairs):
         for leg in LEGS if number % 2 else reversed(LEGS):
-            secrets = make_secrets(kind)
+            secrets, result = make_secrets(kind), number_result(kind)
             began = time.perf_counter()
-            asks[leg](secrets)
+            asks[leg](secrets, result)
             took[leg].append((time.perf_counter() - began) * 1000)
     added = [masked - plain for plain, masked in zip(took["unmasked"], took["masked"], strict=True)]
     return {leg: statistics.median(times) for leg, times in took.items()} | {"added": statistics.median(added)}
@@ -179,7 +193,7 @@ def main(pairs: int = 2000, *, is_quick: bool = False) -> None:
         directory.chmod(0o755)
         server = stack.enter_context(run_postgres(directory))
         with server.connect() as connection:
-            for kind in KINDS:
+            for kind in sorted(set(TABLES.values())):
                 connection.execute(
                     f"CREATE TABLE {kind}(id int, name text, city text, balance_cents bigint, open bool)"
                 )  # type: ignore[arg-type]

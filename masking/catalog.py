@@ -14,10 +14,10 @@ from typing import Any, Final
 import re2
 import yaml
 
+from masking.expressions import Expression
 from masking.finders import FINDERS
 from masking.model import Case, Detector
 from masking.names import AFTER_NAME, NAMES
-from masking.prefilter import compile_bytes
 from masking.validators import find_validator
 
 NORMALIZERS: Final = ("none", "digits", "lower", "alnum")
@@ -85,7 +85,7 @@ def _parse(entry: dict[str, Any]) -> Detector:
     if any(len(word) < 2 for word in keywords):
         raise ValueError("keywords need two characters or more")
     for gate in gates:
-        compile_bytes(gate)
+        Expression(gate)
     finder = _choose("finder", FINDERS.__getitem__, entry["finder"]) if "finder" in entry else None
     token = entry.get("token", "").encode("ascii")
     if ("pattern" in entry) + bool(token) + (finder is not None) != 1:
@@ -94,7 +94,7 @@ def _parse(entry: dict[str, Any]) -> Detector:
         raise ValueError("a finder needs a gate")
     if token and not (keywords and all(chr(word[0]).isalnum() for word in keywords)):
         raise ValueError("a token begins with one of its keywords, which begin with a letter or digit")
-    pattern = compile_bytes(_BEFORE + token + _AFTER_RE2 if token else next(_expand(entry.get("pattern", "()"))))
+    pattern = Expression(_BEFORE + token + _AFTER_RE2 if token else next(_expand(entry.get("pattern", "()"))))
     group = int(entry.get("group", 1))
     if group > pattern.groups:
         raise ValueError(f"the pattern has no group {group}")

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from masking.expressions import Expression
 from masking.model import Detector, Hit
-from masking.prefilter import EDGE, compile_bytes
+from masking.prefilter import EDGE
 from masking.spans import TOKEN, Span, normalize
 
 CONTEXT_BYTES: Final = 64  # how near a context word must stand before a value, and half of it after
@@ -85,7 +86,7 @@ def _token_look(detector: Detector) -> Look:
 
 def _finder_look(detector: Detector) -> Look:
     assert detector.finder is not None  # noqa: S101 look_of asked
-    find, gates = detector.finder, [compile_bytes(gate) for gate in detector.gates]
+    find, gates = detector.finder, [Expression(gate) for gate in detector.gates]
 
     def look(flat: bytes, data: bytes, where: Sequence[int] | None) -> list[Span]:
         if where is None:

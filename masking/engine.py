@@ -1,12 +1,15 @@
 """The masking engine: prefilter over everything, RE2 for the span, validator last; then replace by tokens.
 
 Pure but for its construction (compiling). One Masker serves one thread. Time is linear in the text: no engine
-here backtracks. Masking what is masked already changes nothing.
+here backtracks. Masking what is masked already changes nothing. Compiled where a C compiler is at hand
+(deploy/native.py).
 """
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from masking import layers, names
 from masking.cards import CARD_FORMATS
@@ -27,6 +30,7 @@ _SURE_PRIORITY: Final = 7
 _JOIN_PRIORITY: Final = {"continued": 2, "broken": 7}  # how sure a span across such a break must be
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Masker:
     """Masks texts, named values, rows, headers and JSON with one set of detectors and one token key.
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from masking.prefilter import Gate, compile_bytes
+from masking.expressions import Expression
+from masking.prefilter import Gate
 
 MAX_DEPTH: Final = 3
 MAX_UNZIPPED_BYTES: Final = 1 << 20
@@ -150,7 +151,7 @@ WRAPPED_GATE: Final = Gate(
         rb"|(?:[2-7][0-9A-Fa-f]){10}|(?:[2-7][0-9A-Fa-f]00){5}|H4sI[A-Za-z0-9+/_-]{10}",
     ),
 )
-_RUN: Final = compile_bytes(
+_RUN: Final = Expression(
     rb"(?:[A-Za-z0-9+/_-]{48,} ?\r?\n[ \t]{0,16})+[A-Za-z0-9+/_-]*={1,2}"
     rb"|(?:[A-Za-z0-9+/_-]{48,} ?\r?\n[ \t]{0,16})*[A-Za-z0-9+/_-]{14,}={0,2}"
 )

@@ -10,22 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import re2
+from masking.expressions import Expression
 
 MAX_LOCATED: Final = 20_000  # hits in one joined scan; beyond it each text is scanned by itself
 EDGE: Final = b"\0"
 
 # Gate number to where its keywords begin or its expression's matches end, rising; None: somewhere, look everywhere.
 Candidates = Mapping[int, list[int] | None]
-
-
-def compile_bytes(pattern: bytes) -> Any:
-    """An RE2 expression over bytes (not code points), as Hyperscan sees them too. Raises re2.error."""
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.log_errors = False
-    options.max_mem = 64 << 20
-    return re2.compile(pattern, options)
 
 
 @dataclass(frozen=True)
@@ -179,7 +170,7 @@ class KeywordPrefilter:
         self._owners = list(owners.values())
         self._automaton: Any = BytesAhoCorasick(list(owners))
         self._patterns = [
-            (number, compile_bytes(pattern)) for number, gate in enumerate(gates) for pattern in gate.patterns
+            (number, Expression(pattern)) for number, gate in enumerate(gates) for pattern in gate.patterns
         ]
 
     def candidates(self, data: bytes) -> Candidates:

@@ -48,12 +48,15 @@ class Column:
         "min_bytes",
         "name",
         "oid",
+        "signature",
     )
 
     def __init__(self, name: Name, oid: int, *, is_binary: bool) -> None:
         self.name = name
         self.oid = oid
         self.is_binary = is_binary
+        # All that the outcome of a value depends on, but for the value itself.
+        self.signature = (name.text, name.named, name.is_column, oid, is_binary)
         self.is_whole = name.is_column
         self.decode: Decode | None = decoder(oid) if is_binary else None
         self.kind = _kind_of(oid)

@@ -49,30 +49,41 @@ class _Result:
         self.values = values
         self.report = report
         self.statement = statement
-        self.columns: list[Column] | None = None
-        self.described: object = None  # the description that `columns` were made from
+        self.made: _Made | None = None
+        self.described: object = None  # the description that `made` was made from
         self.forms: list[CopyForm] | None = None
         self.copy: CopyMask | BinaryCopyMask | None = None
 
 
 class _Made:
-    """The columns of the last result, for one of the same statement with the same description."""
+    """The columns of the last result, for one of the same statement with the same description. `form`: what they make
+    of a row depends on nothing else."""
 
     def __init__(
-        self, result: _Result, described: Columns | None, formats: tuple[int, ...], columns: list[Column]
+        self,
+        result: _Result,
+        described: Columns | None,
+        formats: tuple[int, ...],
+        encoding: str,
+        columns: list[Column],
     ) -> None:
         self.columns = columns
+        self.form = f"{encoding} {[column.signature for column in columns]}".encode()
         self._values = result.values
         self._statement = result.statement
         self._described = described
         self._formats = formats
+        self._encoding = encoding
 
-    def fits(self, result: _Result, described: Columns | None, formats: tuple[int, ...], count: int) -> bool:
+    def fits(
+        self, result: _Result, described: Columns | None, formats: tuple[int, ...], encoding: str, count: int
+    ) -> bool:
         return (
             self._described is described
             and self._statement is result.statement
             and self._values is result.values
             and self._formats == formats
+            and self._encoding == encoding
             and len(self.columns) == count
         )
 
@@ -149,28 +160,32 @@ class SessionMasking:
         if head is None:
             return after, None
         flight, result = head
-        columns = self._columns(talk, flight, result, count_values(buffer, pos))
+        made = self._columns(talk, flight, result, count_values(buffer, pos))
         while end - after >= 5 and buffer[after] == DATA_ROW:
             length: int = read_i32_be(buffer, after + 1)
             if length < 6 or after + 1 + length > end:
                 break
             after += 1 + length
-        cells = CellMasker(result.values, result.report, talk.encoding)
-        return after, mask_rows(cells, columns, buffer, pos, after)
+        values, rows, encoding = result.values, buffer[pos:after], talk.encoding
 
-    def _columns(self, talk: Conversation, flight: Flight, result: _Result, count: int) -> list[Column]:
+        def mask(report: Report) -> bytes | None:
+            return mask_rows(CellMasker(values, report, encoding), made.columns, rows, 0, len(rows))
+
+        return after, values.mask_result(made.form, rows, result.report, mask)
+
+    def _columns(self, talk: Conversation, flight: Flight, result: _Result, count: int) -> _Made:
         described, formats = self._describe(flight)
-        if result.columns is None or result.described is not described or len(result.columns) < count:
+        if result.made is None or result.described is not described or len(result.made.columns) < count:
             made = self._made
-            if made is None or not made.fits(result, described, formats, count):
+            if made is None or not made.fits(result, described, formats, talk.encoding, count):
                 names = described.names if described is not None else ()
                 oids = described.oids if described is not None else ()
                 name_of = partial(self._names.find, result.values, result.statement)
                 columns = make_columns(name_of, names, oids, formats, count)
-                made = self._made = _Made(result, described, formats, columns)
-            result.columns = made.columns
+                made = self._made = _Made(result, described, formats, talk.encoding, columns)
+            result.made = made
             result.described = described
-        return result.columns
+        return result.made
 
     @staticmethod
     def _describe(flight: Flight) -> tuple[Columns | None, tuple[int, ...]]:

@@ -30,6 +30,7 @@ _TEXT_ENDS: Final = (
     "/graphql",
     "/sql",
 )
+_EVENTS: Final = "text/event-stream"
 _OPENERS: Final = (b"{", b"[", b'"')
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -60,24 +61,25 @@ class BodyRewriter:
         self._values = values
         self._report = report
         self._media = content_type.partition(";")[0].strip().lower()
+        self._is_told = self._media == _EVENTS or self._media.endswith(_JSON_ENDS)
         self._charset = ""
         self._head = b""
         self._decoding: Decoding | None = None
         self._encoding: Encoding | None = None
+        self._rewriter: Rewriter | None = None
         try:
             codings = parse_codings(content_encoding)
             self._charset = charset_of(content_type)
         except Unreadable as fault:
-            self._rewriter: Rewriter | None = self._relay(fault)
+            self._rewriter = self._relay(fault)
             return
         if codings:
             self._decoding, self._encoding = Decoding(codings), Encoding(codings)
-        self._rewriter = self._choose_by_type()
 
     @property
     def is_decided(self) -> bool:
         """Whether it is known what the body is: nothing but a broken coding or form can come in between now."""
-        return self._rewriter is not None
+        return self._rewriter is not None or self._is_told
 
     @property
     def is_holding(self) -> bool:
@@ -91,11 +93,7 @@ class BodyRewriter:
 
     def flush(self) -> tuple[bytes, bytes]:
         """Nothing came for a while: what need not be held any longer."""
-        if self._rewriter is None and self._head:
-            self._rewriter = self._choose_by_content(self._head)
-            masked = self._pass(b"")
-        else:
-            masked = b""
+        masked = self._pass_head()
         masked += self._rewriter.flush() if self._rewriter is not None else b""
         return (self._encode(masked), masked)
 
@@ -103,10 +101,7 @@ class BodyRewriter:
         """The rest."""
         if self._decoding is not None:
             self._decoding.finish()
-        masked = b""
-        if self._rewriter is None and self._head:
-            self._rewriter = self._choose_by_content(self._head)
-            masked = self._pass(b"")
+        masked = self._pass_head()
         if self._rewriter is not None:
             masked += self._rewriter.finish()
         return (self._encoding.finish(masked) if self._encoding is not None else masked, masked)
@@ -115,18 +110,28 @@ class BodyRewriter:
         """A whole body at once; the very same bytes when nothing in it had to change."""
         if not data:
             return data, data
+        if self._decoding is None and self._rewriter is None:
+            form = f"{self._media};{self._charset}".encode()
+            masked = self._values.mask_result(form, data, self._report, lambda report: self._mask_whole(data, report))
+            return (data, data) if masked is None else (masked, masked)
         content = self._decode_whole(data)
-        before = self._report.total
-        self._rewriter = self._rewriter or self._choose_by_content(content)
-        if isinstance(self._rewriter, JsonRewriter):
-            masked = self._rewriter.rewrite_whole(content)
-        else:
-            masked = self._rewriter.feed(content) + self._rewriter.finish()
-        if self._report.total == before:
+        masked = self._mask_whole(content, self._report)
+        if masked is None:
             return data, content
         return (self._encoding.finish(masked) if self._encoding is not None else masked, masked)
 
     # -- parts
+
+    def _mask_whole(self, content: bytes, report: Report) -> bytes | None:
+        """None when nothing had to change."""
+        self._report = report
+        before = report.total
+        rewriter = self._rewriter = self._rewriter or self._choose(content)
+        if isinstance(rewriter, JsonRewriter):
+            masked = rewriter.rewrite_whole(content)
+        else:
+            masked = rewriter.feed(content) + rewriter.finish()
+        return None if report.total == before else masked
 
     def _decode_whole(self, data: bytes) -> bytes:
         if self._decoding is None:
@@ -142,12 +147,18 @@ class BodyRewriter:
     def _pass(self, piece: bytes) -> bytes:
         if self._rewriter is None:
             self._head += piece
-            if len(self._head) < SNIFFED_BYTES:
+            if len(self._head) < SNIFFED_BYTES and not self._is_told:
                 return b""
-            self._rewriter = self._choose_by_content(self._head)
-            piece = b""
+            return self._pass_head()
+        return self._rewriter.feed(piece)
+
+    def _pass_head(self) -> bytes:
+        """What came before it was known what the body is."""
+        if not self._head:
+            return b""
         head, self._head = self._head, b""
-        return self._rewriter.feed(head + piece)
+        self._rewriter = self._choose(head)
+        return self._rewriter.feed(head)
 
     def _shown(self, masked: bytes) -> Iterator[tuple[bytes, bytes]]:
         if masked:
@@ -156,16 +167,11 @@ class BodyRewriter:
     def _encode(self, masked: bytes) -> bytes:
         return self._encoding.encode(masked) if self._encoding is not None else masked
 
-    def _choose_by_type(self) -> Rewriter | None:
-        """JSON and event streams are begun at once; anything else is looked at first."""
-        is_foreign = bool(self._charset)
-        if self._media == "text/event-stream":
-            return self._in_charset(EventRewriter(self._values, self._report, ascii_only=is_foreign))
-        if self._media.endswith(_JSON_ENDS):
-            return self._in_charset(JsonRewriter(self._values, self._report, ascii_only=is_foreign))
-        return None
-
-    def _choose_by_content(self, head: bytes) -> Rewriter:
+    def _choose(self, head: bytes) -> Rewriter:
+        """JSON and event streams are told by the type; anything else is looked at."""
+        if self._is_told:
+            made = EventRewriter if self._media == _EVENTS else JsonRewriter
+            return self._in_charset(made(self._values, self._report, ascii_only=bool(self._charset)))
         try:
             return self._by_content(head)
         except Unreadable as fault:

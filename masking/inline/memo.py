@@ -1,6 +1,7 @@
-"""Remembers what masking made of values seen lately: agents read the same rows again and again.
+"""Remembers what masking made of values and of small results seen lately: agents read the same again and again.
 
 Values are not kept: the memory is keyed by digests under a key of this process, and holds what the agent gets.
+Compiled where a C compiler is at hand (deploy/native.py).
 """
 
 import os
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
+from masking.inline.model import Report
 from masking.model import MaskedBytes
 
 MAX_VALUES: Final = 4096
@@ -15,6 +17,12 @@ MAX_VALUES: Final = 4096
 
 MAX_VALUE_BYTES: Final = 512
 """Longer values are looked at each time."""
+
+MAX_RESULTS: Final = 512
+"""Beyond, the memory of results begins anew."""
+
+MAX_RESULT_BYTES: Final = 8192
+"""Longer results are masked each time."""
 
 _DIGEST_BYTES: Final = 16
 
@@ -25,12 +33,12 @@ Key = tuple[bytes, str, bool]
 class Memo:
     """Outcomes of one order under one token key. `forget` them when the token key changes."""
 
-    __slots__ = ("_known", "_new_digest")
+    __slots__ = ("_known", "_max_values", "_new_digest")
 
-    def __init__(self) -> None:
+    def __init__(self, max_values: int = MAX_VALUES) -> None:
+        self._max_values = max_values
         self._known: dict[Key, MaskedBytes | None] = {}
-        # A copy of a state that has taken in the key costs a third of a new one.
-        self._new_digest: Callable[[], blake2b] = blake2b(digest_size=_DIGEST_BYTES, key=os.urandom(32)).copy
+        self._new_digest = _keyed()
 
     def key_of(self, value: bytes, name: str, *, is_whole: bool) -> Key:
         """Under which the outcome of a value is kept. `name`: empty unless the outcome depends on it."""
@@ -45,7 +53,7 @@ class Memo:
 
     def keep(self, key: Key, outcome: MaskedBytes | None) -> None:
         """Remember an outcome."""
-        if len(self._known) >= MAX_VALUES:
+        if len(self._known) >= self._max_values:
             self._known.clear()
         self._known[key] = outcome
 
@@ -55,3 +63,54 @@ class Memo:
 
     def __len__(self) -> int:
         return len(self._known)
+
+
+class Outcome:
+    """What became of a result: its masked bytes, None when nothing had to change, and what was reported."""
+
+    __slots__ = ("masked", "report")
+
+    def __init__(self, masked: bytes | None, report: Report) -> None:
+        self.masked = masked
+        self.report = report
+
+
+class ResultMemo:
+    """Outcomes of whole results of one order under one token key. `forget` them when the token key changes."""
+
+    __slots__ = ("_known", "_max_results", "_new_digest")
+
+    def __init__(self, max_results: int = MAX_RESULTS) -> None:
+        self._max_results = max_results
+        self._known: dict[bytes, Outcome] = {}
+        self._new_digest = _keyed()
+
+    def key_of(self, form: bytes, data: bytes) -> bytes:
+        """Under which the outcome of a result is kept. `form`: all that it depends on besides the result's bytes."""
+        digest = self._new_digest()
+        digest.update(b"%d " % len(form))
+        digest.update(form)
+        digest.update(data)
+        return digest.digest()
+
+    def find(self, key: bytes) -> Outcome | None:
+        """The outcome; None when it is not known."""
+        return self._known.get(key)
+
+    def keep(self, key: bytes, outcome: Outcome) -> None:
+        """Remember an outcome."""
+        if len(self._known) >= self._max_results:
+            self._known.clear()
+        self._known[key] = outcome
+
+    def forget(self) -> None:
+        """All of them."""
+        self._known.clear()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def _keyed() -> Callable[[], blake2b]:
+    """Makes digests under a key of its own. A copy of a state that has taken in the key costs a third of a new one."""
+    return blake2b(digest_size=_DIGEST_BYTES, key=os.urandom(32)).copy

@@ -69,6 +69,19 @@ class Report:
                 key = (finding.label, "", MORE)
             counts[key] = counts.get(key, 0) + 1
 
+    def merge(self, other: "Report") -> None:
+        """Count what another report, which nobody has taken, has counted."""
+        if other.unread:
+            self.unread = other.unread
+        if not other.total:
+            return
+        self.total += other.total
+        counts = self._counts
+        for key, count in other._counts.items():
+            if key not in counts and len(counts) >= MAX_ENTRIES:
+                key = (key[0], "", MORE)
+            counts[key] = counts.get(key, 0) + count
+
     def take(self) -> list[Masked]:
         """What was found since the last call, in order of first appearance."""
         if not self._counts:

@@ -6,14 +6,14 @@ again by itself: a card number in what was taken for a password is still a card 
 
 import fnmatch
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
 from masking import names
 from masking.catalog import load_detectors
 from masking.engine import Masker
-from masking.inline.memo import MAX_VALUE_BYTES, Key, Memo
+from masking.inline.memo import MAX_RESULT_BYTES, MAX_VALUE_BYTES, Key, Memo, Outcome, ResultMemo
 from masking.inline.model import MaskOrder, Report, Unreadable
 from masking.model import Finding, MaskedBytes
 from masking.names import NamedLabel
@@ -68,6 +68,7 @@ class ValueMasker:
         """What the walk over JSON knows of keys seen lately, by their tokens; it keeps it small."""
         self._clean_places: set[str] = set()
         self._memo = Memo()
+        self._results = ResultMemo()
         self.has_paths = self._paths is not None
         self.has_key_names = self._hint is not None
 
@@ -147,9 +148,33 @@ class ValueMasker:
             self._memo.keep(key, known[0])
         return known[0]
 
+    def mask_result(
+        self, form: bytes, data: bytes, report: Report, mask: Callable[[Report], bytes | None]
+    ) -> bytes | None:
+        """What `mask` makes of a result (None: nothing has to change), or made of it the last time, when it is small.
+
+        `form`: all that the outcome depends on besides `data` and the order.
+        """
+        if len(data) > MAX_RESULT_BYTES:
+            return mask(report)
+        results = self._results
+        key = results.key_of(form, data)
+        known = results.find(key)
+        if known is None:
+            own = self.new_report()
+            try:
+                known = Outcome(mask(own), own)
+            except BaseException:
+                report.merge(own)
+                raise
+            results.keep(key, known)
+        report.merge(known.report)
+        return known.masked
+
     def forget(self) -> None:
         """What was remembered of values: the token key has changed."""
         self._memo.forget()
+        self._results.forget()
 
     def _key_of(self, data: bytes, name: Name, is_whole: bool) -> Key | None:
         if len(data) > MAX_VALUE_BYTES:

@@ -4,6 +4,7 @@ import pytest
 
 from masking.cards import find_cards, format_card, has_luhn_checksum, is_card_number
 from masking.engine import Masker
+from masking.expressions import Expression
 from tests.masking.helpers import KEY, masker
 from tests.support.compiled import COMPILED
 
@@ -46,4 +47,6 @@ def test_luhn_and_ranges() -> None:
     assert has_luhn_checksum("4111111111111111") and not has_luhn_checksum("4111111111111112")
     assert is_card_number("5555555555554444") and not is_card_number("9999999999999995")
     assert len(format_card(b"4" * 19, "a" * 16, keep_last_four=False)) == 19
-    assert find_cards.__doc__
+    text = b"4111 1111 1111 1111 and 5555555555554444"
+    match = Expression(rb"(?s)(.*)").match(text)
+    assert find_cards(text, match, 1) == [(0, 19, None), (24, 40, None)]

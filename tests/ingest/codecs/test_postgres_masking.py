@@ -204,3 +204,28 @@ def test_mutated_answers_never_raise_and_never_show_the_secret(seed: int) -> Non
         played.ask("SELECT a, b FROM t")
         played.feed(Side.UPSTREAM, bytes(answer), numbers.randrange(1, 60))
         assert EMAIL not in played.shown()
+
+
+def test_a_result_seen_before_is_masked_the_same_and_only_where_its_columns_mean_the_same() -> None:
+    text = b"hunter2hunter2 \xc3\xa4"
+
+    def ask(played: Played, name: bytes, oid: int = 25, encoding: bytes = b"UTF8") -> tuple[bytes, list[Any]]:
+        action = played.ask("SELECT a FROM t")
+        before = len(played.shown())
+        status = message(b"S", b"client_encoding\0" + encoding + b"\0")
+        rows = data_row(text) + data_row(b"to " + EMAIL)
+        played.feed(Side.UPSTREAM, status + description((name, oid)) + rows + DONE)
+        assert action.report is not None
+        return played.shown()[before:], [(m.label, m.token, m.count, m.place) for m in action.report.take()]
+
+    first = Played()
+    plain = ask(first, b"note")
+    assert text in plain[0] and EMAIL not in plain[0] and [entry[0] for entry in plain[1]] == ["email"]
+    assert ask(first, b"note") == plain == ask(Played(), b"note"), "in this session and in another"
+    named = ask(first, b"password")
+    assert text not in named[0] and {entry[0] for entry in named[1]} == {"password"}
+    assert ask(first, b"note") == plain, "a name is a part of what is remembered"
+    assert ask(first, b"note", 23)[0] != plain[0], "a type is, too"
+    latin = ask(first, b"note", 25, b"LATIN1")
+    assert text in latin[0] and b"<email:" in latin[0], "and the encoding"
+    assert text not in ask(Played(columns=("note",)), b"note")[0], "and the order"

@@ -127,3 +127,25 @@ def test_other_charsets_by_head_and_by_mark(charset):
     assert json.loads(sent.decode(charset))["a"].startswith("é ‹email:")
     marked = f"é {EMAIL}\n".encode("utf-16")
     assert EMAIL not in stream(make("text/plain")[0], marked, 7)[0].decode("utf-16")
+
+
+def test_a_body_seen_before_is_given_and_reported_the_same_and_only_for_its_type_and_order():
+    first, report = make("application/json")
+    assert first.rewrite_whole(JSON)[0] != JSON
+    told = report.take()
+    assert [entry.label for entry in told] == ["email"]
+    again, report = make("application/json")
+    assert again.rewrite_whole(JSON) == first.rewrite_whole(JSON) and report.take() == told
+    clean = b'{"n": 1}'
+    for _ in range(2):
+        sent, shown = make("application/json")[0].rewrite_whole(clean)
+        assert sent is clean is shown
+    hidden, report = make("application/json", columns=("n",))
+    assert hidden.rewrite_whole(clean)[0] != clean and report.total == 1
+    as_text, report = make("text/plain", is_strict=False, columns=("n",))
+    assert as_text.rewrite_whole(b"n is 1") == (b"n is 1", b"n is 1") and report.unread
+    again, report = make("text/plain", is_strict=False, columns=("n",))
+    assert again.rewrite_whole(b"n is 1")[0] == b"n is 1" and report.unread, "it is said each time"
+    for _ in range(2):
+        with pytest.raises(Unreadable):
+            make("text/plain", columns=("n",))[0].rewrite_whole(b"n is 1")

@@ -4,9 +4,8 @@ import gc
 
 import pytest
 
-from masking.inline import memo as module
-from masking.inline.memo import MAX_VALUE_BYTES, Memo
-from masking.inline.model import MaskOrder
+from masking.inline.memo import MAX_RESULT_BYTES, MAX_VALUE_BYTES, Memo, Outcome, ResultMemo
+from masking.inline.model import MaskOrder, Report, Unreadable
 from masking.inline.values import NAMELESS, ValueMasker
 from masking.model import MaskedBytes
 from tests.masking.inline.helpers import maskers
@@ -36,14 +35,66 @@ def test_that_nothing_was_found_is_remembered_too() -> None:
     assert memo.find(key) == (None,)
 
 
-def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_VALUES", 3)
-    memo = Memo()
+def test_the_memory_is_bounded() -> None:
+    memo = Memo(3)
     for number in range(10):
         memo.keep(memo.key_of(b"%d" % number, "", is_whole=False), None)
         assert len(memo) <= 3
     memo.forget()
     assert len(memo) == 0
+
+
+def test_the_memory_of_results_is_bounded_and_tells_forms_apart() -> None:
+    memo = ResultMemo(3)
+    first = Outcome(None, Report(list))
+    memo.keep(memo.key_of(b"form", b"data"), first)
+    assert memo.find(memo.key_of(b"form", b"data")) is first
+    assert memo.find(memo.key_of(b"for", b"mdata")) is None is ResultMemo().find(memo.key_of(b"form", b"data"))
+    for number in range(10):
+        memo.keep(memo.key_of(b"", b"%d" % number), first)
+        assert len(memo) <= 3
+    memo.forget()
+    assert len(memo) == 0
+
+
+def test_a_result_seen_again_is_reported_again_and_not_masked_again() -> None:
+    values = value_masker()
+    values.forget()
+    asked: list[bytes] = []
+
+    def mask(report: Report) -> bytes:
+        asked.append(b"")
+        outcome = values.mask_content(SECRET)
+        assert outcome is not None
+        report.add(outcome.findings, "$.key")
+        report.unread = "a part of it"
+        return outcome.data
+
+    told = []
+    for data in (SECRET, SECRET, SECRET + b" ", b"x" * (MAX_RESULT_BYTES + 1), b"x" * (MAX_RESULT_BYTES + 1)):
+        report = values.new_report()
+        told.append((values.mask_result(b"form", data, report, mask), report.total, report.unread, report.take()))
+        assert report.take() == []
+    assert told == [told[0]] * 5 and told[0][1:3] == (1, "a part of it") and len(told[0][3]) == 1
+    assert len(asked) == 4, "the second was not looked at"
+    values.forget()
+    values.mask_result(b"form", SECRET, values.new_report(), mask)
+    assert len(asked) == 5, "another token key: the masked bytes are others"
+
+
+def test_a_result_that_cannot_be_masked_is_refused_each_time_with_what_was_found_before() -> None:
+    values = value_masker()
+
+    def mask(report: Report) -> bytes:
+        outcome = values.mask_content(SECRET)
+        report.add(outcome.findings if outcome else ())
+        raise Unreadable("not this one")
+
+    for _ in range(2):
+        report = values.new_report()
+        with pytest.raises(Unreadable):
+            values.mask_result(b"form", b"data", report, mask)
+        assert report.total == 1
 
 
 def test_digests_are_keyed_by_process_and_hold_no_value() -> None:

@@ -20,3 +20,25 @@ def test_a_report_is_bounded_and_says_that_there_was_more() -> None:
     entries = report.take()
     assert len(entries) == MAX_ENTRIES + 1
     assert (entries[-1].place, entries[-1].count, entries[-1].token) == (MORE, 20, "")
+
+
+def test_a_report_takes_over_what_another_has_counted() -> None:
+    report, other = Report(list), Report(list)
+    report.add([Finding("email", "a", 0, 1, "x")])
+    report.merge(other)
+    other.add([Finding("email", "a", 0, 1, "x"), Finding("pin", "b", 0, 1, "x")])
+    other.unread = "why"
+    report.merge(other)
+    report.merge(other)
+    assert report.total == 5 and report.unread == "why"
+    assert [(m.label, m.count) for m in report.take()] == [("email", 3), ("pin", 2)]
+    assert len(other.take()) == 2
+
+
+def test_a_merged_report_is_bounded_too() -> None:
+    report, other = Report(list), Report(list)
+    report.add(Finding("email", str(number), 0, 1) for number in range(MAX_ENTRIES - 1))
+    other.add(Finding("pin", str(number), 0, 1) for number in range(3))
+    report.merge(other)
+    entries = report.take()
+    assert [(m.label, m.count, m.place) for m in entries[-2:]] == [("pin", 1, ""), ("pin", 2, MORE)]
