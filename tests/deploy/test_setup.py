@@ -85,3 +85,16 @@ def test_missing_test_tools_are_said_and_do_no_harm(tools: Path) -> None:
     done = run(command, tools)
     assert done.returncode == 0
     assert "also install: wrk (on Debian:" in done.stderr
+
+
+def test_sources_are_compiled_ahead_also_where_python_may_not(tools: Path, tmp_path: Path) -> None:
+    for number, package in enumerate("schemas masking policy ingest processors sinks deploy console".split()):
+        (tmp_path / "checkout" / package).mkdir(parents=True)
+        (tmp_path / "checkout" / package / "module.py").write_text("def" if number == 0 else "VALUE = 1\n")
+    (tmp_path / "checkout/.venv/bin").mkdir(parents=True)
+    (tmp_path / "checkout/.venv/bin/python").symlink_to(sys.executable)
+    command = f"ROOT={tmp_path}/checkout VENV={tmp_path}/checkout/.venv; compile_sources"
+    done = run(command, tools, PYTHONDONTWRITEBYTECODE="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    made = {path.parents[1].name for path in tmp_path.rglob("*.pyc")}
+    assert made == {"masking", "policy", "ingest", "processors", "sinks", "deploy", "console"}
