@@ -7,6 +7,7 @@ here backtracks. Masking what is masked already changes nothing. Compiled where 
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Final
 
 from mypy_extensions import mypyc_attr
@@ -321,24 +322,15 @@ def _at_place(masked: MaskedText | None, place: str) -> MaskedText | None:
 
 def _ends(texts: Sequence[str], size: int) -> list[int]:
     """Where each text ends among the joined ones, in bytes, the first EDGE counted."""
-    ends: list[int] = []
-    end = 0
-    for text in texts:
-        end += len(text) + 1
-        ends.append(end)
-    if end + 1 != size:  # not all ASCII
+    ends = list(accumulate([len(text) + 1 for text in texts]))
+    if (ends[-1] if ends else 0) + 1 != size:  # not all ASCII
         return _content_ends([text.encode(_ENCODING, _ERRORS) for text in texts])
     return ends
 
 
 def _content_ends(contents: Sequence[bytes]) -> list[int]:
     """The same of bytes."""
-    ends: list[int] = []
-    end = 0
-    for content in contents:
-        end += len(content) + 1
-        ends.append(end)
-    return ends
+    return list(accumulate([len(content) + 1 for content in contents]))
 
 
 def _by_text(located: list[tuple[int, int, int]], ends: list[int]) -> Iterator[tuple[int, Candidates]]:

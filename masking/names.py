@@ -46,7 +46,7 @@ def _load() -> tuple[dict[str, NamedLabel], dict[str, NamedLabel], tuple[str, ..
             # Expressions are ASCII: the names of other scripts have a detector of their own (directives.yaml).
             spellings.update(name for name in [*entry["names"], *entry.get("suffix", ())] if name.isascii())
     # A name that ends with another spelling is found by it.
-    minimal = {word for word in spellings if not any(word != other and word.endswith(other) for other in spellings)}
+    minimal = {word for word in spellings if spellings.isdisjoint(word[start:] for start in range(1, len(word)))}
     return exact, suffixes, tuple(_chunks(minimal))
 
 

@@ -49,7 +49,7 @@ class Table:
 def _rows_below(flat: bytes, line_start: int) -> Iterator[Hit | int]:
     """Hits, and between them the offsets up to which rows were read."""
     line_end = _line_end(flat, line_start)
-    if line_end - line_start > MAX_ROW_BYTES:
+    if line_end - line_start > MAX_ROW_BYTES or line_end >= len(flat):  # nothing stands below
         return
     below = _line_end(flat, line_end + 1)
     rule = flat[line_end + 1 : below].rstrip(b"\r")

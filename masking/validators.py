@@ -37,13 +37,16 @@ def check_ssn(data: bytes, match: Any, group: int) -> list[Hit]:
 _NOT_MAIL: Final = re.compile(
     rb"(?:\b(?:ssh|scp|sftp|mosh|rsync|ssh-copy-id)[ \t](?:[^|;\r\n]{0,80}[ \t])?|sqlplus[ \t][^|;\r\n]{0,60}/)\Z"
 )
-_MACHINE: Final = re.compile(rb"\Agit@|\.(?:internal|local|localdomain|localhost|lan)\Z")
+_BEFORE_NOT_MAIL: Final = b" \t/"  # one of these stands at the end of it
+_MACHINES: Final = (b".internal", b".local", b".localdomain", b".localhost", b".lan")
 
 
 def check_email(data: bytes, match: Any, group: int) -> list[Hit]:
     """No login at a machine, and not the user:password@host of a URL: that is the business of the URL detectors."""
     start, end = match.span(group)
-    if _NOT_MAIL.search(data, max(0, start - 120), start) or _MACHINE.search(data, start, end):
+    if start and data[start - 1] in _BEFORE_NOT_MAIL and _NOT_MAIL.search(data, max(0, start - 120), start):
+        return []
+    if data[start:end].endswith(_MACHINES) or (start == 0 and data.startswith(b"git@")):
         return []
     before = data[max(0, start - 256) : start]
     scheme = before.rfind(b"://")

@@ -5,23 +5,16 @@ values blanked. Every way in which a server might read the text is read; the mos
 """
 
 import itertools
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
-
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from policy.fingerprints import shape_of
 from policy.model import Classified, ObjectAccess, Operation, worse
 from policy.mysql_functions import KEYWORDS, function_operation
 from policy.mysql_lexer import NAME, STRING, SYMBOL, WORD, LexicalError, Token, readings_of, tokenize
-from policy.mysql_objects import read_names, read_tables
+from policy.mysql_objects import read_names
 from policy.mysql_statements import QUERIES, statement_operation
-
-logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it quotes what it cannot parse
 
 _READ, _WRITE, _DELETE, _DDL, _GRANT, _EXECUTE, _ADMIN = Operation
 UNKNOWN: Final = Classified(_ADMIN, is_unknown=True)
@@ -238,13 +231,12 @@ def _structure(tokens: list[Token], found: _Found, operation: Operation) -> bool
     if tokens[0].text in ("EXPLAIN", "DESC", "DESCRIBE", "ANALYZE"):
         texts = texts[next(at for at, text in enumerate(texts) if text.upper() in QUERIES) :]
         operation = _READ if tokens[0].text != "ANALYZE" and tokens[1].text != "ANALYZE" else operation
-    try:
-        trees = sqlglot.parse(" ".join(texts), dialect="mysql")
-    except (SqlglotError, RecursionError, ValueError):
+    from policy.mysql_tree import parse_tree, read_tables  # loads sqlglot
+
+    tree = parse_tree(" ".join(texts))
+    if tree is None:
         return False
-    if len(trees) != 1 or trees[0] is None or isinstance(trees[0], exp.Command):
-        return False
-    tables = read_tables(trees[0], operation)
+    tables = read_tables(tree, operation)
     for name, access in tables.accesses.items():
         if access is not _READ and name.lower().startswith(_SYSTEM_SCHEMAS):
             access = _ADMIN  # a row of these is a right, a plugin or a setting

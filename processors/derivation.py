@@ -8,8 +8,8 @@ from typing import Any, Final
 from processors.admission import MAX_CLAIM_CHARS, Opened, Refused
 from processors.borders import BorderMasker
 from processors.facts_of import encode_fact, facts_of
-from processors.flows_of import MASKED_ONLY, FlowReader, Sightings
-from processors.pieces import Lexicon, Pieces, put_together, read_context
+from processors.flows_of import MASKED_ONLY, FlowReader, Sightings, known_context
+from processors.pieces import Lexicon, Pieces, put_together
 from processors.redaction import Redactor
 from processors.retention.calendar import DAY_US, Slice, day_of
 from processors.retention.slices import slices_of
@@ -87,7 +87,7 @@ def _derive_pieces(
     for owner, fact in zip(walked.fact_owners, walked.facts, strict=True):
         session = walked.sessions[owner]
         if owner in changes.events:
-            context = read_context(pieces.contexts[session])
+            context = known_context(pieces.contexts[session])
             fact = encode_fact(owner, context, changes.events[owner]["event"])
         facts.setdefault(known[session].agent, []).append(fact)
     return Derived(value, slices, facts, _tallies_of(pieces, changes), flows.find_in_pieces(pieces, changes))

@@ -7,6 +7,7 @@ busy log pays little for them. Nothing here is content.
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 from zlib import crc32
 
@@ -18,6 +19,7 @@ from masking.free_text_finder import FREE_TEXT_LABELS
 from masking.tokens import FlowKey
 from processors.pieces import Pieces, read_context
 from processors.screening import Changes
+from processors.walk import MAX_KNOWN_BYTES
 from schemas.events import EventKind
 from schemas.wire import framing
 from schemas.wire.avro import word
@@ -129,8 +131,19 @@ def _read_chosen(pieces: Pieces, changes: Changes, chosen: Iterable[int]) -> Ite
         if pieces.kind_of(position) in _FLOWS:
             session = pieces.walked.sessions[position]
             if session not in contexts:
-                contexts[session] = read_context(pieces.contexts[session])
+                contexts[session] = known_context(pieces.contexts[session])
             yield position, contexts[session], (changes.events.get(position) or pieces.read_event(position))["event"]
+
+
+def known_context(encoded: bytes) -> Mapping[str, Any]:
+    """The fields of an encoded context, for reading only: those of a session come again with each of its batches.
+
+    Raises RecordError.
+    """
+    return _kept_context(encoded) if len(encoded) <= MAX_KNOWN_BYTES else read_context(encoded)
+
+
+_kept_context: Final = lru_cache(maxsize=1024)(read_context)
 
 
 def masked_values(event: Mapping[str, Any]) -> list[dict[str, str]]:

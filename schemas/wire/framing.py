@@ -90,6 +90,7 @@ class _Schema:
     def __init__(self, record: str, version: int) -> None:
         document = load_avsc(record, version)
         self.record = record
+        self.version = version
         self.document = document
         self.parsed = parse_schema(document)
         self.fingerprint = schema_fingerprint(document)
@@ -101,10 +102,7 @@ _KNOWN: Final = {
     for version in versions_of(record)
     for schema in [_Schema(record, version)]
 }
-_WRITTEN: Final = {
-    record: next(schema for schema in _KNOWN.values() if schema.document == load_avsc(record, version))
-    for record, version in CURRENT.items()
-}
+_WRITTEN: Final = {schema.record: schema for schema in _KNOWN.values() if schema.version == CURRENT[schema.record]}
 
 
 def to_avro(value: Any) -> Any:

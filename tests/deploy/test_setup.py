@@ -75,6 +75,7 @@ def test_sources_are_compiled_also_where_processes_write_no_bytecode(tools: Path
     module = tmp_path / "checkout/schemas/module.py"
     module.parent.mkdir(parents=True)
     module.write_text("ANSWER = 42\n")
+    module.with_name("faulty.py").write_text("def")
     (tmp_path / "venv/bin").mkdir(parents=True)
     (tmp_path / "venv/bin/python").symlink_to(os.path.realpath(sys.executable))
     command = f"ROOT={tmp_path}/checkout VENV={tmp_path}/venv OWN_PACKAGES=(schemas); compile_bytecode"

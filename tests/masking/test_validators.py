@@ -78,3 +78,23 @@ def test_cookies():
     found = [data[s:e] for s, e in validators.cookie_values(data, 0, len(data), is_set=False)]
     assert found == [b"1", b"two2", b"abc"]
     assert [data[s:e] for s, e in validators.cookie_values(data, 0, len(data), is_set=True)] == [b"1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_mail"),
+    [
+        ("git@example.com", False),
+        ("x git@example.com", True),
+        ("ssh root@example.com", False),
+        ("ssh -p 22\troot@example.com", False),
+        ("assh root@example.com", True),
+        ("sqlplus scott/tiger@example.com", False),
+        ("sqlplus-scott/tiger@example.com", True),
+        ("db@host.internal", False),
+        ("db@host.INTERNAL", True),
+        ("db@internal.example", True),
+    ],
+)
+def test_logins_at_machines_are_no_mail(text, is_mail):
+    match = re2.search(rb"([\w.]+@[\w.]+)", text.encode())
+    assert bool(validators.check_email(text.encode(), match, 1)) is is_mail
