@@ -9,7 +9,6 @@ from masking.model import Tokens
 
 TOKEN: Final = re.compile(rb"\xe2\x80\xb9[a-z][a-z0-9_]{1,40}:[a-z2-7]{16}\xe2\x80\xba")
 _OPEN: Final = b"\xe2\x80\xb9"
-_CLOSE: Final = b"\xe2\x80\xba"
 MAX_TOKEN_BYTES: Final = 64
 _ALNUM: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
 _WORDLIKE: Final = frozenset(byte for byte in range(256) if byte > 127 or chr(byte).isalnum() or byte in b"_.+/%-")
@@ -83,9 +82,13 @@ def touches_word(data: bytes, span: Span) -> bool:
 
 
 def is_in_token(data: bytes, offset: int) -> bool:
-    """Whether an offset lies in a token that stands for a masked value: what its label says is no name."""
-    low = max(0, offset - MAX_TOKEN_BYTES)
-    return data.rfind(_OPEN, low, offset) > data.rfind(_CLOSE, low, offset)
+    """Whether an offset lies in a token that stands for a masked value: what its label says is no name.
+
+    The whole token has to be there: behind a mere opening mark anybody could hide a password from its name.
+    """
+    opened = data.rfind(_OPEN, max(0, offset - MAX_TOKEN_BYTES), offset)
+    token = TOKEN.match(data, opened) if opened >= 0 else None
+    return token is not None and offset < token.end()
 
 
 def blank(data: bytes, spans: Sequence[Span]) -> bytes:

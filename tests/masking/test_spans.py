@@ -1,6 +1,6 @@
 import pytest
 
-from masking.spans import Span, blank, normalize, resolve, splice, touches_word
+from masking.spans import Span, blank, is_in_token, normalize, resolve, splice, touches_word
 from tests.masking.helpers import KEY
 
 DATA = b"0123456789abcdefghij"
@@ -39,6 +39,22 @@ def test_tokens_stay_and_what_is_around_them_is_masked():
     assert [data[p.start : p.end] for p in pieces] == [b"see ", b" and"]
     assert resolve(TOKEN, [span(0, len(TOKEN), data=TOKEN)]) == []
     assert resolve(data + b"x", [span(len(data), len(data) + 1, context_start=8, data=data + b"x")]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_inside"),
+    [
+        ("‹password:abcdefgh234567ab› x", True),
+        ("a ‹ password: x", False),
+        ("‹password: x", False),
+        ("‹password:abcdefgh234567a", False),
+        ("‹card:abcdefgh234567ab› ‹password=x", False),
+        ("‹card:abcdefgh234567ab› password=x", False),
+    ],
+)
+def test_a_name_is_a_tokens_only_inside_of_a_whole_one(text: str, is_inside: bool) -> None:
+    data = text.encode()
+    assert is_in_token(data, data.index(b"password") + len(b"password")) is is_inside
 
 
 def test_splice_puts_tokens_and_reports():
