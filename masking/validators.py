@@ -35,15 +35,18 @@ def check_ssn(data: bytes, match: Any, group: int) -> list[Hit]:
 
 
 _NOT_MAIL: Final = re.compile(
-    rb"(?:\b(?:ssh|scp|sftp|mosh|rsync|ssh-copy-id)[ \t](?:[^|;\r\n]{0,80}[ \t])?|sqlplus[ \t][^|;\r\n]{0,60}/)\Z"
+    rb"(?:\b(?:ssh|scp|sftp|mosh|rsync|ssh-copy-id)[ \t](?:[^|;\r\n]{0,80}[ \t])?|sqlplus[ \t][^|;\r\n]{0,60}/"
+    rb"|jdbc:oracle:\w{3,4}:[^\s/@]{0,60}/)\Z"
 )
-_MACHINE: Final = re.compile(rb"\Agit@|\.(?:internal|local|localdomain|localhost|lan)\Z")
+_MACHINE: Final = re.compile(rb"\.(?:internal|local|localdomain|localhost|lan)\Z")
 
 
 def check_email(data: bytes, match: Any, group: int) -> list[Hit]:
     """No login at a machine, and not the user:password@host of a URL: that is the business of the URL detectors."""
     start, end = match.span(group)
     if _NOT_MAIL.search(data, max(0, start - 120), start) or _MACHINE.search(data, start, end):
+        return []
+    if data.startswith(b"git@", start):  # the login of every Git server
         return []
     before = data[max(0, start - 256) : start]
     scheme = before.rfind(b"://")
@@ -221,6 +224,7 @@ VALIDATORS: Final[dict[str, Validator]] = {
     "login": logins.check_login,
     "telling": logins.check_telling,
     "named": pairs.check_named,
+    "aliased": pairs.check_aliased,
     "fields": pairs.check_fields,
     "rows": pairs.check_rows,
     "codes": pairs.check_code_list,
