@@ -23,7 +23,7 @@ _BREAKS: Final = b"\r\0,;{}()<>|=?&#/:\"'`\\"  # what no name holds
 _TO_BREAK: Final = bytes.maketrans(_BREAKS, b"\n" * len(_BREAKS))
 _SIGN: Final = re.compile(rb"\s*+(?:=>|:=|={1,3}|!==?|<>|~=|:(?!:)|->|,|>)?[ \t]*+")
 _NEXT_LINE: Final = re.compile(rb"\r?\n[ \t]{1,40}(?![\w.-]+:[ \t\r\n]|-)(?=\S)")
-_DOUBLE: Final = re.compile(rb'[bBfFrRuU]{0,2}"((?:[^"\\]|\\.)*+)(?:"|\Z)', re.DOTALL)
+_DOUBLE: Final = re.compile(rb'(?:[bBfFrRuU]{0,2}|@)"((?:[^"\\]|\\.)*+)(?:"|\Z)', re.DOTALL)
 _SINGLE: Final = re.compile(rb"(?:[bBfFrRuUeEnN]{0,2}|\$)'((?:[^'\\]|''|\\(?!').|\\')*?)(?:'(?!')|\Z)", re.DOTALL)
 _ESCAPED: Final = re.compile(rb"(\\+)([\"'])((?:[^\"'\\]|(?!\2)[\"'])*+)", re.DOTALL)
 _TICKS: Final = re.compile(rb"`([^`]*+)`")
@@ -57,7 +57,7 @@ _PAIR_VALUE: Final = re.compile(
     rb"(?i)(?:[,;]?[\s,;]{0,40}|(?<==))\\{0,2}[\"']?(?:value|val|content|default|secretstring)\\{0,2}[\"']?"
     rb"[ \t]{0,4}[=:][ \t]*|,[ \t]*(?=\\?[\"'])"
 )
-_CALLED: Final = re.compile(rb"\w[ ]?\([ ]{0,4}[\"'][\w.-]+[\"'][ ]?\Z")
+_CALLED: Final = re.compile(rb"\w[ ]?\([ ]{0,4}[\"'][\w.\x80-\xff-]+[\"'][ ]?\Z")
 _RECORD_BYTES: Final = 16 << 10  # how far up the head of a record in psql's expanded form may be
 _PART: Final = re.compile(rb"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n([^\r\n]+)")
 _FIELD: Final = re.compile(rb"(?i)[ \t]{1,8}(?:value|content)=\Z")
@@ -156,7 +156,7 @@ def _element(flat: bytes, end: int, named: NamedLabel) -> Iterator[Hit]:
 def name_before(flat: bytes, end: int) -> str:
     """The last words before an offset, as far as they may be a name: of one line, without quotes or brackets."""
     piece = flat[max(0, end - MAX_NAME_BYTES) : end].rstrip(_WHITE).translate(_TO_BREAK)
-    return piece[piece.rfind(b"\n") + 1 :].decode("ascii", "replace")
+    return piece[piece.rfind(b"\n") + 1 :].decode("utf-8", "replace")
 
 
 def value_at(flat: bytes, data: bytes, position: int, named: NamedLabel, sign: bytes) -> Iterator[Hit]:
@@ -208,6 +208,8 @@ def _quoted_hits(flat: bytes, data: bytes, start: int, end: int, named: NamedLab
         yield start, last, named.label
         return
     value = data[start:end]
+    if len(value) < MAX_NAME_BYTES and value.startswith((b"\n", b"\r", b"\\n", b"\\r")):
+        return  # between two texts of a program: `expect "Password:"`, then a line with another one
     if b"_" in value and _IDENTIFIER.fullmatch(value) and label_of(value.decode("ascii")):
         return  # a name given as a text: "delete_branch_password"
     span = values.VALUE_SHAPES[named.value](value)
@@ -220,7 +222,7 @@ def _bare(flat: bytes, position: int, named: NamedLabel, sign: bytes) -> Iterato
         return  # detectors of their own know their parts
     if named.value in values.BARE_PATTERNS:
         match = values.BARE_PATTERNS[named.value].match(flat, position)
-        if match and not _goes_on(flat, match.end()):
+        if match and not _goes_on(flat, match.end()) and not values.is_placeholder(match[0]):
             yield match.start(), match.end(), named.label
         return
     if _SUBSCRIPT.match(flat, position, position + 256):

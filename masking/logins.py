@@ -49,8 +49,9 @@ def check_authorization(data: bytes, match: Any, group: int) -> list[Hit]:
 
 
 def check_telling(data: bytes, match: Any, group: int) -> list[Hit]:
-    """A value that a sentence gives: letters and a digit or a sign, so that it is no word of the sentence."""
+    """A value that a sentence gives: letters and a digit or a sign, or four
+    words in a chain, so that it is no word of the sentence."""
     start, end = match.span(group)
     text = data[start:end]
     is_telling = values.has_letter(text) and values.has_digit_or_sign(text) and not values.is_placeholder(text)
-    return [(start, end, None)] if is_telling else []
+    return [(start, end, None)] if is_telling or values.is_phrase_of_words(text) else []

@@ -1,6 +1,7 @@
 """What a name says about the value beside it: `customer_card_number`, `X-Api-Key`, `--db-password`."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,6 +34,20 @@ class NamedLabel:
     value: str
 
 
+_BASE: Final = str.maketrans(
+    {"ø": "o", "ł": "l", "ß": "ss", "æ": "ae", "đ": "d", "ı": "i", "Ø": "O", "Ł": "L", "Đ": "D", "İ": "I"}
+)
+
+
+def _fold(name: str) -> str:
+    """Latin letters without their accents: téléphone and telephone are one name. Other scripts stay."""
+    if name.isascii():
+        return name
+    chars = unicodedata.normalize("NFC", name).translate(_BASE)
+    bases = (unicodedata.normalize("NFKD", char)[0] for char in chars)
+    return "".join(base if base.isascii() else char for base, char in zip(bases, chars, strict=True))
+
+
 def _load() -> tuple[dict[str, NamedLabel], dict[str, NamedLabel], tuple[str, ...]]:
     exact: dict[str, NamedLabel] = {}
     suffixes: dict[str, NamedLabel] = {}
@@ -40,7 +55,7 @@ def _load() -> tuple[dict[str, NamedLabel], dict[str, NamedLabel], tuple[str, ..
     for entry in yaml.load((files("masking") / "names.yaml").read_text("utf-8"), Loader=_Loader):  # noqa: S506
         named = NamedLabel(entry["label"], entry["value"])
         for name in entry["names"]:
-            exact[name.replace(" ", "")] = named
+            exact[_fold(name.replace(" ", ""))] = named
         suffixes.update((name, named) for name in entry.get("suffix", ()))
         if named.label:
             # Expressions are ASCII: the names of other scripts have a detector of their own (directives.yaml).
@@ -75,7 +90,7 @@ AFTER_NAME: Final = (
 @lru_cache(maxsize=4096)
 def label_of(name: str) -> NamedLabel | None:
     """What a value of this name is, or None. Names beyond 128 characters are judged by their end."""
-    words = [word.lower() for word in _WORD.findall(name[-MAX_NAME_CHARS:])]
+    words = [word.lower() for word in _WORD.findall(_fold(name[-MAX_NAME_CHARS:]))]
     named = _label_of_words(words)
     while named is None and len(words) > 1 and words[-1] in _VAGUE:
         words.pop()

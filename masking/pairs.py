@@ -30,6 +30,11 @@ def check_named(data: bytes, match: Any, _group: int) -> list[Hit]:
     return list(_judge(data, match.group(1), *match.span(group))) if group else []
 
 
+def check_aliased(data: bytes, match: Any, _group: int) -> list[Hit]:
+    """Group 1 is the value, which group 2 names: 'value' AS name."""
+    return list(_judge(data, match.group(2), *match.span(1)))
+
+
 def check_fields(data: bytes, match: Any, group: int) -> list[Hit]:
     """NAME VALUE NAME VALUE …, as HSET takes them."""
     position, end = match.span(group)
@@ -67,7 +72,7 @@ def check_code_list(data: bytes, match: Any, group: int) -> list[Hit]:
 
 
 def _judge(data: bytes, name: bytes, start: int, end: int) -> Iterator[Hit]:
-    named = names.label_of(name.decode("ascii", "replace"))
+    named = names.label_of(name.decode("utf-8", "replace"))
     if named is None or values.is_call(data[start:end]):
         return
     span = names.secret_span(named, data[start:end])

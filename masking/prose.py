@@ -103,7 +103,7 @@ def _is_mixed(value: bytes) -> bool:
 def _value_said(
     flat: bytes, start: int, named: NamedLabel, quote: bytes | None, *, is_said: bool
 ) -> tuple[int, int] | None:
-    if named.value in values.BARE_PATTERNS and named.value != "code":
+    if named.value in values.BARE_PATTERNS and named.value not in ("code", "answer"):
         found = values.BARE_PATTERNS[named.value].match(flat, start)
         if found is None or not _is_edge(flat, found.end()):
             return None
@@ -134,13 +134,16 @@ def _judged(
         return None
     has_digit = any(48 <= byte <= 57 for byte in value)
     has_mark = any(byte in b"!@#$%^&*+=~" for byte in value)
-    if named.value in ("any", "auth"):
+    if named.value in ("any", "answer", "auth"):
         if is_said and (is_quoted or has_digit or has_mark):
             good = len(value) >= 4
         elif is_said:
-            good = _ends_sentence(flat, high) and len(value) >= 5 and not _is_adjective(value)
+            good = values.is_phrase_of_words(value) or (
+                _ends_sentence(flat, high) and len(value) >= 5 and not _is_adjective(value)
+            )
         else:
             good = len(value) >= 6 and has_digit and (has_mark or not value.isdigit())
+            good = good or (b"-" in value and values.is_phrase_of_words(value))
     elif is_said or is_quoted:
         good = len(value) >= 8 and (has_digit or values.is_random(value) or _WORD_CHAIN.fullmatch(value) is not None)
     else:
@@ -151,7 +154,8 @@ def _judged(
 def _is_adjective(value: bytes) -> bool:
     return (
         re.search(
-            rb"(?i)(?:ed|ing|ly|ble|al|ive|ous|ful|less|ic|ary|ory|nt|secret|safe|strong|weak|long|short|good|bad|blank|stale|here|below|above)\Z",
+            rb"(?i)(?:ed|ing|ly|ble|al|ive|ous|ful|less|ic|ary|ory|nt|secret|safe|strong|weak|long|short|good|bad|blank|stale|here|below|above"
+            rb"|lich|tig|bar|laufen|falsch|toire|erte?)\Z",
             value,
         )
         is not None

@@ -1,15 +1,15 @@
-"""Values in JSON that another value beside them tells: {"name": "DB_PASSWORD", "value": "…"}, the data of a Secret
-object of Kubernetes, the private parts of a JSON web key.
+"""Values in JSON that another value beside them tells: {"name": "DB_PASSWORD", "value": "…"},
+{"password": {"value": "…"}}, the data of a Secret object of Kubernetes, the private parts of a JSON web key.
 
 Looked for in the bytes of a whole document, JSON inside JSON strings included: value by value nothing tells them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from masking.kubernetes import find_kubernetes
-from masking.model import Hit
+from masking.model import Found, Hit
 from masking.names import label_of, secret_span
 from masking.validators import check_random
 
@@ -26,6 +26,16 @@ _BETWEEN: Final = (
 )
 _PAIR: Final = re.compile(b"(?i)" + _NAME + _BETWEEN + _VALUE)
 _RIAP: Final = re.compile(b"(?i)" + _VALUE + _QUOTE + _BETWEEN + _NAME)
+# An object that holds the value of its name: settings, items of DynamoDB and Firestore, comparisons of query languages.
+_HELD: Final = (
+    rb"(?:value|val|content|default|plaintext|secretstring|stringvalue|integervalue|s|n"
+    rb"|\$eq|eq|_eq|equals|set|term|query)"
+)
+_OBJECT: Final = re.compile(
+    b"(?i)" + _QUOTE + rb"([A-Za-z_][\w.\- ]{0,63})" + _QUOTE + _BLANK + b":" + _BLANK + rb"\{" + _BLANK
+    + b"(?:" + _QUOTE + rb"[\w-]{1,40}" + _QUOTE + _BLANK + b":" + _BLANK + _SCALAR + _COMMA + b"){0,3}?"
+    + _QUOTE + _HELD + _COLON + rb'([^"\\]++)'
+)  # fmt: skip
 _SECRET: Final = re.compile(rb'kind\\{0,7}"\s{0,40}:\s{0,40}\\{0,7}"Secret(?:List)?\\{0,7}"')
 _KEY: Final = re.compile(_QUOTE + rb"(?:d|p|q|dp|dq|qi|k)" + _COLON + rb"([A-Za-z0-9_-]{20,})" + _QUOTE)
 _KUBERNETES: Final = "kubernetes_secret"
@@ -37,6 +47,8 @@ def find_sibling_values(data: bytes) -> list[Hit]:
     found: list[Hit] = []
     if b"alue" in data or b"ontent" in data or b"efault" in data or b"VALUE" in data:
         found += _named(data)
+    if b"{" in data:
+        found += _held(data)
     if b"Secret" in data:
         where = [match.end() for match in _SECRET.finditer(data)]
         found += [(start, end, _KUBERNETES) for start, end, _, _ in find_kubernetes(data, data, where)]
@@ -45,14 +57,29 @@ def find_sibling_values(data: bytes) -> list[Hit]:
     return list(_disjoint(sorted(found, key=lambda hit: hit[:2])))
 
 
+def find_siblings(_flat: bytes, data: bytes, _where: Sequence[int]) -> Iterator[Found]:
+    """The same in a text that holds JSON somewhere, but for what other detectors find there."""
+    pairs = [*_named(data), *_held(data)] if b"{" in data else []
+    for start, end, label in _disjoint(sorted(pairs, key=lambda hit: hit[:2])):
+        yield start, end, label, start
+
+
 def _named(data: bytes) -> Iterator[Hit]:
     for pattern, name, value in ((_PAIR, 1, 2), (_RIAP, 2, 1)):
         for match in pattern.finditer(data):
-            start, end = match.span(value)
-            named = label_of(match[name].decode("ascii")) if end - start <= MAX_VALUE_BYTES else None
-            part = secret_span(named, data[start:end]) if named is not None else None
-            if named is not None and part is not None:
-                yield start + part[0], start + part[1], named.label
+            yield from _judged(data, match[name], *match.span(value))
+
+
+def _held(data: bytes) -> Iterator[Hit]:
+    for match in _OBJECT.finditer(data):
+        yield from _judged(data, match[1], *match.span(2))
+
+
+def _judged(data: bytes, name: bytes, start: int, end: int) -> Iterator[Hit]:
+    named = label_of(name.decode("ascii", "replace")) if end - start <= MAX_VALUE_BYTES else None
+    part = secret_span(named, data[start:end]) if named is not None else None
+    if named is not None and part is not None:
+        yield start + part[0], start + part[1], named.label
 
 
 def _disjoint(hits: list[Hit]) -> Iterator[Hit]:

@@ -13,7 +13,7 @@ from masking.names import NamedLabel, label_of
 MAX_COLUMNS: Final = 512
 MAX_ROWS: Final = 20_000
 MAX_ROW_BYTES: Final = 64 << 10
-_HEADER_CELL: Final = re.compile(rb"[A-Za-z_#$][\w .#$/()%*:@-]{0,63}")
+_HEADER_CELL: Final = re.compile(rb"[A-Za-z_#$\x80-\xff][\w .#$/()%*:@\x80-\xff-]{0,63}")
 _RULE: Final = re.compile(rb"[ \t|+:=\-\xe2\x94\x80-\xbf\x95]+")
 _DASHES: Final = re.compile(rb"[-=]{2,}")
 _ALIGNED_RULE: Final = re.compile(rb"[ \t]*[-=]{2,}(?:[ \t]+[-=]+)*[ \t]*")
@@ -125,7 +125,7 @@ def split_line(flat: bytes, start: int, end: int, mark: bytes) -> Cells:
 
 
 def _labels(names: Sequence[bytes]) -> dict[int, NamedLabel]:
-    found = {index: label_of(name.decode("ascii", "replace")) for index, name in enumerate(names)}
+    found = {index: label_of(name.decode("utf-8", "replace")) for index, name in enumerate(names)}
     return {index: named for index, named in found.items() if named}
 
 

@@ -35,7 +35,8 @@ def check_ssn(data: bytes, match: Any, group: int) -> list[Hit]:
 
 
 _NOT_MAIL: Final = re.compile(
-    rb"(?:\b(?:ssh|scp|sftp|mosh|rsync|ssh-copy-id)[ \t](?:[^|;\r\n]{0,80}[ \t])?|sqlplus[ \t][^|;\r\n]{0,60}/)\Z"
+    rb"(?:\b(?:ssh|scp|sftp|mosh|rsync|ssh-copy-id)[ \t](?:[^|;\r\n]{0,80}[ \t])?|sqlplus[ \t][^|;\r\n]{0,60}/"
+    rb"|jdbc:oracle:\w{3,4}:[^\s/@]{0,60}/)\Z"
 )
 _BEFORE_NOT_MAIL: Final = b" \t/"  # one of these stands at the end of it
 _MACHINES: Final = (b".internal", b".local", b".localdomain", b".localhost", b".lan")
@@ -46,7 +47,7 @@ def check_email(data: bytes, match: Any, group: int) -> list[Hit]:
     start, end = match.span(group)
     if start and data[start - 1] in _BEFORE_NOT_MAIL and _NOT_MAIL.search(data, max(0, start - 120), start):
         return []
-    if data[start:end].endswith(_MACHINES) or (start == 0 and data.startswith(b"git@")):
+    if data[start:end].endswith(_MACHINES) or data.startswith(b"git@", start):  # git: the login of every Git server
         return []
     before = data[max(0, start - 256) : start]
     scheme = before.rfind(b"://")
@@ -224,6 +225,7 @@ VALIDATORS: Final[dict[str, Validator]] = {
     "login": logins.check_login,
     "telling": logins.check_telling,
     "named": pairs.check_named,
+    "aliased": pairs.check_aliased,
     "fields": pairs.check_fields,
     "rows": pairs.check_rows,
     "codes": pairs.check_code_list,

@@ -41,6 +41,8 @@ _PLACEHOLDER: Final = re.compile(
     rb"|credentials|creds|user|account|props|kwargs|module|each|var)(?:\.\w+|\[[^\]]*\])+(?:\(.*)?"
     rb"|vault:.*|arn:aws.*|projects/[\w-]+/secrets/.*|op://.*|sm://.*|ssm:.*|secretsmanager:.*|aws-secretsmanager.*|keyvault:.*|gcp-secret.*|file:.*|env:.*"
     rb"|@microsoft\.keyvault.*|\{(?:aes|cipher|env|ssm)\b.*|!(?:ref|sub|getatt|secret|vault|env)\b.*|enc\[.*|resolve:.*|ref\+.*|secretref:.*"
+    rb"|requerid[oa]|obligatori[oa]|obligatoire|erforderlich|pflichtfeld|vereist|wymagane"
+    rb"|\xd0\xb2\xd0\xb2\xd0\xb5\xd0\xb4\xd0\xb8.*"
     rb"|prompt|stdin|interactive|-|~|\\|\"\"|''|=|==|enabled|disabled|invalid|expired|missing|valid|wrong|incorrect|changed|reset|updated|ok|failed|success"
     rb"|range|return|if|else|then|when|while|do|done|fi|end|begin|select|lambda"
     rb"|must|should|cannot|can|may|is|was|are|were|has|had|will|for|and|or|of|to|in|at|by|with|from|the|field|hash|authentication|auth|md5|sha\d*|bcrypt"
@@ -68,6 +70,7 @@ _CODE_TEXT: Final = re.compile(
     rb"\(\?[:=!<iPsm]|\[(?:a-z|A-Z|0-9)|\\[wdsSW][+*{)\]]|\A(?:Optional|Union|List|Dict|Tuple|Sequence|Callable)\["
     rb"|\A[+.] ?[A-Za-z_][\w.]*[,);\]\s]"
 )
+_PASSPHRASE: Final = re.compile(rb"(?i)[a-z]{3,12}(?:([-_.])[a-z]{3,12})(?:\1[a-z]{3,12}){2,}")
 _ANY_DIGIT: Final = re.compile(rb"[0-9]")
 _ANY_LETTER: Final = re.compile(rb"[A-Za-z]")
 _ANY_DIGIT_OR_SIGN: Final = re.compile(rb"[0-9!@#$%^&*]")
@@ -113,6 +116,11 @@ def has_letter(value: bytes) -> bool:
 def has_digit_or_sign(value: bytes) -> bool:
     """What words of a sentence do not have."""
     return _ANY_DIGIT_OR_SIGN.search(value) is not None
+
+
+def is_phrase_of_words(value: bytes) -> bool:
+    """Four words or more in a chain, as generators of passphrases make them: no compound of a language."""
+    return _PASSPHRASE.fullmatch(value) is not None
 
 
 def is_placeholder(value: bytes) -> bool:
@@ -253,6 +261,7 @@ def _phrase(value: bytes) -> tuple[int, int] | None:
 
 VALUE_SHAPES: Final[dict[str, Shape]] = {
     "any": _any,
+    "answer": _any,
     "opaque": _opaque,
     "auth": _auth,
     "hash": _hash,
@@ -283,6 +292,7 @@ def _bare(expression: bytes) -> re.Pattern[bytes]:
 
 # The same without quotes around: how far the value goes in the midst of other text.
 BARE_PATTERNS: Final[dict[str, re.Pattern[bytes]]] = {
+    "answer": re.compile(rb"[\w-]+(?:[ ][\w-]+){1,4}(?=[ \t]*(?:[\r\n]|\Z))|[\w.@#!-]{3,64}(?![\w])"),
     "card": _bare(rb"[1-9](?:[ -]?\d){11,18}"),
     "cvv": _bare(rb"\d{3,4}"),
     "pin": _bare(rb"\d{4,8}"),

@@ -51,7 +51,16 @@ def test_parameters_are_looked_for_on_their_line_only_and_not_without_end():
 
 
 @pytest.mark.parametrize(
-    ("text", "is_hit"), [("Blue42Sky", True), ("monkey!x", True), ("required", False), ("8-64", False), ("$1", False)]
+    ("text", "is_hit"),
+    [
+        ("Blue42Sky", True),
+        ("monkey!x", True),
+        ("opal-cedar-raven-tulip", True),
+        ("end-to-end", False),
+        ("required", False),
+        ("8-64", False),
+        ("$1", False),
+    ],
 )
 def test_a_telling_value_has_letters_and_a_digit_or_a_sign(text, is_hit):
     assert bool(hits(logins.check_telling, text, r"(.+)")) == is_hit

@@ -21,6 +21,12 @@ from masking.names import label_of, secret_span
         ("CVV2", "card_cvv"),
         ("ssn", "us_ssn"),
         ("emailAddress", "email"),
+        ("téléphone", "phone"),
+        ("Numéro de Sécurité Sociale", "national_id"),
+        ("CONTRASEÑA", "password"),
+        ("fødselsnummer", "national_id"),
+        ("密码", "password"),
+        ("주민등록번호", "national_id"),
         ("x" * 500 + "_password", "password"),
     ],
 )

@@ -43,6 +43,7 @@ PLACES = {
     "pgpass": "a line of its own is what tells it",
     "named-value": "a list below a name, and a part of a form, need their lines",
     "name-value-rows": "rows need their lines",
+    "named-in-other-scripts": "rows below a name need their lines",
     "prose": "quotes after the value end the sentence",
 }
 """Detectors that go by what stands around the value, so that other surroundings hide it: not in every notation."""

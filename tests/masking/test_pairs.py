@@ -19,6 +19,12 @@ def test_a_named_value_has_the_label_of_its_name():
     assert hits(pairs.check_named, "password=get_it()", pattern) == []
 
 
+def test_a_value_before_its_name_has_the_label_of_the_name():
+    pattern = r"'(.*)' AS (\w+)"
+    assert hits(pairs.check_aliased, "'hunter2' AS db_password", pattern) == [("hunter2", "password")]
+    assert hits(pairs.check_aliased, "'active' AS status", pattern) == []
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -17,6 +17,8 @@ HITS = {
     "pair": ({"name": "DB_PASSWORD", "value": "hunter2hunter2"}, ["hunter2hunter2"]),
     "pair, the other way round": ({"value": "hunter2hunter2", "name": "DB_PASSWORD"}, ["hunter2hunter2"]),
     "parameter": ({"Name": "/app/api_key", "Type": "SecureString", "Value": "9f8s7df98sd7fQ"}, ["9f8s7df98sd7fQ"]),
+    "object": ({"password": {"value": "hunter2hunter2", "n": 1}}, ["hunter2hunter2"]),
+    "item of DynamoDB": ({"Item": {"api_key": {"S": "9f8s7df98sd7fQ"}}}, ["9f8s7df98sd7fQ"]),
     "stack": ({"ParameterKey": "DbPassword", "ParameterValue": "hunter2x"}, ["hunter2x"]),
     "secret object": ({"kind": "Secret", "data": {"a": A, "b": B}}, [A, B]),
     "secret object, keys sorted": ({"apiVersion": "v1", "data": {"a": A}, "kind": "Secret"}, [A]),
@@ -25,6 +27,8 @@ HITS = {
 }  # fmt: skip
 MISSES = [
     {"name": "DB_HOST", "value": "db.internal"},
+    {"region": {"value": "eu-west-1"}},
+    {"password": {"type": "string", "default": ""}},
     {"name": "DB_PASSWORD", "value": "${PASSWORD}"},
     {"kind": "ConfigMap", "data": {"a": A}},
     {"kind": "SecretStore", "data": {"a": A}},

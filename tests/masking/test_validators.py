@@ -67,6 +67,7 @@ def test_entropy():
         (validators.check_secret_value, b"hunter2", True),
         (validators.check_secret_value, b"$1", False),
         (validators.check_email, b"a@b.cd", True),
+        (validators.check_email, b"git@b.cd", False),
     ],
 )
 def test_validator(validator, text, is_hit):
