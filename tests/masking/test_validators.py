@@ -85,7 +85,7 @@ def test_cookies():
     ("text", "is_mail"),
     [
         ("git@example.com", False),
-        ("x git@example.com", True),
+        ("x git@example.com", False),
         ("ssh root@example.com", False),
         ("ssh -p 22\troot@example.com", False),
         ("assh root@example.com", True),
