@@ -19,6 +19,7 @@ REFRESH_S: Final = 2.0
 """Longest wait for control to catch up when a credential is not known yet."""
 
 MAX_CLAIM_CHARS: Final = 2048
+"""Most that is recorded of what a refused login called itself."""
 
 log = logging.getLogger(__name__)
 

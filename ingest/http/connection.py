@@ -36,8 +36,6 @@ MAX_REFUSALS: Final = 5
 AGENT_CLOSED: Final = "agent_closed"
 """Why sessions end when nothing else is known."""
 
-"""Most that is recorded of what a refused login called itself."""
-
 UPSTREAM_CONNECTIONS: Final = 128
 """Connections to one upstream for one client connection (HTTP/2 streams to an HTTP/1 upstream need one each)."""
 
