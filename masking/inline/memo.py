@@ -30,15 +30,38 @@ _DIGEST_BYTES: Final = 16
 Key = tuple[bytes, str, bool]
 
 
-class Memo:
+class _Bounded[K, V]:
+    """Outcomes by keys; beyond `most` of them it begins anew."""
+
+    __slots__ = ("_known", "_most", "_new_digest")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[K, V] = {}
+        # Digests under a key of its own. A copy of a state that has taken in the key costs a third of a new one.
+        self._new_digest: Callable[[], blake2b] = blake2b(digest_size=_DIGEST_BYTES, key=os.urandom(32)).copy
+
+    def keep(self, key: K, outcome: V) -> None:
+        """Remember an outcome."""
+        if len(self._known) >= self._most:
+            self._known.clear()
+        self._known[key] = outcome
+
+    def forget(self) -> None:
+        """All of them."""
+        self._known.clear()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+class Memo(_Bounded[Key, MaskedBytes | None]):
     """Outcomes of one order under one token key. `forget` them when the token key changes."""
 
-    __slots__ = ("_known", "_max_values", "_new_digest")
+    __slots__ = ()
 
     def __init__(self, max_values: int = MAX_VALUES) -> None:
-        self._max_values = max_values
-        self._known: dict[Key, MaskedBytes | None] = {}
-        self._new_digest = _keyed()
+        super().__init__(max_values)
 
     def key_of(self, value: bytes, name: str, *, is_whole: bool) -> Key:
         """Under which the outcome of a value is kept. `name`: empty unless the outcome depends on it."""
@@ -51,19 +74,6 @@ class Memo:
         known = self._known
         return (known[key],) if key in known else None
 
-    def keep(self, key: Key, outcome: MaskedBytes | None) -> None:
-        """Remember an outcome."""
-        if len(self._known) >= self._max_values:
-            self._known.clear()
-        self._known[key] = outcome
-
-    def forget(self) -> None:
-        """All of them."""
-        self._known.clear()
-
-    def __len__(self) -> int:
-        return len(self._known)
-
 
 class Outcome:
     """What became of a result: its masked bytes, None when nothing had to change, and what was reported."""
@@ -75,15 +85,13 @@ class Outcome:
         self.report = report
 
 
-class ResultMemo:
+class ResultMemo(_Bounded[bytes, Outcome]):
     """Outcomes of whole results of one order under one token key. `forget` them when the token key changes."""
 
-    __slots__ = ("_known", "_max_results", "_new_digest")
+    __slots__ = ()
 
     def __init__(self, max_results: int = MAX_RESULTS) -> None:
-        self._max_results = max_results
-        self._known: dict[bytes, Outcome] = {}
-        self._new_digest = _keyed()
+        super().__init__(max_results)
 
     def key_of(self, form: bytes, data: bytes) -> bytes:
         """Under which the outcome of a result is kept. `form`: all that it depends on besides the result's bytes."""
@@ -96,21 +104,3 @@ class ResultMemo:
     def find(self, key: bytes) -> Outcome | None:
         """The outcome; None when it is not known."""
         return self._known.get(key)
-
-    def keep(self, key: bytes, outcome: Outcome) -> None:
-        """Remember an outcome."""
-        if len(self._known) >= self._max_results:
-            self._known.clear()
-        self._known[key] = outcome
-
-    def forget(self) -> None:
-        """All of them."""
-        self._known.clear()
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-
-def _keyed() -> Callable[[], blake2b]:
-    """Makes digests under a key of its own. A copy of a state that has taken in the key costs a third of a new one."""
-    return blake2b(digest_size=_DIGEST_BYTES, key=os.urandom(32)).copy
