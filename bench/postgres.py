@@ -5,7 +5,8 @@ several rounds; the ratio is against pgbouncer. Every leg runs once unmeasured b
 the server, the broker and the load.
 
 postgres.policy.{simple,prepared}.16 is the gated leg at a proxy whose policy is the starter one; its ratio is against
-the gated leg, whose proxy has the default policy.
+the gated leg, whose proxy has the default policy. postgres.relay.{simple,prepared}.16 goes through a relay on uvloop
+that does nothing else (`bench/bare_relay.py`): as fast as any proxy can be that lives on this loop.
 """
 
 import re
@@ -19,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.results import record
-from bench.servers import Bouncer, bench_home, run_bouncer
+from bench.servers import Bouncer, bench_home, run_bare_relay, run_bouncer
 from schemas.runtime import Home, write_private
 from tests.support.homes import connect_home
 from tests.support.kafka import run_kafka
@@ -28,6 +29,9 @@ from tests.support.proxies import issue_credential, run_proxy
 
 CLIENTS = (1, 4, 16)
 POLICY = "policy"
+RELAY = "relay"
+CROWDED = (POLICY, RELAY)
+"""Legs that run with most clients only."""
 PEERS = {POLICY: "gated"}
 POLICED = "127.0.0.2"
 """Two proxies serve the same resources at the same ports, so each has an address of its own."""
@@ -76,6 +80,7 @@ def main(rounds: int = 3, seconds: int = 4) -> None:
             for name, port in ports.items()
         }
         urls[POLICY] = urls["gated"].replace("127.0.0.1", POLICED)
+        urls[RELAY] = stack.enter_context(run_bare_relay(server))
         subprocess.run(["pgbench", "-iq", "-s", "5", server.dsn], check=True, capture_output=True)
         for url in urls.values():  # a new broker compiles its own code for some seconds, a new server reads its tables
             pgbench(url, "prepared", CLIENTS[-1], seconds)
@@ -88,7 +93,7 @@ def measure(urls: dict[str, str], rounds: int, seconds: int) -> None:
     for number in range(rounds):
         for protocol in PROTOCOLS:
             for clients in CLIENTS:
-                legs = [name for name in urls if name != POLICY or clients == CLIENTS[-1]]
+                legs = [name for name in urls if name not in CROWDED or clients == CLIENTS[-1]]
                 for name in legs:
                     found[name, protocol, clients].append(pgbench(urls[name], protocol, clients, seconds))
                 print(

@@ -3,6 +3,7 @@
 import os
 import pwd
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,15 +49,32 @@ def run_bouncer(directory: Path, server: Postgres) -> Iterator[Bouncer]:
     )
     for path in (users, config):
         path.chmod(0o644)
-    process = subprocess.Popen(["pgbouncer", "-q", "-u", user, str(config)], stderr=subprocess.DEVNULL)
+    with _run_listener("pgbouncer", port, "pgbouncer", "-q", "-u", user, str(config)):
+        yield Bouncer(_url(server, port))
+
+
+@contextmanager
+def run_bare_relay(server: Postgres) -> Iterator[str]:
+    """The URL of a server behind `bench.bare_relay`, which is stopped at the end."""
+    port = get_free_port()
+    with _run_listener("the bare relay", port, sys.executable, "-m", "bench.bare_relay", str(port), str(server.port)):
+        yield _url(server, port)
+
+
+def _url(server: Postgres, port: int) -> str:
+    return f"postgresql://{server.user}:{server.password}@127.0.0.1:{port}/{server.database}?sslmode=disable"
+
+
+@contextmanager
+def _run_listener(name: str, port: int, *command: str) -> Iterator[None]:
+    """A process that listens on a port of loopback, stopped at the end."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 10
         while not is_listening(port):
-            assert process.poll() is None and time.monotonic() < deadline, "pgbouncer did not start"
+            assert process.poll() is None and time.monotonic() < deadline, f"{name} did not start"
             time.sleep(0.05)
-        yield Bouncer(
-            f"postgresql://{server.user}:{server.password}@127.0.0.1:{port}/{server.database}?sslmode=disable"
-        )
+        yield
     finally:
         process.terminate()
         process.wait(10)
