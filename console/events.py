@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from console.output import iso_time
 from schemas.events import EventKind
 
 
@@ -59,7 +60,7 @@ def row_from(record: Mapping[str, Any]) -> Row:
 def as_document(row: Row) -> dict[str, Any]:
     """An event for JSON output."""
     document = {name: getattr(row, name) for name in Row.__slots__}
-    document["at"] = row.at.isoformat()
+    document["at"] = iso_time(row.at)
     names = ("label", "count", "token", "place")
     document["masked"] = [dict(zip(names, item, strict=True)) for item in row.masked]
     return document

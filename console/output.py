@@ -78,6 +78,12 @@ def format_time(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.") + f"{at.microsecond // 1000:03d}"
 
 
+def iso_time(at: datetime) -> str:
+    """RFC 3339 for programs: UTC with its Z, microseconds. A time without a zone is one of UTC, as of the store."""
+    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def from_us(at: int) -> datetime:
     """A time from µs since the epoch."""
     return datetime.fromtimestamp(at / 1_000_000, UTC)
@@ -106,7 +112,7 @@ def format_bytes(count: int) -> str:
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.isoformat()
+        return iso_time(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return str(value)

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from console.events import Row, as_document, result_rows, row_from
+from console.output import iso_time
 from tests.console.conftest import ROWS, START, event
 
 
@@ -22,6 +23,7 @@ def test_a_row_of_the_store() -> None:
 
 def test_as_json() -> None:
     document = as_document(row_from(event(2, "x", 1, masked=[("card", 2, "t", "p")])))
+    assert document["at"] == iso_time(START.replace(microsecond=2000)) and document["at"].endswith("Z")
     assert json.loads(json.dumps(document))["masked"] == [{"label": "card", "count": 2, "token": "t", "place": "p"}]
 
 

@@ -1,4 +1,5 @@
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -11,7 +12,9 @@ from console.output import (
     format_duration,
     format_time,
     from_us,
+    iso_time,
     one_line,
+    print_json,
 )
 
 
@@ -48,6 +51,15 @@ def test_counts() -> None:
 def test_times_are_utc_with_milliseconds() -> None:
     assert format_time(from_us(1_769_860_800_123_456)) == "2026-01-31 12:00:00.123"
     assert as_cell(datetime(2026, 1, 31, 12, tzinfo=UTC)) == "2026-01-31 12:00:00.000"
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=2)), None], ids=["utc", "other", "none"])
+def test_times_for_programs_name_their_zone(zone: timezone | None, capsys: pytest.CaptureFixture[str]) -> None:
+    hour = 14 if zone not in (UTC, None) else 12
+    at = datetime(2026, 1, 31, hour, 0, 0, 5, tzinfo=zone)
+    assert iso_time(at) == "2026-01-31T12:00:00.000005Z"
+    print_json({"at": at})
+    assert json.loads(capsys.readouterr().out) == {"at": iso_time(at)}
 
 
 def test_cells() -> None:
