@@ -33,7 +33,7 @@ QUEUE_KBYTES: Final = 16_384  # what librdkafka fetches ahead of that
 FETCH_RECORDS: Final = 256
 FETCH_WAIT_S: Final = 0.1
 FULL_EVENTS: Final = 100
-FULL_REST_S: Final = 0.1
+FULL_REST_S: Final = 0.25
 """After a read of so many events comes a rest: a fetch for each batch costs broker and reader more than the batch."""
 QUEUE_BACKOFF_MS: Final = 10  # how long librdkafka lets a partition rest of which something waits already
 GROWTH_INTERVAL_S: Final = 5.0

@@ -24,6 +24,7 @@ from schemas.wire.log_filter import set_up_logging
 from schemas.wire.startup import choose_framing
 from sinks.clickhouse.sink import make_clickhouse_sink
 from sinks.contract import Sink, SinkKind
+from sinks.heap import keep_freed_memory
 from sinks.reader import Batch, SessionsReader
 from sinks.records import Record, RecordReader
 from sinks.siem.sink import make_syslog_sink
@@ -209,6 +210,7 @@ def main(arguments: list[str]) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    keep_freed_memory()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:

@@ -44,7 +44,7 @@ def test_stray_names_and_holes_are_errors(tmp_path: Path) -> None:
 
 def test_statements_end_with_a_semicolon_at_the_end_of_a_line() -> None:
     statements = [statement for migration in read_migrations() for statement in migration.statements()]
-    assert len(statements) == 22
+    assert len(statements) == 24
     assert all(statement.startswith(("CREATE ", "ALTER ")) and ";\n" not in statement for statement in statements)
 
 
