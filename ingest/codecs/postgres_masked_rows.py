@@ -36,7 +36,7 @@ def count_values(buffer: bytes, pos: int) -> int:
     return int(read_i16_be(buffer, pos + 5)) & 0xFFFF
 
 
-def mask_rows(cells_of: CellMasker, columns: Sequence[Column], buffer: bytes, start: int, stop: int) -> bytes | None:
+def mask_rows(cells_of: CellMasker, columns: list[Column], buffer: bytes, start: int, stop: int) -> bytes | None:
     """The whole DataRow messages in buffer[start:stop], masked; None when nothing had to change.
 
     Raises MalformedError, IndexError.
