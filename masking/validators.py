@@ -239,6 +239,7 @@ VALIDATORS: Final[dict[str, Validator]] = {
     "phone_grouped": personal.check_phone_grouped,
     "telephone": personal.check_telephone,
     "dated": personal.check_dated,
+    "mac": personal.check_mac,
     "npi": personal.check_npi,
     "luhn": personal.check_luhn,
     "aba": personal.check_aba,
