@@ -133,6 +133,14 @@ def test_other_charsets_by_head_and_by_mark(charset):
     assert EMAIL not in stream(make("text/plain")[0], marked, 7)[0].decode("utf-16")
 
 
+def test_a_name_whose_letters_are_escaped_tells_its_value():
+    body, report = make("application/json")
+    sent, _ = body.rewrite_whole(
+        json.dumps({"пароль": "hunter2x", "note": json.dumps({"contraseña": "hunter3x"})}).encode()
+    )
+    assert b"hunter" not in sent and [entry.place for entry in report.take()] == ["$.пароль", "$.note.contraseña"]
+
+
 @pytest.mark.parametrize("coding", PACK)
 def test_a_coded_body_seen_before_is_not_looked_at_again(coding):
     ring = TokenRing([bytes(32)])
