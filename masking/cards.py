@@ -60,7 +60,7 @@ def is_card_number(digits: str) -> bool:
     length = len(digits)
     for low, high, lengths in _BY_FIRST[digits[0]]:
         if length in lengths and low <= digits[: len(low)] <= high:
-            return len(set(digits)) > 1 and has_luhn_checksum(digits)
+            return digits.count(digits[0]) < length and has_luhn_checksum(digits)
     return False
 
 
@@ -79,6 +79,8 @@ def find_cards(data: bytes, match: Any, group: int) -> list[Hit]:
 
 
 def _digit_groups(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
+    if data[start:end].isdigit():
+        return [(start, end)]
     groups: list[tuple[int, int]] = []
     for piece in data[start:end].translate(_TO_SPACE).split(b" "):
         if piece:
@@ -94,16 +96,21 @@ def _card_at(data: bytes, groups: list[tuple[int, int]], index: int) -> int:
     """How many groups from `index` make a card; 0 = none."""
     for count in range(min(5, len(groups) - index), 0, -1):
         taken = groups[index : index + count]
-        sizes = tuple(end - start for start, end in taken)
-        if count > 1 and (sizes not in _GROUPINGS or not _is_evenly_separated(data, taken)):
+        if count > 1 and not _is_grouped(data, taken):
             continue
-        if count == 2 and data[taken[0][1] : taken[1][0]] == b".":
-            continue  # a number with decimals
-        if 13 <= sum(sizes) <= 19:
-            digits = b"".join(data[start:end] for start, end in taken).decode()
-            if is_card_number(digits) and not _is_part_of_decimal(data, taken[0][0], taken[-1][1]):
+        digits = b"".join([data[start:end] for start, end in taken]).decode()
+        if 13 <= len(digits) <= 19 and is_card_number(digits):
+            if not _is_part_of_decimal(data, taken[0][0], taken[-1][1]):
                 return count
     return 0
+
+
+def _is_grouped(data: bytes, groups: list[tuple[int, int]]) -> bool:
+    """Whether these are the groups of one number, and not one with decimals."""
+    sizes = tuple([end - start for start, end in groups])
+    if sizes not in _GROUPINGS or not _is_evenly_separated(data, groups):
+        return False
+    return len(groups) > 2 or data[groups[0][1] : groups[1][0]] != b"."
 
 
 def _is_part_of_decimal(data: bytes, start: int, end: int) -> bool:

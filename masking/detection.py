@@ -14,6 +14,9 @@ from masking.prefilter import EDGE
 from masking.spans import TOKEN, Span, normalize
 
 CONTEXT_BYTES: Final = 64  # how near a context word must stand before a value, and half of it after
+_BACKSLASH: Final = 0x5C  # a number: asked for bytes, `in` first takes them for a number in vain, which costs more
+_ESCAPE: Final = 0x1B
+_OF_TOKENS: Final = 0xE2, 0xBA
 _ANSI: Final = re.compile(rb"\x1b\[[0-9;?]{0,16}[A-Za-z]")
 _ESCAPED: Final = ((b"\\n", b" \n"), (b"\\r", b" \r"), (b"\\t", b" \t"))
 _TOKEN_PART: Final = re.compile(  # whole, or cut off by the window's edge: its label is no context
@@ -31,10 +34,10 @@ Look = Callable[[bytes, bytes, Sequence[int] | None], list[Span]]
 
 def flatten(data: bytes) -> bytes:
     """The same length, with escaped line ends and tabs as such and without terminal colours."""
-    if b"\\" in data:
+    if _BACKSLASH in data:
         for escaped, plain in _ESCAPED:
             data = data.replace(escaped, plain)
-    if b"\x1b[" in data:
+    if _ESCAPE in data:
         data = _ANSI.sub(lambda match: b" " * len(match[0]), data)
     return data
 
@@ -47,15 +50,21 @@ def look_of(detector: Detector) -> Look:
 
 
 def _pattern_look(detector: Detector) -> Look:
-    finditer, validator, group = detector.pattern.finditer, detector.validator, detector.group
+    pattern: Expression = detector.pattern
+    validator, group = detector.validator, detector.group
     is_near = context_of(detector.context)
 
     def look(flat: bytes, data: bytes, _where: Sequence[int] | None) -> list[Span]:
         spans: list[Span] = []
-        for match in finditer(flat):
+        position = pattern.next_start(flat, -1, 0)
+        while position >= 0:
+            match = pattern.search(flat, position)
+            if match is None:
+                break
             start, end = match.span()
             if is_near is None or is_near(flat, start, end):
                 _add_spans(spans, detector, data, validator(flat, match, group), start)
+            position = pattern.next_start(flat, position, end)
         return spans
 
     return look
@@ -125,7 +134,7 @@ def context_of(words: Sequence[bytes]) -> Context | None:
 
     def is_near(data: bytes, start: int, end: int) -> bool:
         around = data[max(0, start - CONTEXT_BYTES) : end + CONTEXT_BYTES // 2]
-        if b"\xe2" in around or b"\xba" in around:
+        if _OF_TOKENS[0] in around or _OF_TOKENS[1] in around:
             around = _TOKEN_PART.sub(b"", around)
         return search(around.lower()) is not None
 

@@ -19,7 +19,7 @@ from masking.detection import flatten, look_of
 from masking.model import Detector, Finding, Hit, MaskedBytes, MaskedText, Tokens
 from masking.names import NamedLabel
 from masking.prefilter import EDGE, Candidates, Gate, Kept, build_prefilter
-from masking.spans import Masked, Span, blank, mark, normalize, replacement_of, resolve, splice, touches_word
+from masking.spans import Masked, Span, any_touches_word, blank, mark, normalize, replacement_of, resolve, splice
 
 _UNCHANGED_JOIN: Final = EDGE.decode()
 _ENCODING: Final = "utf-8"
@@ -142,10 +142,7 @@ class Masker:
         if not spans:
             return MaskedBytes(data)
         masked, reports = splice(data, spans, self._tokens, self._cards)
-        return MaskedBytes(
-            masked,
-            tuple(_finding(m, span.start, span.end, place) for span, found in reports for m in found),
-        )
+        return MaskedBytes(masked, _findings(reports, place))
 
     def mask_named(self, name: str, value: str, place: str = "") -> MaskedText:
         """Mask a value whose name is known (a JSON key, column, header, parameter): the name wins over guessing."""
@@ -191,7 +188,7 @@ class Masker:
         if located is None:
             each = ((index, self._prefilter.candidates(flatten(content))) for index, content in enumerate(contents))
             return {index: candidates for index, candidates in each if candidates}
-        return dict(_by_text(located, _content_ends(contents))) if located else {}
+        return _by_text(located, _content_ends(contents)) if located else {}
 
     def find_spans(self, data: bytes, candidates: Candidates | None = None) -> list[Span]:
         """Disjoint spans to mask, in order. `candidates`: of these bytes, when they are known already."""
@@ -203,7 +200,7 @@ class Masker:
     def splice(self, data: bytes, spans: list[Span]) -> tuple[bytes, tuple[Finding, ...]]:
         """`data` with `spans` (of find_spans) replaced. Findings' offsets are bytes."""
         masked, reports = splice(data, spans, self._tokens, self._cards)
-        return masked, tuple(_finding(m, span.start, span.end, "") for span, found in reports for m in found)
+        return masked, _findings(reports, "")
 
     # ── finding ──
 
@@ -212,9 +209,10 @@ class Masker:
     ) -> list[Span]:
         """Disjoint spans. What stood glued to a found span is looked at again: once that is a token, detectors see
         an edge there, and masking a second time must not find more than the first."""
-        spans = resolve(data, [*known, *self._spans(data, flat, candidates, depth)])
+        found = self._spans(data, flat, candidates, depth)
+        spans = resolve(data, [*known, *found] if known else found)
         for _ in range(_MAX_ROUNDS):
-            if not any(touches_word(data, span) for span in spans):
+            if not any_touches_word(data, spans):
                 break
             rest = blank(data, spans)
             flat = flatten(rest)
@@ -308,7 +306,7 @@ class Masker:
             found = span.inner or (Masked(span.label, self._tokens.token(span.value), span.layers),)
             replacement = replacement_of(span, found, data, self._cards)
             pieces += (text[position:start], replacement.decode(_ENCODING, _ERRORS))
-            findings += [Finding(each.label, each.token, start, end, place, each.layers) for each in found]
+            findings += [_finding(each, start, end, place) for each in found]
             position = end
         pieces.append(text[position:])
         return MaskedText("".join(pieces), tuple(findings))
@@ -330,21 +328,35 @@ def _ends(texts: Sequence[str], size: int) -> list[int]:
 
 def _content_ends(contents: Sequence[bytes]) -> list[int]:
     """The same of bytes."""
-    return list(accumulate([len(content) + 1 for content in contents]))
+    ends: list[int] = []
+    end = 0
+    for content in contents:
+        end += len(content) + 1
+        ends.append(end)
+    return ends
 
 
-def _by_text(located: list[tuple[int, int, int]], ends: list[int]) -> Iterator[tuple[int, Candidates]]:
-    """(index, candidates) of the texts in which something hit. A text's first byte follows the EDGE before it."""
-    found: dict[int, dict[int, list[int]]] = {}
+def _by_text(located: list[tuple[int, int, int]], ends: list[int]) -> dict[int, Candidates]:
+    """Index of each text in which something hit -> its candidates. A text's first byte follows the EDGE before it."""
+    found: dict[int, Candidates] = {}
     last, index = len(ends), 0
     for gate, where, end in located:
         if not (index < last and (ends[index - 1] if index else 0) < end - 1 <= ends[index]):
             index = bisect_left(ends, end - 1)
-        if index < last:
-            start = ends[index - 1] + 1 if index else 1
-            found.setdefault(index, {}).setdefault(gate, []).append(where - start)
+        if index >= last:
+            continue
+        start = ends[index - 1] + 1 if index else 1
+        gates = found.get(index)
+        if gates is None:
+            found[index] = {gate: [where - start]}
+        elif (places := gates.get(gate)) is not None:
+            places.append(where - start)
+        else:
+            gates[gate] = [where - start]
     for index, gates in found.items():
-        yield index, dict(sorted(gates.items())) if len(gates) > 1 else gates
+        if len(gates) > 1:
+            found[index] = dict(sorted(gates.items()))
+    return found
 
 
 def _without_overruns(spans: list[Span]) -> list[Span]:
@@ -361,7 +373,12 @@ def _wrapped_in(layer: str, masked: Masked) -> Masked:
 
 
 def _finding(masked: Masked, start: int, end: int, place: str) -> Finding:
-    return Finding(masked.label, masked.token, start, end, place, masked.layers)
+    # A NamedTuple's own constructor is Python code that makes this same call.
+    return tuple.__new__(Finding, (masked.label, masked.token, start, end, place, masked.layers))
+
+
+def _findings(reports: list[tuple[Span, tuple[Masked, ...]]], place: str) -> tuple[Finding, ...]:
+    return tuple([_finding(masked, span.start, span.end, place) for span, found in reports for masked in found])
 
 
 def _code_points(text: str, data: bytes, spans: list[Span]) -> Iterator[tuple[int, int]]:

@@ -84,16 +84,22 @@ class Expression:
 
     def finditer(self, text: bytes) -> Iterator[Match]:
         """Every match, none overlapping another."""
-        find, size, position = self._find, len(text), 0
-        while position < size or self._has_empty_end:
-            spans: Spans = find(_ANYWHERE, text, position, size)
-            end = spans[0][1]
-            if end < 0:
+        position = self.next_start(text, -1, 0)
+        while position >= 0:
+            match = self._one(_ANYWHERE, text, position)
+            if match is None:
                 return
-            yield Match(self, text, spans)
-            if position == size:
-                return
-            position = end if end > position else position + 1
+            yield match
+            position = self.next_start(text, position, match.end())
+
+    def next_start(self, text: bytes, start: int, end: int) -> int:
+        """Where to `search` on behind a match that was searched for from `start` (-1: none was) and ended at `end`;
+        -1: nowhere."""
+        size = len(text)
+        if start == size:
+            return -1
+        position = end if end > start else start + 1
+        return position if position < size or self._has_empty_end else -1
 
     def _one(self, anchor: Any, text: bytes, start: int) -> Match | None:
         if start > len(text):

@@ -95,7 +95,7 @@ class FreeTextMasker(Masker):
     def _add_free_text(self, data: bytes, found: list[Span]) -> list[Span]:
         if not _NAMELIKE.search(data):
             return found
-        more = resolve(data, self._free_text(data), found)
+        more = resolve(data, list(self._free_text(data)), found)
         return sorted([*found, *more], key=lambda span: span.start) if more else found
 
     def _free_text(self, data: bytes) -> Iterator[Span]:

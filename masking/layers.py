@@ -68,7 +68,12 @@ class ViewLayer:
 
 
 def _resolve_escape(text: bytes) -> bytes:
-    return text[1:2] if text[1:2] == b"/" else bytes((int(text[2:], 16),))
+    if text[1:2] == b"/":
+        return b"/"
+    if len(text) == 12:  # a pair of surrogates
+        return bytes.fromhex((text[2:6] + text[8:]).decode()).decode("utf-16-be").encode()
+    point = int(text[2:], 16)
+    return chr(point).encode("utf-8", "replace")
 
 
 def _resolve_join(_text: bytes) -> bytes:
@@ -93,12 +98,20 @@ JOINS: Final = ("continued", "broken")  # the names of those layers
 _INVISIBLE: Final = rb"\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xc2\xad"
 _FULL_WIDTH: Final = rb"\xef\xbc[\x81-\xbf]|\xef\xbd[\x80-\x9e]"
 
+# The last letter beyond ASCII of a name in JSON. Most writers escape them; texts full of them need no view.
+_ESCAPED_NAME: Final = (
+    rb"\\u(?:00[A-Fa-f]|0[1-9A-Fa-f][0-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f]{2})[0-9A-Fa-f][\w .-]{0,24}\\{0,7}\"[ \t]{0,4}:"
+)
+
 VIEWS: Final = (
     ViewLayer("url", Gate((), (rb"%[2-7][0-9A-Fa-f]",)), re.compile(rb"%[0-9A-Fa-f]{2}"), unquote_to_bytes),
     ViewLayer(
         "escape",
-        Gate((), (rb"\\u00[2-7][0-9A-Fa-f]|\\x[2-7][0-9A-Fa-f]|\\/",)),
-        re.compile(rb"\\u00[0-7][0-9A-Fa-f]|\\x[0-7][0-9A-Fa-f]|\\/"),
+        Gate((), (rb"\\u00[2-7][0-9A-Fa-f]|\\x[2-7][0-9A-Fa-f]|\\/", _ESCAPED_NAME)),
+        re.compile(
+            rb"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}"
+            rb"|\\x[0-7][0-9A-Fa-f]|\\/"
+        ),
         _resolve_escape,
     ),
     ViewLayer(

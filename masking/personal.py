@@ -113,6 +113,15 @@ def check_dated(data: bytes, match: Any, group: int) -> list[Hit]:
     return []
 
 
+def check_mac(data: bytes, match: Any, group: int) -> list[Hit]:
+    """An address of one device (IEEE 802: the lowest bit of its first byte is 0) with a letter in it: six pairs of
+    digits are a time or a number."""
+    start, end = match.span(group)
+    digits = data[start:end].translate(None, b":-")
+    is_of_device = int(digits[:2], 16) % 2 == 0 and len(set(digits)) > 3
+    return [(start, end, None)] if is_of_device and not digits.isdigit() else []
+
+
 def check_npi(data: bytes, match: Any, group: int) -> list[Hit]:
     """Luhn over the number behind 80840 (ISO standard prefix of US health)."""
     start, end = match.span(group)

@@ -6,8 +6,9 @@ Neither engine is shared between threads.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final, Protocol
 
 from masking.expressions import Expression
@@ -16,7 +17,7 @@ MAX_LOCATED: Final = 20_000  # hits in one joined scan; beyond it each text is s
 EDGE: Final = b"\0"
 
 # Gate number to where its keywords begin or its expression's matches end, rising; None: somewhere, look everywhere.
-Candidates = Mapping[int, list[int] | None]
+Candidates = dict[int, list[int] | None]
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,7 @@ class HyperscanPrefilter:
     """All gates in one Hyperscan database (x86-64 builds)."""
 
     def __init__(self, gates: Sequence[Gate], kept: Kept | None = None) -> None:
-        import hyperscan as hs
-
-        self._hs: Any = hs
+        self._hs: Any = import_module("hyperscan")
         self._kept = kept
         self._expressions, self._owners = _expressions(gates)
         self._database = self._compile(0)
@@ -69,10 +68,14 @@ class HyperscanPrefilter:
             return self._candidates_once(framed)
         if not located:
             return {}
-        found: dict[int, list[int]] = {}
+        found: Candidates = {}
         for number, end in located:
             for gate, size in self._owners[number]:
-                found.setdefault(gate, []).append(end - size - 1)
+                places = found.get(gate)
+                if places is None:
+                    found[gate] = [end - size - 1]
+                else:
+                    places.append(end - size - 1)
         return dict(sorted(found.items())) if len(found) > 1 else found
 
     def locate(self, joined: bytes) -> list[tuple[int, int, int]] | None:
@@ -90,7 +93,8 @@ class HyperscanPrefilter:
         located: list[tuple[int, int]] = []
         self._once = self._once or self._compile(self._hs.HS_FLAG_SINGLEMATCH)
         self._once.scan(framed, match_event_handler=_collect, context=located)
-        return dict.fromkeys(sorted({gate for number, _ in located for gate, _ in self._owners[number]}))
+        gates = {gate for number, _ in located for gate, _ in self._owners[number]}
+        return {gate: None for gate in sorted(gates)}
 
     def _locate(self, data: bytes) -> list[tuple[int, int]] | None:
         found: list[tuple[int, int]] = []
@@ -178,7 +182,7 @@ class KeywordPrefilter:
         found = {number for number, pattern in self._patterns if pattern.search(framed)}
         for word, _, _ in self._automaton.find_matches_as_indexes(framed.lower(), overlapping=True):
             found.update(self._owners[word])
-        return dict.fromkeys(sorted(found))
+        return {gate: None for gate in sorted(found)}
 
     def locate(self, joined: bytes) -> list[tuple[int, int, int]] | None:
         return None if self.candidates(joined) else []

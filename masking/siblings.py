@@ -31,11 +31,15 @@ _HELD: Final = (
     rb"(?:value|val|content|default|plaintext|secretstring|stringvalue|integervalue|s|n"
     rb"|\$eq|eq|_eq|equals|set|term|query)"
 )
+_MEMBERS: Final = b"(?:" + _QUOTE + rb"[\w-]{1,40}" + _QUOTE + _BLANK + b":" + _BLANK + _SCALAR + _COMMA + b"){0,3}?"
 _OBJECT: Final = re.compile(
     b"(?i)" + _QUOTE + rb"([A-Za-z_][\w.\- ]{0,63})" + _QUOTE + _BLANK + b":" + _BLANK + rb"\{" + _BLANK
-    + b"(?:" + _QUOTE + rb"[\w-]{1,40}" + _QUOTE + _BLANK + b":" + _BLANK + _SCALAR + _COMMA + b"){0,3}?"
-    + _QUOTE + _HELD + _COLON + rb'([^"\\]++)'
+    + _MEMBERS + _QUOTE + _HELD + _COLON + rb'([^"\\]++)'
 )  # fmt: skip
+# What each match of it has in it, behind a colon and a brace, and most documents have nowhere.
+_HOLDS: Final = re.compile(b"(?i)" + _BLANK + _MEMBERS + _QUOTE + _HELD + _COLON + rb'[^"\\]')
+_BLANKS: Final = frozenset(b" \t\n\r\x0b\x0c")
+_BEFORE_VALUE: Final = frozenset(b":nrt")  # a colon, or the last letter of an escaped blank behind one
 _SECRET: Final = re.compile(rb'kind\\{0,7}"\s{0,40}:\s{0,40}\\{0,7}"Secret(?:List)?\\{0,7}"')
 _KEY: Final = re.compile(_QUOTE + rb"(?:d|p|q|dp|dq|qi|k)" + _COLON + rb"([A-Za-z0-9_-]{20,})" + _QUOTE)
 _KUBERNETES: Final = "kubernetes_secret"
@@ -45,23 +49,27 @@ _PRIVATE_KEY: Final = "private_key"
 def find_sibling_values(data: bytes) -> list[Hit]:
     """Disjoint, rising. Each is all or a part of the content of one string, and holds no escape."""
     found: list[Hit] = []
-    if b"alue" in data or b"ontent" in data or b"efault" in data or b"VALUE" in data:
+    if _has(data, b"alue") or _has(data, b"ontent") or _has(data, b"efault") or _has(data, b"VALUE"):
         found += _named(data)
-    if b"{" in data:
-        found += _held(data)
-    if b"Secret" in data:
+    found += _held(data)
+    if _has(data, b"Secret"):
         where = [match.end() for match in _SECRET.finditer(data)]
         found += [(start, end, _KUBERNETES) for start, end, _, _ in find_kubernetes(data, data, where)]
-    if b'"kty' in data:
+    if _has(data, b'"kty'):
         found += [(*hit[:2], _PRIVATE_KEY) for match in _KEY.finditer(data) for hit in check_random(data, match, 1)]
     return list(_disjoint(sorted(found, key=lambda hit: hit[:2])))
 
 
 def find_siblings(_flat: bytes, data: bytes, _where: Sequence[int]) -> Iterator[Found]:
     """The same in a text that holds JSON somewhere, but for what other detectors find there."""
-    pairs = [*_named(data), *_held(data)] if b"{" in data else []
+    pairs = [*_named(data), *_held(data)] if _has(data, b"{") else []
     for start, end, label in _disjoint(sorted(pairs, key=lambda hit: hit[:2])):
         yield start, end, label, start
+
+
+def _has(data: bytes, part: bytes) -> bool:
+    """`part in data`, which takes the part for a number first, in vain: that costs more than the search."""
+    return data.find(part) >= 0
 
 
 def _named(data: bytes) -> Iterator[Hit]:
@@ -71,8 +79,23 @@ def _named(data: bytes) -> Iterator[Hit]:
 
 
 def _held(data: bytes) -> Iterator[Hit]:
+    if not _may_hold(data):
+        return
     for match in _OBJECT.finditer(data):
         yield from _judged(data, match[1], *match.span(2))
+
+
+def _may_hold(data: bytes) -> bool:
+    """Whether _OBJECT is worth a search. It costs much more than this."""
+    brace = data.find(b"{")
+    while brace >= 0:
+        before = brace - 1
+        while before >= 0 and data[before] in _BLANKS:
+            before -= 1
+        if before >= 0 and data[before] in _BEFORE_VALUE and _HOLDS.match(data, brace + 1):
+            return True
+        brace = data.find(b"{", brace + 1)
+    return False
 
 
 def _judged(data: bytes, name: bytes, start: int, end: int) -> Iterator[Hit]:

@@ -1,8 +1,8 @@
 """What to replace in a text: spans, their order and overlaps, and the splice. Offsets are bytes."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final
 
 from masking.cards import CARD_LABEL, format_card
 from masking.model import Tokens
@@ -11,37 +11,72 @@ TOKEN: Final = re.compile(rb"\xe2\x80\xb9[a-z][a-z0-9_]{1,40}:[a-z2-7]{16}\xe2\x
 _OPEN: Final = b"\xe2\x80\xb9"
 MAX_TOKEN_BYTES: Final = 64
 _ALNUM: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
-_WORDLIKE: Final = frozenset(byte for byte in range(256) if byte > 127 or chr(byte).isalnum() or byte in b"_.+/%-")
+_IS_WORDLIKE: Final = bytes(byte > 127 or chr(byte).isalnum() or byte in b"_.+/%-" for byte in range(256))
 _NON_DIGIT: Final = re.compile(rb"\D+")
 _AROUND: Final = b" \t\r\n'\"`<>"  # what may stand around an address and belongs to the text
 _NON_ALNUM: Final = re.compile(rb"[^0-9A-Za-z]+")
 
 
-class Masked(NamedTuple):
+class Masked:
     """One value inside a span, as it will be reported."""
 
-    label: str
-    token: str
-    layers: tuple[str, ...] = ()
+    __slots__ = ("label", "layers", "token")
+
+    def __init__(self, label: str, token: str, layers: tuple[str, ...] = ()) -> None:
+        self.label = label
+        self.token = token
+        self.layers = layers
 
 
-class Span(NamedTuple):
+class Span:
     """A stretch to replace. `value` is what the token is made of; `inner` and `replacement` are set for a wrapped
     run. `context_start` is where the match that told began (a key name, say)."""
 
-    start: int
-    end: int
-    label: str
-    priority: int
-    value: bytes
-    context_start: int
-    layers: tuple[str, ...] = ()
-    inner: tuple[Masked, ...] = ()
-    replacement: bytes = b""
+    __slots__ = ("context_start", "end", "inner", "label", "layers", "priority", "replacement", "start", "value")
+
+    def __init__(
+        self,
+        start: int,
+        end: int,
+        label: str,
+        priority: int,
+        value: bytes,
+        context_start: int,
+        layers: tuple[str, ...] = (),
+        inner: tuple[Masked, ...] = (),
+        replacement: bytes = b"",
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.label = label
+        self.priority = priority
+        self.value = value
+        self.context_start = context_start
+        self.layers = layers
+        self.inner = inner
+        self.replacement = replacement
 
     @property
     def rank(self) -> tuple[int, int, int]:
         return (self.end - self.start, self.priority, len(self.layers))
+
+    def cut(self, start: int, end: int, value: bytes) -> "Span":
+        """Another stretch under the same label, whose token is made of `value`."""
+        return Span(start, end, self.label, self.priority, value, self.context_start, self.layers)
+
+    def moved(self, by: int) -> "Span":
+        """The same in a text that begins so many bytes earlier."""
+        return Span(
+            self.start + by,
+            self.end + by,
+            self.label,
+            self.priority,
+            self.value,
+            self.context_start + by,
+            self.layers,
+            self.inner,
+            self.replacement,
+        )
 
 
 def normalize(value: bytes, how: str) -> bytes:
@@ -56,13 +91,12 @@ def normalize(value: bytes, how: str) -> bytes:
     return value
 
 
-def resolve(data: bytes, spans: Iterable[Span], masked: Sequence[Span] = ()) -> list[Span]:
+def resolve(data: bytes, spans: list[Span], masked: Sequence[Span] = ()) -> list[Span]:
     """Disjoint spans in order. Overlapping ones become one that covers them all, under the label of the widest
     (then most specific); what is already masked (tokens in the text, and the spans in `masked`) stays as it is."""
-    if masked or _OPEN in data:
+    if masked or data.find(_OPEN) >= 0:
         tokens = sorted([*(m.span() for m in TOKEN.finditer(data)), *((span.start, span.end) for span in masked)])
         spans = [piece for span in spans for piece in _around_tokens(data, span, tokens)]
-    spans = list(spans)
     if len(spans) == 1:
         return [_stretched(data, spans[0], spans[0].start, spans[0].end)]
     clusters: list[tuple[Span, int, int]] = []
@@ -75,10 +109,15 @@ def resolve(data: bytes, spans: Iterable[Span], masked: Sequence[Span] = ()) -> 
     return [_stretched(data, *cluster) for cluster in clusters]
 
 
-def touches_word(data: bytes, span: Span) -> bool:
+def any_touches_word(data: bytes, spans: list[Span]) -> bool:
     """Whether a span stands directly at what a detector would not have taken for an edge."""
-    start, end = span.start, span.end
-    return (end < len(data) and data[end] in _WORDLIKE) or (start > 0 and data[start - 1] in _WORDLIKE)
+    size = len(data)
+    for span in spans:
+        if span.end < size and _IS_WORDLIKE[data[span.end]]:
+            return True
+        if span.start > 0 and _IS_WORDLIKE[data[span.start - 1]]:
+            return True
+    return False
 
 
 def is_in_token(data: bytes, offset: int) -> bool:
@@ -108,7 +147,7 @@ def _stretched(data: bytes, winner: Span, start: int, end: int) -> Span:
         start, end = _char_start(data, start), _char_end(data, end)
     if (start, end) == (winner.start, winner.end):
         return winner
-    return winner._replace(start=start, end=end, value=data[start:end], inner=(), replacement=b"")
+    return winner.cut(start, end, data[start:end])
 
 
 def _char_start(data: bytes, offset: int) -> int:
@@ -133,11 +172,7 @@ def _around_tokens(data: bytes, span: Span, tokens: list[tuple[int, int]]) -> li
         return [span]
     edges = [span.start, *(edge for token in inside for edge in token), span.end]
     pieces = [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
-    return [
-        span._replace(start=start, end=end, value=data[start:end], inner=(), replacement=b"")
-        for start, end in pieces
-        if _ALNUM.search(data, start, end)
-    ]
+    return [span.cut(start, end, data[start:end]) for start, end in pieces if _ALNUM.search(data, start, end)]
 
 
 def replacement_of(span: Span, found: Sequence[Masked], data: bytes, cards: str) -> bytes:

@@ -95,7 +95,7 @@ class StreamMasker:
 def _without_stub(held: bytes, span: Span, stub: int) -> Span:
     if span.start >= stub:
         return span
-    return span._replace(start=stub, value=held[stub : span.end], inner=(), replacement=b"")
+    return span.cut(stub, span.end, held[stub : span.end])
 
 
 def _end_of(held: bytes, cut: int, size: int) -> bytes:

@@ -1,8 +1,9 @@
-"""Result tables in a text: psql, MySQL, sqlite, markdown, CSV, TSV, kubectl. The header's names tell"
-" what is in a column."""
+"""Result tables in a text: psql, MySQL, sqlite, markdown, CSV, TSV, kubectl. The header's names tell what is
+in a column."""
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -19,11 +20,7 @@ _DASHES: Final = re.compile(rb"[-=]{2,}")
 _ALIGNED_RULE: Final = re.compile(rb"[ \t]*[-=]{2,}(?:[ \t]+[-=]+)*[ \t]*")
 _COLUMN_GAP: Final = re.compile(rb"[^ \t]+(?: [^ \t]+)*")
 _ROW_COUNT: Final = re.compile(rb"\(\d+ rows?(?: affected)?\)|\d+ rows? in set.*|\\\.|Query OK.*")
-_CELL: Final = {
-    mark: re.compile(rb'[ ]*(?:"((?:[^"]|"")*+)"[ ]*|([^%s\r\n]*+))(?:%s|\Z)' % (re.escape(mark), re.escape(mark)))
-    for mark in (b",", b";", b"\t", b"|")
-}
-_CELL["│".encode()] = re.compile(rb"()((?:[^\xe2\r\n]|\xe2(?!\x94\x82))*+)(?:\xe2\x94\x82|\Z)")
+_BOX_CELL: Final = re.compile(rb"()((?:[^\xe2\r\n]|\xe2(?!\x94\x82))*+)(?:\xe2\x94\x82|\Z)")
 _MARKS: Final = ("│".encode(), b"|", b"\t", b",", b";")
 
 Cells = list[tuple[int, int]]  # offsets of a line's cells
@@ -103,7 +100,7 @@ def _delimited(flat: bytes, start: int, end: int, mark: bytes, *, has_rule: bool
 def split_line(flat: bytes, start: int, end: int, mark: bytes) -> Cells:
     """Offsets of a line's cells without blanks and quotes around them."""
     cells: Cells = []
-    pattern = _CELL[mark]
+    pattern = _cell_before(mark)
     while start <= end and len(cells) <= MAX_COLUMNS:
         match = pattern.match(flat, start, end)
         if match is None:
@@ -122,6 +119,15 @@ def split_line(flat: bytes, start: int, end: int, mark: bytes) -> Cells:
             cells.append((end, end))
             break
     return cells
+
+
+@lru_cache(maxsize=16)
+def _cell_before(mark: bytes) -> re.Pattern[bytes]:
+    """A cell up to its mark: one character, or the line of a box."""
+    if mark == _MARKS[0]:
+        return _BOX_CELL
+    escaped = re.escape(mark)
+    return re.compile(rb'[ ]*(?:"((?:[^"]|"")*+)"[ ]*|([^%s\r\n]*+))(?:%s|\Z)' % (escaped, escaped))
 
 
 def _labels(names: Sequence[bytes]) -> dict[int, NamedLabel]:
@@ -157,7 +163,10 @@ def _cell(flat: bytes, low: int, high: int, named: NamedLabel) -> Iterator[Hit]:
         yield low + span[0], low + span[1], named.label
 
 
-_COPY: Final = re.compile(rb"(?i)copy\s+[\w.\"]+\s*\(([^()]{1,8192})\)\s*from\s+stdin[^\n]*\n")
+_COPY: Final = re.compile(rb"(?i)copy\s+[\w.\"]+\s*\(([^()]{1,8192})\)\s*from\s+stdin([^\n]*)\n")
+_IS_CSV: Final = re.compile(rb"(?i)\bcsv\b")
+_HAS_HEADER: Final = re.compile(rb"(?i)\bheader\b(?!\s+(?:false|off|0))")
+_DELIMITER: Final = re.compile(rb"(?i)\bdelimiters?\s+(?:as\s+)?e?'(\\t|[^'\\\r\n])'")
 
 
 def find_copy(flat: bytes, _data: bytes, where: Sequence[int]) -> Iterator[tuple[int, int, str | None, int]]:
@@ -168,12 +177,35 @@ def find_copy(flat: bytes, _data: bytes, where: Sequence[int]) -> Iterator[tuple
         if match is None or not labels:
             continue
         position = match.end()
+        mark, is_csv = _form_of(match[2])
         for _ in range(MAX_ROWS):
-            line_end = _line_end(flat, position)
-            cells = split_line(flat, position, line_end, b"\t")
+            line_end = _record_end(flat, position) if is_csv else _line_end(flat, position)
+            cells = split_line(flat, position, line_end, mark)
             if position >= len(flat) or flat[position:line_end].startswith(b"\\.") or len(cells) <= max(labels):
                 break
-            for index, named in labels.items():
-                for hit in _cell(flat, *cells[index], named):
-                    yield *hit, match.start()
+            if position != match.end() or not _HAS_HEADER.search(match[2]):
+                for index, named in labels.items():
+                    for hit in _cell(flat, *cells[index], named):
+                        yield *hit, match.start()
             position = line_end + 1
+
+
+def _form_of(options: bytes) -> tuple[bytes, bool]:
+    """What stands between the cells of COPY's rows, and whether they are CSV."""
+    is_csv = _IS_CSV.search(options) is not None
+    told = _DELIMITER.search(options)
+    mark = b"," if is_csv else b"\t"
+    if told:
+        mark = b"\t" if told[1] == b"\\t" else told[1]
+    return mark, is_csv
+
+
+def _record_end(flat: bytes, start: int) -> int:
+    """Where the record of CSV that begins here ends: its quoted cells may hold line ends."""
+    end = _line_end(flat, start)
+    quotes = flat.count(b'"', start, end)
+    while quotes % 2 and end < len(flat) and end - start < MAX_ROW_BYTES:
+        more = _line_end(flat, end + 1)
+        quotes += flat.count(b'"', end, more)
+        end = more
+    return end

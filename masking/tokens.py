@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final, Protocol
 
+from librt.strings import read_i32_be, read_i64_be
+from mypy_extensions import i64
+
 KEY_BYTES: Final = 32
 TOKEN_CHARS: Final = 16  # 80 bits: no two of 10^9 values are likely to share one
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
@@ -43,11 +46,14 @@ class _Keyed:
         inner.update(value)
         outer = self._outer.copy()
         outer.update(inner.digest())
-        n = int.from_bytes(outer.digest()[:10])
+        digest = outer.digest()
+        first: i64 = read_i64_be(digest, 0)  # both fit a register: of one number of 80 bits each shift made a new one
+        last: i64 = (first & 15) << 16 | (i64(read_i32_be(digest, 8)) >> 16 & 0xFFFF)
         pairs = _PAIRS
         return (
-            f"{pairs[n >> 70]}{pairs[n >> 60 & 1023]}{pairs[n >> 50 & 1023]}{pairs[n >> 40 & 1023]}"
-            f"{pairs[n >> 30 & 1023]}{pairs[n >> 20 & 1023]}{pairs[n >> 10 & 1023]}{pairs[n & 1023]}"
+            f"{pairs[first >> 54 & 1023]}{pairs[first >> 44 & 1023]}{pairs[first >> 34 & 1023]}"
+            f"{pairs[first >> 24 & 1023]}{pairs[first >> 14 & 1023]}{pairs[first >> 4 & 1023]}"
+            f"{pairs[last >> 10]}{pairs[last & 1023]}"
         )
 
 

@@ -117,6 +117,7 @@ def check_jwt(data: bytes, match: Any, group: int) -> list[Hit]:
     return [(start, end, None)] if isinstance(header, dict) and ("alg" in header or "enc" in header) else []
 
 
+_MADE_UP: Final = (b"xxxx", b"example", b"abcdefgh")
 MIN_DIFFERENT: Final = 7  # characters of a random body
 
 
@@ -124,15 +125,17 @@ def check_random(data: bytes, match: Any, group: int) -> list[Hit]:
     """A random-looking body: enough different characters; no run of one, no counting up, no example words."""
     start, end = match.span(group)
     value = data[start:end]
-    if len(set(value)) < MIN_DIFFERENT or b"...." in value:
+    if len(set(value)) < MIN_DIFFERENT or value.find(b"....") >= 0:
         return []
     lowered = value.lower()
-    return [] if b"xxxx" in lowered or b"example" in lowered or b"abcdefgh" in lowered else [(start, end, None)]
+    is_made_up = any(lowered.find(word) >= 0 for word in _MADE_UP)
+    return [] if is_made_up else [(start, end, None)]
 
 
 def check_mixed(data: bytes, match: Any, group: int) -> list[Hit]:
     """Random-looking, and letters of both cases plus digits: a base64-like key rather than a word or a hash."""
-    value = data[slice(*match.span(group))]
+    start, end = match.span(group)
+    value = data[start:end]
     has_all = (
         any(65 <= b <= 90 for b in value) and any(97 <= b <= 122 for b in value) and any(48 <= b <= 57 for b in value)
     )
@@ -201,8 +204,9 @@ def cookie_values(data: bytes, start: int, end: int, *, is_set: bool) -> list[tu
 
 
 def find_validator(name: str) -> Validator:
-    """The validator that a detector names; `stdnum:br.cpf` is the check of that python-stdnum module. Ra"
-    "ises KeyError."""
+    """The validator that a detector names; `stdnum:br.cpf` is the check of that python-stdnum module.
+
+    Raises KeyError."""
     module = name.removeprefix("stdnum:")
     return VALIDATORS[name] if module == name else personal.stdnum(module)
 
@@ -235,6 +239,7 @@ VALIDATORS: Final[dict[str, Validator]] = {
     "phone_grouped": personal.check_phone_grouped,
     "telephone": personal.check_telephone,
     "dated": personal.check_dated,
+    "mac": personal.check_mac,
     "npi": personal.check_npi,
     "luhn": personal.check_luhn,
     "aba": personal.check_aba,

@@ -74,7 +74,7 @@ class BorderMasker:
         for span in self._masker.find_spans(window):
             start, end = span.start + low, span.end + low
             if any(start < border < end for border in borders):
-                yield span._replace(start=start, end=end, context_start=span.context_start + low)
+                yield span.moved(low)
 
     def _put(self, event: Event, whole: bytes, low: int, high: int, spans: Sequence[Span]) -> None:
         out: list[bytes] = []

@@ -36,7 +36,7 @@ def count_values(buffer: bytes, pos: int) -> int:
     return int(read_i16_be(buffer, pos + 5)) & 0xFFFF
 
 
-def mask_rows(cells_of: CellMasker, columns: Sequence[Column], buffer: bytes, start: int, stop: int) -> bytes | None:
+def mask_rows(cells_of: CellMasker, columns: list[Column], buffer: bytes, start: int, stop: int) -> bytes | None:
     """The whole DataRow messages in buffer[start:stop], masked; None when nothing had to change.
 
     Raises MalformedError, IndexError.
@@ -73,16 +73,20 @@ def _write_rows(buffer: bytes, start: int, stop: int, puts: dict[int, Put]) -> b
     """The rows with what stands for some of their values; the others as they are."""
     out: list[bytes] = []
     changed = sorted(puts)
-    pos = start
-    while pos < stop:
+    pos = kept = start  # from `kept` on nothing is written yet
+    index, count = 0, len(changed)
+    while index < count:
         after: int = pos + 1 + read_i32_be(buffer, pos + 1)
-        if changed and changed[0] < after:
-            here = [place for place in changed if place < after]
-            del changed[: len(here)]
-            out.append(_write_row(buffer, pos + 7, after, count_values(buffer, pos), here, puts))
-        else:
-            out.append(buffer[pos:after])
-        pos = after
+        while after <= changed[index]:
+            pos = after
+            after = pos + 1 + read_i32_be(buffer, pos + 1)
+        first = index
+        while index < count and changed[index] < after:
+            index += 1
+        here = changed[first:index]
+        out += (buffer[kept:pos], _write_row(buffer, pos + 7, after, count_values(buffer, pos), here, puts))
+        pos = kept = after
+    out.append(buffer[kept:stop])
     return b"".join(out)
 
 

@@ -110,12 +110,14 @@ class BodyRewriter:
         """A whole body at once; the very same bytes when nothing in it had to change."""
         if not data:
             return data, data
-        if self._decoding is None and self._rewriter is None:
-            form = f"{self._media};{self._charset}".encode()
-            masked = self._values.mask_result(form, data, self._report, lambda report: self._mask_whole(data, report))
-            return (data, data) if masked is None else (masked, masked)
         content = self._decode_whole(data)
-        masked = self._mask_whole(content, self._report)
+        if self._rewriter is None:
+            form = f"{self._media};{self._charset}".encode()
+            masked = self._values.mask_result(
+                form, content, self._report, lambda report: self._mask_whole(content, report)
+            )
+        else:
+            masked = self._mask_whole(content, self._report)
         if masked is None:
             return data, content
         return (self._encoding.finish(masked) if self._encoding is not None else masked, masked)

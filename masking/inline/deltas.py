@@ -251,7 +251,7 @@ class DeltaHold[T]:
 
 def _from(span: Span, start: int) -> Span:
     """A span whose beginning is shown already."""
-    return span if span.start == start else span._replace(start=start, inner=(), replacement=b"")
+    return span if span.start == start else span.cut(start, span.end, span.value)
 
 
 def tail_of(text: bytes, done: int) -> int:

@@ -106,10 +106,10 @@ class JsonRewriter:
     def _pass_tokens(self, data: bytes, out: list[bytes], *, is_last: bool) -> bytes | None:
         """Walk over what is held and new. The bytes that another mode must go on with; None: there are none."""
         held = self._held
-        if held[:1] == b'"' and b'"' not in data and not is_last and len(held) + len(data) <= MAX_TOKEN_BYTES:
+        if held[:1] == b'"' and QUOTE not in data and not is_last and len(held) + len(data) <= MAX_TOKEN_BYTES:
             self._held = held + data
             return None
-        data, self._held = held + data, b""
+        data, self._held = held + data if held else data, b""
         if self._is_first:
             self._is_first = False
             if data.startswith(_BOM):

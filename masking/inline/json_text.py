@@ -23,6 +23,7 @@ _SHORT: Final = {value: b"\\" + name for name, value in _PLAIN.items() if name !
 _MUST_ESCAPE: Final = re.compile(rb'[\x00-\x1f"\\]')
 _REPLACEMENT: Final = "\ufffd".encode()
 _QUOTE: Final = 0x22
+_BACKSLASH: Final = 0x5C
 
 
 def decode_string(token: bytes) -> str:
@@ -37,7 +38,7 @@ def encode_string(data: bytes, *, ascii_only: bool = False) -> bytes:
 
 def unescape(content: bytes) -> bytes:
     """The content of a string token as UTF-8; half a surrogate pair becomes U+FFFD."""
-    return _ESCAPE.sub(_resolve, content) if b"\\" in content else content
+    return _ESCAPE.sub(_resolve, content) if _BACKSLASH in content else content
 
 
 def escape(content: bytes) -> bytes:

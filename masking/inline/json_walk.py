@@ -16,6 +16,7 @@ BOOLEAN: Final = b"tf"
 
 _WORDS: Final = (b"true", b"false", b"null", b"Infinity", b"-Infinity", b"NaN")
 _BACKSLASH: Final = 0x5C
+_NEAR_BYTES: Final = 48
 _MINUS: Final = 0x2D
 _IS_BLANK: Final = 1  # each Final by itself: the compiled form then knows the number
 _IS_MARK: Final = 2
@@ -174,7 +175,7 @@ class Walk:
         position, size = 0, len(data)
         self._hits = hits
         self._hit = 0
-        self._has_escapes = b"\\" in data
+        self._has_escapes = _BACKSLASH in data
         while position < size:
             first = data[position]
             kind = _KINDS[first]
@@ -257,7 +258,7 @@ class Walk:
         if not is_telling and not self._has_escapes and not self._has_hit(start, end):
             return
         content = data[start + 1 : end - 1]
-        if self._has_escapes and b"\\" in content:
+        if self._has_escapes and _BACKSLASH in content:
             self._add(Slot(start, end, QUOTE, level), unescape(content), level.name)
         elif is_telling or self._has_hit(start, end):
             self._add(Slot(start, end, QUOTE, level), content, level.name)
@@ -304,7 +305,15 @@ class Walk:
 
 def end_of_string(data: bytes, start: int) -> int:
     """Where the string token that begins at `start` ends, behind its closing quote; -1: that has not come."""
-    end = data.find(b'"', start + 1)
+    position, near = start + 1, min(len(data), start + _NEAR_BYTES)
+    while position < near:  # most strings are short: a search takes longer to begin than to pass one
+        byte = data[position]
+        position += 1
+        if byte == QUOTE:
+            return position
+        if byte == _BACKSLASH:
+            break
+    end = data.find(b'"', position)
     while end >= 0 and data[end - 1] == _BACKSLASH:
         before = end - 1
         while before > start and data[before] == _BACKSLASH:

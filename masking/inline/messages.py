@@ -31,7 +31,7 @@ class TextJoin:
         low = len(self._shown)
         text = self._shown + piece
         spans = [
-            span if span.start >= low else span._replace(start=low, inner=(), replacement=b"")
+            span if span.start >= low else span.cut(low, span.end, span.value)
             for span in (self._values.find_spans(text) if low else ())
             if span.context_start < low < span.end
         ]

@@ -88,7 +88,7 @@ class Report:
             return []
         counts, self._counts = self._counts, {}
         places = self._mask_places([place for _, _, place in counts])
-        return [
-            Masked(label, count, token, place)
-            for ((label, token, _), count), place in zip(counts.items(), places, strict=True)
-        ]
+        told: list[Masked] = []
+        for (label, token, _), count in counts.items():
+            told.append(Masked(label, count, token, places[len(told)]))
+        return told

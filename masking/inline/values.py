@@ -29,6 +29,7 @@ MIN_SECRET_BYTES: Final = 5
 
 _MAX_REMEMBERED: Final = 4096
 _MAX_LOOKS: Final = 2
+_BACKSLASH: Final = 0x5C
 _ENCODING: Final = "utf-8"
 _ERRORS: Final = "surrogatepass"
 
@@ -98,7 +99,7 @@ class ValueMasker:
 
     def may_name(self, data: bytes) -> bool:
         """Whether these bytes (a JSON text, a row) may have a key that the order names."""
-        return self._hint is not None and (b"\\" in data or self._hint.search(data) is not None)
+        return self._hint is not None and (_BACKSLASH in data or self._hint.search(data) is not None)
 
     def hit_ends(self, data: bytes) -> list[int] | None:
         """The last byte of each place where a detector may find something by content, rising. None: anywhere."""
@@ -192,7 +193,7 @@ class ValueMasker:
     def mask_content(self, data: bytes, candidates: Candidates | None = None) -> MaskedBytes | None:
         """One value without a name; None when nothing had to change. `candidates`: see Masker.find_spans."""
         spans = self.find_spans(data, candidates)
-        return MaskedBytes(*self._masker.splice(data, spans)) if spans else None
+        return self._spliced(data, spans) if spans else None
 
     def mask_whole(self, data: bytes, name: Name = NAMELESS, *, is_plain: bool = False) -> MaskedBytes | None:
         """All of a value, under the label that its name has; None for an empty one. `is_plain`: no detector hits."""
@@ -234,6 +235,9 @@ class ValueMasker:
 
     # -- parts
 
+    def _spliced(self, data: bytes, spans: list[Span]) -> MaskedBytes:
+        return tuple.__new__(MaskedBytes, self._masker.splice(data, spans))  # what its own constructor calls
+
     def _learn_name(self, text: str) -> Name:
         named = names.label_of(text) if text else None
         if named is not None and self._labels and named.label not in self._labels:
@@ -248,8 +252,8 @@ class ValueMasker:
     def _put(self, data: bytes, part: tuple[int, int], label: str, is_plain: bool) -> MaskedBytes | None:
         """A part replaced; whatever detectors know besides, too."""
         start, end = part
-        if is_plain and b"\xe2\x80\xb9" not in data:
-            return MaskedBytes(*self._masker.splice(data, [self._span(data, start, end, label)]))
+        if is_plain and data.find(b"\xe2\x80\xb9") < 0:
+            return self._spliced(data, [self._span(data, start, end, label)])
         return self.mask_parts(data, [part], label)
 
     def _span(self, data: bytes, start: int, end: int, label: str) -> Span:
@@ -260,7 +264,7 @@ class ValueMasker:
         """As mask_parts, for what is no UTF-8."""
         spans = [self._span(data, start, end, label) for start, end in parts]
         others = [s for s in self.find_spans(data) if all(s.end <= low or s.start >= high for low, high in parts)]
-        return MaskedBytes(*self._masker.splice(data, sorted([*spans, *others], key=lambda span: span.start)))
+        return self._spliced(data, sorted([*spans, *others], key=lambda span: span.start))
 
     def _wanted(self, data: bytes, span: Span, looks: int) -> list[Span]:
         """The span when it is of a wanted label, else what of its inside is."""
@@ -270,7 +274,7 @@ class ValueMasker:
             return []
         inside = data[span.start : span.end]
         found = (self._wanted(inside, inner, looks - 1) for inner in self._masker.find_spans(inside))
-        return [_moved(inner, span.start) for each in found for inner in each]
+        return [inner.moved(span.start) for each in found for inner in each]
 
     def _mask_places(self, places: Sequence[str]) -> list[str]:
         """Places are mostly the same few: those without anything in them are remembered."""
@@ -304,20 +308,6 @@ class ValueMaskers:
         """What was remembered of values: the token key has changed."""
         for made in self._made.values():
             made.forget()
-
-
-def _moved(span: Span, by: int) -> Span:
-    return Span(
-        span.start + by,
-        span.end + by,
-        span.label,
-        span.priority,
-        span.value,
-        span.context_start + by,
-        span.layers,
-        span.inner,
-        span.replacement,
-    )
 
 
 def _compile(patterns: Sequence[str]) -> re.Pattern[str] | None:

@@ -1,11 +1,14 @@
 import base64
 import gzip
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from masking.expressions import Expression
 from masking.layers import VIEWS, find_wrapped, is_text, is_worth_wrapping, wrap
+from tests.masking.helpers import masker
 
 BY_NAME = {layer.name: layer for layer in VIEWS}
 
@@ -16,6 +19,9 @@ BY_NAME = {layer.name: layer for layer in VIEWS}
         ("url", b"a%40b%2Ec d", b"a@b.c d", b"b.c"),
         ("url", b"%61%62", b"ab", b"ab"),
         ("escape", b"\\u0041\\x42\\/c", b"AB/c", b"B/c"),
+        ("escape", b"\\u043f\\u0430: \\ud83d\\ude00x", "па: 😀x".encode(), "😀x".encode()),
+        ("escape", b"contrase\\u00f1a: x", "contraseña: x".encode(), "ña".encode()),
+        ("escape", b"\\ud83d alone", b"? alone", b"alone"),
         ("utf-16", b"a\x00b\x00c\x00", b"abc", b"bc"),
         ("unicode", "４\u200b1a".encode(), b"41a", b"41"),
     ],
@@ -27,6 +33,23 @@ def test_a_view_resolves_and_maps_back(name, outer, inner, part):
     low, high = view.outer(start, start + len(part))
     again = BY_NAME[name].view(outer[low:high])
     assert (again.data if again else outer[low:high]) == part
+
+
+@pytest.mark.parametrize("name", ["пароль", "contraseña", "mot_de_passe_secrété", "パスワード"])
+@pytest.mark.parametrize("form", ["{}", "INSERT INTO t(doc) VALUES ('{}')", 'SELECT 1; -- {{"a": {}}}'])
+def test_a_name_in_json_tells_its_value_also_where_its_letters_are_escaped(name: str, form: str) -> None:
+    plain = masker().mask_text(form.format(json.dumps({name: "hunter2x", "n": 1}, ensure_ascii=False)))
+    escaped = masker().mask_text(form.format(json.dumps({name: "hunter2x", "n": 1})))
+    assert [(f.label, f.token) for f in escaped.findings] == [(f.label, f.token) for f in plain.findings]
+    assert ("hunter2x" in escaped.text) == ("hunter2x" in plain.text)
+    if name != "mot_de_passe_secrété":
+        assert "hunter2x" not in escaped.text and json.dumps(name) in escaped.text
+
+
+def test_escaped_letters_without_a_name_need_no_view() -> None:
+    gate = Expression(BY_NAME["escape"].gate.patterns[1])
+    assert gate.search(json.dumps({"text": "длинный текст без имени"}).encode()) is None
+    assert gate.search(json.dumps({"пароль": 1}).encode()) is not None
 
 
 def test_a_text_without_escapes_has_no_view():

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from masking.tables import Table, split_line
@@ -23,6 +25,35 @@ def test_cells_under_a_telling_column(kind: str) -> None:
     assert found[0] == "hunter2"
     assert "s3cr3t" in found[1] and "hunter9" not in found
     assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "secrets"),
+    [
+        ("(id, password) FROM stdin WITH (FORMAT csv)", '"1",hunter2\n"2","s3cr3t,x"\n', ["hunter2", "s3cr3t,x"]),
+        ('("id", "password") FROM stdin WITH (FORMAT csv)', "1,hunter2\n,\n3,hunter3\n", ["hunter2", "hunter3"]),
+        ("(password, note) FROM stdin CSV", '"hunter2","a\nb"\nhunter3,"c"\n', ["hunter2", "hunter3"]),
+        ("(note, password) FROM stdin WITH (FORMAT csv)", '"a\nb, c",hunter2\n"d",hunter3\n', ["hunter2", "hunter3"]),
+        ("(id, password) FROM stdin WITH CSV HEADER", "id,password\n1,hunter2\n", ["hunter2"]),
+        ("(id, password) FROM stdin WITH (FORMAT csv, DELIMITER ';')", "1;hunter2\n", ["hunter2"]),
+        ("(id, password) FROM stdin DELIMITER AS '|'", "1|hunter2\n", ["hunter2"]),
+        ("(id, password) FROM stdin WITH (DELIMITER E'\\t')", "1\thunter2\n", ["hunter2"]),
+        ("(id, password) FROM stdin", "1\thunter2\n", ["hunter2"]),
+        ("(id, note) FROM stdin WITH (FORMAT csv)", '"1","nothing"\n', []),
+    ],
+)
+def test_the_rows_of_a_copy_in_each_form(head: str, rows: str, secrets: list[str]) -> None:
+    text = f"COPY users {head};\n{rows}\\.\nSELECT 1;\n"
+    masked = masker().mask_text(text)
+    assert [text[f.start : f.end] for f in masked.findings] == secrets
+    assert masker().mask_text(masked.text).findings == ()
+
+
+def test_a_quote_that_is_never_closed_is_bounded() -> None:
+    text = "COPY t (id, password) FROM stdin CSV;\n" + '"\n' * 100_000
+    started = time.process_time()
+    masker().mask_text(text)
+    assert time.process_time() - started < 20
 
 
 def test_one_column() -> None:

@@ -5,8 +5,12 @@ import brotli
 import pytest
 import zstandard
 
+from masking.catalog import load_detectors
+from masking.engine import Masker
 from masking.inline.body import MAX_WHOLE_BYTES, BodyRewriter
-from masking.inline.model import Unreadable
+from masking.inline.model import MaskOrder, Unreadable
+from masking.inline.values import ValueMaskers
+from masking.tokens import TokenRing
 from tests.masking.inline.helpers import CARD, EMAIL, order
 
 JSON = json.dumps({"email": EMAIL, "n": 1}).encode()
@@ -127,6 +131,35 @@ def test_other_charsets_by_head_and_by_mark(charset):
     assert json.loads(sent.decode(charset))["a"].startswith("é ‹email:")
     marked = f"é {EMAIL}\n".encode("utf-16")
     assert EMAIL not in stream(make("text/plain")[0], marked, 7)[0].decode("utf-16")
+
+
+def test_a_name_whose_letters_are_escaped_tells_its_value():
+    body, report = make("application/json")
+    sent, _ = body.rewrite_whole(
+        json.dumps({"пароль": "hunter2x", "note": json.dumps({"contraseña": "hunter3x"})}).encode()
+    )
+    assert b"hunter" not in sent and [entry.place for entry in report.take()] == ["$.пароль", "$.note.contraseña"]
+
+
+@pytest.mark.parametrize("coding", PACK)
+def test_a_coded_body_seen_before_is_not_looked_at_again(coding):
+    ring = TokenRing([bytes(32)])
+    detectors = [detector for detector in load_detectors() if detector.label == "email"]
+    values = ValueMaskers(Masker(detectors, ring, engine="keywords")).masker_for(MaskOrder())
+    secret, clean = PACK[coding](JSON), PACK[coding](b'{"n": 1}')
+
+    def ask(data):
+        report = values.new_report()
+        sent, shown = BodyRewriter(values, report, "application/json", coding).rewrite_whole(data)
+        assert shown == b'{"n": 1}' or (sent != data and b"bob" not in shown)
+        return shown, report.take()
+
+    first, plain = ask(secret), ask(clean)
+    assert [entry.label for entry in first[1]] == ["email"] and plain[1] == []
+    ring.replace([bytes(31) + b"1"])
+    assert (ask(secret), ask(clean)) == (first, plain), "by the old key: nothing was masked anew"
+    values.forget()
+    assert ask(secret) != first
 
 
 def test_a_body_seen_before_is_given_and_reported_the_same_and_only_for_its_type_and_order():
