@@ -21,8 +21,9 @@ from masking.fingerprints import distinctive_values
 from masking.forms import forms_of
 from masking.tokens import FlowKey, TokenKey
 from processors.detection.flow_memory import FlowMemory
-from processors.flows_of import FlowReader, encode_sightings
+from processors.flows_of import FlowReader
 from processors.redaction import Redactor
+from processors.sighting_batch import encode_sightings
 from schemas import topics
 from schemas.config import find_settings
 from schemas.events import ControlKind, Detection, EventBatch, LineageEdge, Origin, SessionEvent, SightingBatch

@@ -120,7 +120,8 @@ main() {
     install_packages
     install_system_packages
     compile_bytecode
-    (cd "$ROOT" && "$VENV/bin/python" -m deploy.native && "$VENV/bin/python" -m deploy.embedded.jars)
+    (cd "$ROOT" && "$VENV/bin/python" -m deploy.native && "$VENV/bin/python" -m deploy.detectors &&
+        "$VENV/bin/python" -m deploy.embedded.jars)
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then main; fi

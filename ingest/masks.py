@@ -9,7 +9,7 @@ from masking.inline.model import MaskOrder
 from masking.inline.values import ValueMasker, ValueMaskers
 from masking.tokens import TokenRing
 from policy.model import MaskObligation, PolicyEngine, TypedMask, Unreadable
-from schemas.cache import PrivateCache
+from schemas.cache import PrivateCache, shipped_dir
 from schemas.errors import ConfigError
 from schemas.keys import RingWatch
 from schemas.runtime import Home
@@ -76,7 +76,7 @@ class Masks:
 
     def _make(self) -> tuple[TokenRing, ValueMaskers]:
         tokens = TokenRing(self._keys.read().keys)
-        kept = PrivateCache(self._home.cache)
+        kept = PrivateCache(self._home.cache, shipped_dir())
         return tokens, ValueMaskers(Masker(tokens=tokens, rule_version=rule_version(), kept=kept))
 
 

@@ -79,7 +79,7 @@ def _parse(entry: dict[str, Any]) -> Detector:
     if lacking:
         raise ValueError(f"needs {', '.join(lacking)}")
     keywords = tuple(str(word).lower().encode("ascii") for word in entry.get("keywords", ()))
-    gates = tuple(_expand(entry.get("gate", "")))
+    gates = tuple(_gates(entry.get("gate", "")))
     if bool(keywords) == bool(gates):
         raise ValueError("needs either keywords or a gate")
     if any(len(word) < 2 for word in keywords):
@@ -124,6 +124,15 @@ def _parse(entry: dict[str, Any]) -> Detector:
 _BEFORE: Final = rb"\b("
 _AFTER: Final = rb")(?![\w-])"
 _AFTER_RE2: Final = rb")(?:[^\w-]|\z)"
+
+
+def _gates(gate: Any) -> Iterator[bytes]:
+    """One expression, or several of which one has to match."""
+    each = gate if isinstance(gate, list) else [gate]
+    if not all(isinstance(one, str) for one in each):
+        raise ValueError("a gate is an expression, or a list of them")
+    for one in each:
+        yield from _expand(one)
 
 
 def _expand(pattern: str) -> Iterator[bytes]:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from processors.admission import MAX_CLAIM_CHARS, Opened, Refused
 from processors.borders import BorderMasker
-from processors.facts_of import encode_fact, facts_of
-from processors.flows_of import MASKED_ONLY, FlowReader, Sightings, known_context
+from processors.facts_of import facts_of, facts_of_pieces
+from processors.flows_of import MASKED_ONLY, FlowReader, Sightings
 from processors.pieces import Lexicon, Pieces, put_together
 from processors.redaction import Redactor
 from processors.retention.calendar import DAY_US, Slice, day_of
@@ -83,13 +83,7 @@ def _derive_pieces(
         value = head + pieces.plain[pieces.tail :]
     known, walked = pieces.known, pieces.walked
     slices = {Slice(known[session].retention_class, day_of(day * DAY_US)) for session, day in walked.days}
-    facts: dict[str, list[bytes]] = {}
-    for owner, fact in zip(walked.fact_owners, walked.facts, strict=True):
-        session = walked.sessions[owner]
-        if owner in changes.events:
-            context = known_context(pieces.contexts[session])
-            fact = encode_fact(owner, context, changes.events[owner]["event"])
-        facts.setdefault(known[session].agent, []).append(fact)
+    facts = facts_of_pieces(pieces, changes.events)
     return Derived(value, slices, facts, _tallies_of(pieces, changes), flows.find_in_pieces(pieces, changes))
 
 

@@ -19,6 +19,7 @@ from processors.facts import FLOW_KEY
 from processors.gathering import items_of
 from processors.origins import Absorbed
 from processors.quarantining import Quarantining
+from processors.sighting_batch import SightingReader
 from processors.stage import Partition, Stage
 from schemas import topics
 from schemas.config import Settings
@@ -60,6 +61,7 @@ class DetectStage(Stage):
             lambda told: self.raise_alarm("quarantine", told),
         )
         self._reader = FactReader()
+        self._sighting_reader = SightingReader()
 
     def restore_partition(self, number: int, saved: Progress | None) -> Partition:
         part = self.resumed(number, saved)
@@ -109,9 +111,7 @@ class DetectStage(Stage):
     def _read(self, item: bytes) -> FactBatch | SightingBatch:
         if framing.find_body(item)[0] != "SightingBatch":
             return self._reader.read(item)
-        sightings = framing.decode(item)
-        assert isinstance(sightings, SightingBatch)  # noqa: S101 - find_body said so
-        return sightings
+        return self._sighting_reader.read(item)
 
     async def _absorb_facts(self, part: Partition, batch: FactBatch) -> None:
         state: DetectState = part.state

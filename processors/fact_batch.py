@@ -12,7 +12,7 @@ from schemas.wire import framing
 from schemas.wire.skips import STEPS, content_of, read_count, read_long, skip_text
 
 _CURRENT: Final = framing.current_fingerprint("FactBatch")
-_MAX_WORDS: Final = 8192
+MAX_WORDS: Final = 8192
 _MAX_WORD_BYTES: Final = 256
 
 
@@ -31,7 +31,7 @@ class FactReader:
             batch = framing.decode(value)
             assert isinstance(batch, FactBatch)  # noqa: S101 - find_body said so
             return batch
-        if len(self._words) > _MAX_WORDS:
+        if len(self._words) > MAX_WORDS:
             self._words.clear()
         try:
             batch, end = read_batch(value, start, self._words)
@@ -101,6 +101,6 @@ def read_word(b: bytes, p: int, words: dict[bytes, str]) -> tuple[str, int]:
     word = words.get(encoded)
     if word is None:
         word = content_of(encoded, 0, len(encoded)).decode()
-        if len(encoded) <= _MAX_WORD_BYTES and len(words) <= _MAX_WORDS:
+        if len(encoded) <= _MAX_WORD_BYTES and len(words) <= MAX_WORDS:
             words[encoded] = word
     return word, end

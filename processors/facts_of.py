@@ -1,21 +1,15 @@
 """What detection needs to know of each event, without its content. Pure."""
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-import fastavro
-from fastavro.schema import parse_schema
+from librt.strings import BytesWriter
 
+from processors.pieces import Pieces, known_context
 from processors.walk import FACT_KINDS, is_failed_status
 from schemas.events import Verdict
 from schemas.wire import avro, framing
-
-_DOCUMENT: Final = framing.load_avsc("FactBatch")
-_FACT: Final = parse_schema(
-    next(item for item in _DOCUMENT["fields"] if item["name"] == "facts")["type"]["items"]
-    | {"namespace": "custody.v1.fact"}
-)
+from schemas.wire.avro import write_long, write_strings, write_text
 
 
 def is_failure(event: Mapping[str, Any]) -> bool:
@@ -38,34 +32,41 @@ def facts_of(batch: Mapping[str, Any]) -> dict[str, list[bytes]]:
 
 def encode_fact(position: int, context: Mapping[str, Any], event: Mapping[str, Any]) -> bytes:
     """One event's fact, as `walk_events` makes it out of the event's bytes: a Fact without its offset."""
-    buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, _FACT, _fact(position, context, event))
-    return buffer.getvalue()[len(_NO_OFFSET) :]
+    out = BytesWriter()
+    write_long(out, position)
+    write_text(out, context["session_id"])
+    write_long(out, event["seq"])
+    write_long(out, event["at"])
+    write_text(out, context["agent"])
+    write_text(out, context["principal"])
+    write_text(out, context["resource"])
+    write_text(out, event["kind"])
+    # An outcome does not repeat its request's class; result rows came from reading.
+    write_text(out, event["operation"] or ("read" if event["payload_type"] == "rows" else ""))
+    write_text(out, event["verdict"])
+    write_text(out, event["status"])
+    out.append(1 if is_failure(event) else 0)
+    write_long(out, event["rows"])
+    write_long(out, event["bytes"])
+    write_strings(out, event["objects"])
+    return out.getvalue()
 
 
-_NO_OFFSET: Final = avro.zigzag(0)
-
-
-def _fact(position: int, context: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "offset": 0,
-        "position": position,
-        "session_id": context["session_id"],
-        "seq": event["seq"],
-        "at": event["at"],
-        "agent": context["agent"],
-        "principal": context["principal"],
-        "resource": context["resource"],
-        "kind": event["kind"],
-        # An outcome does not repeat its request's class; result rows came from reading.
-        "operation": event["operation"] or ("read" if event["payload_type"] == "rows" else ""),
-        "verdict": event["verdict"],
-        "status": event["status"],
-        "is_failed": is_failure(event),
-        "rows": event["rows"],
-        "bytes": event["bytes"],
-        "objects": event["objects"],
-    }
+def facts_of_pieces(pieces: Pieces, events: Mapping[int, Mapping[str, Any]]) -> dict[str, list[bytes]]:
+    """The same of a batch that was taken apart; `events` are those that masking changed, by index."""
+    known, walked = pieces.known, pieces.walked
+    sessions = walked.sessions
+    lists: list[list[bytes] | None] = [None] * len(known)
+    found: dict[str, list[bytes]] = {}
+    for owner, fact in zip(walked.fact_owners, walked.facts, strict=True):
+        session = sessions[owner]
+        if owner in events:
+            fact = encode_fact(owner, known_context(pieces.contexts[session]), events[owner]["event"])
+        mine = lists[session]
+        if mine is None:
+            mine = lists[session] = found.setdefault(known[session].agent, [])
+        mine.append(fact)
+    return found
 
 
 def encode_facts(origin: Mapping[str, Any], index: int, count: int, facts: Sequence[bytes]) -> bytes:

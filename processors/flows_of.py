@@ -5,23 +5,16 @@ are unlike any other (masking/fingerprints.py), by keyed fingerprints; how many 
 busy log pays little for them. Nothing here is content.
 """
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any, Final
 from zlib import crc32
-
-import fastavro
-from fastavro.schema import parse_schema
 
 from masking.fingerprints import distinctive_values
 from masking.free_text_finder import FREE_TEXT_LABELS
 from masking.tokens import FlowKey
-from processors.pieces import Pieces, read_context
+from processors.pieces import Pieces, known_context
 from processors.screening import Changes
-from processors.walk import MAX_KNOWN_BYTES
 from schemas.events import EventKind
-from schemas.wire import framing
 from schemas.wire.avro import word
 
 BUCKETS: Final = 4
@@ -43,12 +36,8 @@ _OWN: Final = "custody"
 _IGNORED_PLACES: Final = ("attributes.header.authorization", "attributes.header.proxy-authorization", "attributes.tls")
 """What an agent presents of its own at each resource is no data that flows."""
 
-_SCHEMA: Final = parse_schema(
-    {**framing.load_avsc("SightingBatch"), "name": "SightingBatchBody", "namespace": "custody.v1.flow"}
-)
-
 Sightings = dict[int, list[dict[str, Any]]]
-"""Bucket -> sightings as the Avro writer takes them."""
+"""Bucket -> the fields of its sightings."""
 _Placed = tuple[int, Mapping[str, Any], Mapping[str, Any]]
 """An event: its position, its session's context, its fields."""
 
@@ -135,17 +124,6 @@ def _read_chosen(pieces: Pieces, changes: Changes, chosen: Iterable[int]) -> Ite
             yield position, contexts[session], (changes.events.get(position) or pieces.read_event(position))["event"]
 
 
-def known_context(encoded: bytes) -> Mapping[str, Any]:
-    """The fields of an encoded context, for reading only: those of a session come again with each of its batches.
-
-    Raises RecordError.
-    """
-    return _kept_context(encoded) if len(encoded) <= MAX_KNOWN_BYTES else read_context(encoded)
-
-
-_kept_context: Final = lru_cache(maxsize=1024)(read_context)
-
-
 def masked_values(event: Mapping[str, Any]) -> list[dict[str, str]]:
     """Label and token of each value masked in an event, once. A name or place is nobody's own, and a model's guess."""
     found = {
@@ -197,10 +175,3 @@ def chain_of(context: Mapping[str, Any]) -> list[str]:
     """The agents of a session's delegation chain, itself and the person at its beginning apart."""
     names = {name for hop in context["delegation"] for name in (hop["actor"], hop["on_behalf_of"])}
     return sorted(names - {context["agent"], context["principal"]})
-
-
-def encode_sightings(origin: Mapping[str, Any], bucket: int, sightings: list[dict[str, Any]]) -> bytes:
-    """A framed SightingBatch."""
-    buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, _SCHEMA, {"origin": origin, "bucket": bucket, "sightings": sightings})
-    return framing.prefix_of("SightingBatch") + buffer.getvalue()

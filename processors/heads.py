@@ -13,10 +13,11 @@ import fastavro
 from fastavro.schema import parse_schema
 
 from processors.facts_of import encode_facts, facts_of
-from processors.flows_of import MASKED_ONLY, Sightings, encode_sightings
+from processors.flows_of import MASKED_ONLY, Sightings
 from processors.retention.calendar import Slice
 from processors.retention.slices import HEADER as SLICES
 from processors.retention.slices import to_header
+from processors.sighting_batch import encode_sightings
 from schemas.errors import RecordError
 from schemas.events import Origin
 from schemas.wire import framing

@@ -32,7 +32,7 @@ from processors.proxy_keys import ProxyKeys
 from processors.redaction import Redactor
 from processors.stage import Headers, Partition, Stage, Wait
 from schemas import topics
-from schemas.cache import PrivateCache
+from schemas.cache import PrivateCache, shipped_dir
 from schemas.config import Settings
 from schemas.errors import ConfigError, KeyMissing
 from schemas.events import Origin, Progress, SealedHeader
@@ -91,7 +91,7 @@ class MaskStage(Stage):
         ring = self._token_keys.read()
         self._tokens = TokenRing(ring.keys)
         finder = load_finder(settings.masking)
-        masker = make_masker(finder, tokens=self._tokens, kept=PrivateCache(home.cache))
+        masker = make_masker(finder, tokens=self._tokens, kept=PrivateCache(home.cache, shipped_dir()))
         self._redactor = Redactor(masker)
         self._borders = BorderMasker(masker)
         self.patience = FREE_TEXT_PATIENCE if finder is not None else 1.0

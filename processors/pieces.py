@@ -6,15 +6,18 @@ Nine events of ten hold nothing to mask. They go on as the bytes they are, and t
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import fastavro
 from fastavro.schema import parse_schema
 
-from processors.walk import MAX_KNOWN, Vocabulary, Walked, walk_events
+from processors.walk import MAX_KNOWN, MAX_KNOWN_BYTES, Vocabulary, Walked, walk_events
 from schemas.errors import RecordError
+from schemas.events import Masked
 from schemas.wire import avro, framing
 from schemas.wire.avro import EMPTY, zigzag
+from schemas.wire.batching import encode_fields
 from schemas.wire.skips import content_of, read_long, read_parameters, skip_context, skip_long, skip_text, skip_texts
 
 _SHAPE: Final = {item["name"]: item["type"]["items"] for item in framing.load_avsc("EventBatch")["fields"][-2:]}
@@ -145,12 +148,12 @@ def put_together(
     if contexts is None:
         parts.append(plain[pieces.tail : starts[0]])
     else:
-        parts.append(avro.array([_encode(_CONTEXT, context) for context in contexts]))
+        parts.append(avro.array([_encode_context(context) for context in contexts]))
         parts.append(zigzag(len(pieces)) if len(pieces) else b"")
     done = 0
     for index in sorted(events):
         parts.append(plain[starts[done] : starts[index]])
-        parts.append(_encode(_ITEM, events[index]))
+        parts.append(_encode_item(events[index]))
         done = index + 1
     parts += (plain[starts[done] : starts[-1]], EMPTY)
     return b"".join(parts)
@@ -160,6 +163,17 @@ def read_context(encoded: bytes) -> dict[str, Any]:
     """The fields of an encoded SessionContext. Raises RecordError."""
     fields: dict[str, Any] = _read(_CONTEXT, encoded)
     return fields
+
+
+def known_context(encoded: bytes) -> Mapping[str, Any]:
+    """The fields of an encoded context, for reading only: those of a session come again with each of its batches.
+
+    Raises RecordError.
+    """
+    return _kept_context(encoded) if len(encoded) <= MAX_KNOWN_BYTES else read_context(encoded)
+
+
+_kept_context: Final = lru_cache(maxsize=1024)(read_context)
 
 
 def _summarize(context: Mapping[str, Any]) -> KnownContext:
@@ -179,7 +193,38 @@ def _read(schema: Any, data: bytes) -> Any:
     return value
 
 
-def _encode(schema: Any, value: Mapping[str, Any]) -> bytes:
+def _encode_context(context: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, schema, value)
+    fastavro.schemaless_writer(buffer, _CONTEXT, context)
     return buffer.getvalue()
+
+
+def _encode_item(item: Mapping[str, Any]) -> bytes:
+    event: dict[str, Any] = item["event"]
+    masked = [Masked(each["label"], each["count"], each["token"], each["place"]) for each in event["masked"]]
+    return zigzag(item["session"]) + encode_fields(
+        event["seq"],
+        event["at"],
+        event["kind"],
+        action_id=event["action_id"],
+        statement=event["statement"],
+        fingerprint=event["fingerprint"],
+        parameters=event["parameters"],
+        operation=event["operation"],
+        objects=event["objects"],
+        verdict=event["verdict"],
+        status=event["status"],
+        error=event["error"],
+        rows=event["rows"],
+        size=event["bytes"],
+        duration_us=event["duration_us"],
+        attributes=event["attributes"],
+        payload=event["payload"],
+        payload_type=event["payload_type"],
+        payload_bytes=event["payload_bytes"],
+        payload_digest=event["payload_digest"],
+        is_truncated=event["is_truncated"],
+        masked=masked,
+        links=event["links"],
+        opening=event["opening"],
+    )

@@ -4,17 +4,17 @@ Works on a batch's decoded Avro fields, in place. Who acted (principal, agent, d
 by Custody's own credentials and stays; so do who approved, ids and numbers. Pure.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
-
-import orjson
 
 from masking import names
 from masking.engine import Masker
 from masking.model import Finding, MaskedText, summarize
 from masking.payload import mask_payload
-from masking.structured import mask_headers, mask_rows
+from masking.structured import mask_headers
+from processors.tables import Table, mask_tables
 from processors.walk import STRUCTURED
 
 # A refused login's credential id is whatever somebody claimed.
@@ -23,16 +23,24 @@ EVENT_TEXTS: Final = ("statement", "fingerprint", "status", "error", "operation"
 EVENT_MAPS: Final = ("attributes", "links")
 EVENT_LISTS: Final = ("parameters", "objects")
 _EDGE: Final = b"\0"  # what the prefilter takes for the end of a text
-_TEXT_KINDS: Final = {str, type(None)}
 _APPROVALS: Final = frozenset({"approval.requested", "approval.decided"})
 _APPROVAL_FACTS: Final = ("approval.id", "approval.digest", "approval.approver")
 _COOKIES: Final = frozenset({"cookie", "set-cookie"})
 
-_TABLE_KEYS: Final = frozenset({"columns", "rows", "sources"})
-
 MAX_NAMES: Final = 4096
+MAX_KNOWN_TEXTS: Final = 16_384
+MAX_KNOWN_CHARS: Final = 64
+"""Bounds of the texts that are remembered for having nothing to mask: words of protocols, names, objects."""
 
 Hits = Mapping[str, MaskedText]
+
+
+@dataclass(slots=True, frozen=True)
+class Seen:
+    """What a look at payloads told: the indices of those that may have to change, and what is made of tables."""
+
+    payloads: Set[int]
+    tables: Mapping[bytes, Table]
 
 
 class Redactor:
@@ -41,6 +49,7 @@ class Redactor:
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
         self._clean_names: set[str] = set()
+        self._clean_texts: set[str] = set()
 
     @property
     def rule_version(self) -> str:
@@ -50,8 +59,11 @@ class Redactor:
         """Mask a batch's fields in place. False: nothing had to change."""
         return self.redact_events(batch) is not None
 
-    def redact_events(self, batch: dict[str, Any]) -> set[int] | None:
-        """Mask a batch's fields in place: the indices of the events that changed. None: not even a context did."""
+    def redact_events(self, batch: dict[str, Any], seen: Seen | None = None) -> set[int] | None:
+        """Mask a batch's fields in place: the indices of the events that changed. None: not even a context did.
+
+        `seen`: what is known of the payloads already, by the index of their event in this batch.
+        """
         sessions, events = batch["sessions"], [item["event"] for item in batch["events"]]
         texts: set[str] = set()
         keys: set[str] = set()
@@ -59,12 +71,13 @@ class Redactor:
             _collect_context(record, texts, keys)
         for event in events:
             _collect_event(event, texts, keys)
-        payloads = self._suspects([event for event in events if event["payload"]])
+        if seen is None:
+            seen = self._look_at(events)
         hits = self._hits(texts)
         named = frozenset(key for key in keys if is_telling(key) or key in hits)
-        if not (hits or named or payloads):
+        if not (hits or named or seen.payloads):
             return None
-        return self._apply(batch, hits, named, payloads)
+        return self._apply(batch, hits, named, seen)
 
     def mask_text(self, text: str) -> str:
         """One text, e.g. a claim of somebody unknown."""
@@ -78,33 +91,32 @@ class Redactor:
         """Which of the texts have to change by what they hold, rising."""
         return [index for index, found in enumerate(self._masker.mask_batch(texts)) if found is not None]
 
-    def find_tables(self, contents: Sequence[bytes]) -> list[int]:
-        """Which of the `rows` payloads may have to change, rising: their values are looked at one by one."""
-        kept: set[int] = set()
-        texts: list[str] = []
-        owners: list[int] = []
-        for index, content in enumerate(contents):
-            table = _parse_table(content)
-            if table is None or any(map(names.label_of, table[2])) or any(self._mask_names(table[0])):
-                kept.add(index)
-                continue
-            values = [value for row in _as_cells(table[1]) for value in row if value]
-            texts += values
-            owners += [index] * len(values)
-        kept.update(owners[index] for index in self.find_secrets(texts))
-        return sorted(kept)
+    def mask_tables(self, contents: Sequence[bytes]) -> dict[bytes, Table]:
+        """What is made of `rows` payloads, by one scan over all their values; nothing of what is no table."""
+        tables = mask_tables(contents, self._masker, self._mask_names)
+        return {content: table for content, table in zip(contents, tables, strict=True) if table is not None}
 
     def _hits(self, texts: set[str]) -> Hits:
-        listed = list(texts)
-        outcomes = zip(listed, self._masker.mask_batch(listed), strict=True)
+        known = self._clean_texts
+        listed = list(texts - known)
+        outcomes = list(zip(listed, self._masker.mask_batch(listed), strict=True))
+        if len(known) >= MAX_KNOWN_TEXTS:
+            known.clear()
+        known.update([text for text, outcome in outcomes if outcome is None and len(text) <= MAX_KNOWN_CHARS])
         return {text: outcome for text, outcome in outcomes if outcome is not None and outcome.findings}
 
-    def _suspects(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _look_at(self, events: list[dict[str, Any]]) -> Seen:
+        places = [index for index, event in enumerate(events) if event["payload"]]
+        suspects = [places[found] for found in self._suspects([events[place] for place in places])]
+        tables = [events[index]["payload"] for index in suspects if events[index]["payload_type"] == "rows"]
+        return Seen(frozenset(suspects), self.mask_tables(tables))
+
+    def _suspects(self, events: list[dict[str, Any]]) -> list[int]:
         """Those whose payload may have to change, by one scan over all if all are text of a known structure."""
         contents = [event["payload"] for event in events]
         if all(event["payload_type"] in STRUCTURED for event in events) and _is_utf8(_EDGE.join(contents)):
-            return [events[index] for index in self._masker.find_candidates(contents)]
-        return [event for event in events if self._may_change(event)]
+            return self._masker.find_candidates(contents)
+        return [index for index, event in enumerate(events) if self._may_change(event)]
 
     def _is_clean(self, content: bytes) -> bool:
         return _is_utf8(content) and not self._masker.has_candidates(content)
@@ -112,12 +124,9 @@ class Redactor:
     def _may_change(self, event: dict[str, Any]) -> bool:
         return event["payload_type"] not in STRUCTURED or not self._is_clean(event["payload"])
 
-    def _apply(
-        self, batch: dict[str, Any], hits: Hits, named: frozenset[str], payloads: list[dict[str, Any]]
-    ) -> set[int] | None:
+    def _apply(self, batch: dict[str, Any], hits: Hits, named: frozenset[str], seen: Seen) -> set[int] | None:
         changed: set[int] = set()
         findings_of = [self._mask_context(context, hits, named) for context in batch["sessions"]]
-        suspects = {id(event) for event in payloads}
         for index, item in enumerate(batch["events"]):
             event = item["event"]
             findings = self._mask_event(event, hits, named)
@@ -126,7 +135,7 @@ class Redactor:
             if findings:
                 event["masked"] += self._entries(findings)
                 changed.add(index)
-            if id(event) in suspects and self._mask_payload(event):
+            if index in seen.payloads and self._mask_payload(event, seen.tables):
                 changed.add(index)
         return changed if changed or any(findings_of) else None
 
@@ -171,9 +180,10 @@ class Redactor:
         findings.extend(_placed(found, place))
         return text
 
-    def _mask_payload(self, event: dict[str, Any]) -> bool:
+    def _mask_payload(self, event: dict[str, Any], tables: Mapping[bytes, Table]) -> bool:
         before, kind = event["payload"], event["payload_type"]
-        text, findings = self._masked_content(before, kind)
+        table = tables.get(before) if kind == "rows" else None
+        text, findings = (table.as_text(), table.findings) if table else self._masked_content(before, kind)
         if text is None:  # nothing of it may be kept but its count and keyed digest
             event["payload"], event["payload_type"], event["is_truncated"] = b"", "binary", True
             return True
@@ -185,21 +195,9 @@ class Redactor:
         return bool(entries or event["payload"] != before or kind != event["payload_type"])
 
     def _masked_content(self, content: bytes, kind: str) -> tuple[str | None, Iterable[Finding]]:
-        if kind == "rows" and (table := _parse_rows(content)) is not None:
-            columns, found = self._mask_columns(table[0])
-            rows, findings = mask_rows(self._masker, table[2], table[1], table[0])
-            return orjson.dumps({"columns": columns, "rows": rows}).decode(), (*found, *findings)
         is_cut = kind == "rows"  # or not what its type says
         outcome = mask_payload(self._masker, content, "rows" if is_cut else "", "json" if is_cut else kind)
         return outcome.text, outcome.findings
-
-    def _mask_columns(self, columns: list[str]) -> tuple[list[str], list[Finding]]:
-        """Names of result columns: an agent chooses them."""
-        findings: list[Finding] = []
-        masked = [outcome or MaskedText(name) for name, outcome in zip(columns, self._mask_names(columns), strict=True)]
-        for outcome in masked:
-            findings.extend(_placed(outcome.findings, "columns"))
-        return [outcome.text for outcome in masked], findings
 
     def _mask_names(self, texts: list[str]) -> list[MaskedText | None]:
         """Names of columns and places: mostly the same few. Those without a hit are remembered, bounded."""
@@ -297,45 +295,3 @@ def is_telling(key: str) -> bool:
     """Whether a key of attributes or links says that its value is secret."""
     last = _last_name(key)
     return last.lower() in _COOKIES or names.label_of(last) is not None
-
-
-def _parse_rows(content: bytes) -> tuple[list[str], list[list[str | None]], list[str]] | None:
-    """Columns, rows and telling names of a `rows` payload, values as text; None when it is anything else."""
-    table = _parse_table(content)
-    return (table[0], list(_as_cells(table[1])), table[2]) if table else None
-
-
-def _parse_table(content: bytes) -> tuple[list[str], list[list[Any]], list[str]] | None:
-    """Columns and rows of a `rows` payload as they are, and the columns' names as masking takes them: a column that is
-    another under an alias (`sources`) has that one's. None when it is anything else."""
-    try:
-        table = orjson.loads(content)
-        columns, rows = table["columns"], table["rows"]
-        sources = table.get("sources", [])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    if not table.keys() <= _TABLE_KEYS or not isinstance(columns, list) or not isinstance(rows, list):
-        return None
-    if not _are_texts(columns) or not all(isinstance(row, list) for row in rows):
-        return None
-    if not isinstance(sources, list) or not _are_texts(sources) or len(sources) not in (0, len(columns)):
-        return None
-    told = [source or column for source, column in zip(sources, columns, strict=True)] if sources else columns
-    return columns, rows, told
-
-
-def _are_texts(values: list[Any]) -> bool:
-    return all(isinstance(value, str) for value in values)
-
-
-def _as_cells(rows: list[list[Any]]) -> Iterator[list[str | None]]:
-    """Values as text."""
-    for row in rows:
-        kinds = set(map(type, row))
-        yield row if kinds <= _TEXT_KINDS else [_cell(value) for value in row]
-
-
-def _cell(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return orjson.dumps(value).decode()

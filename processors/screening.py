@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from processors.pieces import Lexicon, Pieces, read_context
-from processors.redaction import Redactor, is_telling
+from processors.redaction import Redactor, Seen, is_telling
+from processors.tables import Table
 from processors.walk import MAX_KNOWN, MAX_KNOWN_BYTES, Walked
 from schemas.errors import RecordError
 from schemas.wire.avro import word
@@ -32,7 +33,7 @@ class Changes:
 
 def redact_pieces(pieces: Pieces, redactor: Redactor, lexicon: Lexicon) -> Changes:
     """Mask a batch. Raises RecordError when a text of it is not UTF-8."""
-    suspects = _find_suspects(pieces.walked, redactor, lexicon)
+    suspects, doubtful, tables = _find_suspects(pieces.walked, redactor, lexicon)
     contexts: list[dict[str, Any]] = []
     if _has_secret_context(pieces, redactor, lexicon):
         contexts = [read_context(encoded) for encoded in pieces.contexts]
@@ -41,7 +42,8 @@ def redact_pieces(pieces: Pieces, redactor: Redactor, lexicon: Lexicon) -> Chang
         return Changes()
     indices = sorted(suspects)
     batch = {"sessions": contexts, "events": [pieces.read_event(index) for index in indices]}
-    changed = redactor.redact_events(batch) or ()
+    seen = Seen(frozenset([place for place, index in enumerate(indices) if index in doubtful]), tables)
+    changed = redactor.redact_events(batch, seen) or ()
     return Changes(contexts or None, {indices[place]: batch["events"][place] for place in changed})
 
 
@@ -55,7 +57,10 @@ def _has_secret_context(pieces: Pieces, redactor: Redactor, lexicon: Lexicon) ->
     return has_secret
 
 
-def _find_suspects(walked: Walked, redactor: Redactor, lexicon: Lexicon) -> set[int]:
+def _find_suspects(
+    walked: Walked, redactor: Redactor, lexicon: Lexicon
+) -> tuple[set[int], set[int], dict[bytes, Table]]:
+    """The events that may have to change; those whose payload may; and what is made of tables in doubt."""
     tainted: set[int] = set()  # by what stands in a region
     texts, owners = [*walked.statements], [*walked.statement_owners]
     for owner, contents in _regions_of(walked, tainted):
@@ -63,10 +68,11 @@ def _find_suspects(walked: Walked, redactor: Redactor, lexicon: Lexicon) -> set[
         owners += [owner] * len(contents)
     if not _is_utf8(texts) or not _is_utf8(walked.others):
         raise RecordError("not an EventBatch: a string of it is not UTF-8")
-    suspects = set(walked.odd)
+    doubtful = set(walked.odd)
     payloads = walked.payloads
     if not _is_utf8(payloads):
-        suspects.update(walked.payload_owners[i] for i, content in enumerate(payloads) if not _is_utf8([content]))
+        doubtful.update(walked.payload_owners[i] for i, content in enumerate(payloads) if not _is_utf8([content]))
+    suspects = set(doubtful)
     in_regions: list[int] = []
     in_payloads: list[int] = []
     for place in redactor.find_candidates([*texts, *payloads]):
@@ -81,15 +87,14 @@ def _find_suspects(walked: Walked, redactor: Redactor, lexicon: Lexicon) -> set[
     tainted.update(owners[in_regions[index]] for index in found)
     _remember(walked, lexicon, tainted)
     suspects |= tainted
-    suspects.update(walked.payload_owners[place] for place in _still_doubtful(walked, in_payloads, redactor))
-    return suspects
-
-
-def _still_doubtful(walked: Walked, doubtful: Sequence[int], redactor: Redactor) -> set[int]:
-    """What is left of the payloads with candidates when the values of result rows are looked at one by one."""
-    tables = [place for place in doubtful if walked.payload_types[place] == _ROWS]
-    kept = redactor.find_tables([walked.payloads[place] for place in tables])
-    return set(doubtful) - set(tables) | {tables[index] for index in kept}
+    doubtful.update(walked.payload_owners[place] for place in in_payloads)
+    tables = [place for place in in_payloads if walked.payload_types[place] == _ROWS]
+    made = redactor.mask_tables([payloads[place] for place in tables])
+    for place in in_payloads:  # of result rows the values decide, which were looked at one by one
+        table = made.get(payloads[place]) if walked.payload_types[place] == _ROWS else None
+        if table is None or table.is_suspect:
+            suspects.add(walked.payload_owners[place])
+    return suspects, doubtful, made
 
 
 def _regions_of(walked: Walked, tainted: set[int]) -> Iterator[tuple[int, list[bytes]]]:

@@ -98,6 +98,7 @@ class Stage(ABC):
         self.partitions: dict[int, Partition] = {}
         self.source_id = ""
         self.is_ready = asyncio.Event()
+        self.client_config = kafka.client_config(settings, home, self.component)
         self.reader_config = kafka.reader_config(settings, home, self.component)
         self.store = ProgressStore(settings, home, self.component)
         self.alarms: dict[str, str] = {}

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
 
 from processors.stage import Stage, die
 from schemas.errors import CustodyError
@@ -61,28 +61,24 @@ class Watchdog:
 
     async def run(self) -> None:
         """Until cancelled, or until the process ends."""
-        consumer = Consumer(self._stage.reader_config)
-        try:
-            while True:
-                await asyncio.sleep(CHECK_S)
-                self._stage.app.consumer.rejoin_when_unassigned()
-                if not self._stage.is_ready.is_set():
-                    continue
-                try:
-                    ends, source_id = await asyncio.to_thread(self._look, consumer)
-                except CustodyError as error:
-                    log.warning("watchdog: %s", error)
-                    self._clock.forget()
-                    continue
-                self._judge(ends, source_id)
-        finally:
-            await asyncio.to_thread(consumer.close)
+        admin = AdminClient(self._stage.client_config)  # one for all looks: a new client logs in anew
+        while True:
+            await asyncio.sleep(CHECK_S)
+            self._stage.app.consumer.rejoin_when_unassigned()
+            if not self._stage.is_ready.is_set():
+                continue
+            try:
+                ends, source_id = await asyncio.to_thread(self._look, admin)
+            except CustodyError as error:
+                log.warning("watchdog: %s", error)
+                self._clock.forget()
+                continue
+            self._judge(ends, source_id)
 
-    def _look(self, consumer: Consumer) -> tuple[dict[int, int], str]:
+    def _look(self, admin: AdminClient) -> tuple[dict[int, int], str]:
         stage = self._stage
-        source_id = kafka.topic_id(stage.reader_config, stage.source)
-        numbers = list(stage.partitions)
-        return {number: kafka.watermarks(consumer, stage.source, number)[1] for number in numbers}, source_id
+        source_id = kafka.topic_id(admin, stage.source)
+        return kafka.ends_of(admin, stage.source, list(stage.partitions)), source_id
 
     def _judge(self, ends: dict[int, int], source_id: str) -> None:
         stage = self._stage

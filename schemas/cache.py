@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -23,20 +24,23 @@ MAX_FILES: Final = 8
 _DIGEST_BYTES: Final = 32
 
 
-class PrivateCache:
-    """Byte strings by name in `directory`, which is made when it is needed."""
+def shipped_dir() -> Path:
+    """What `make setup` made ahead for this environment, beside the code that it belongs to."""
+    return Path(sys.prefix) / "custody-cache"
 
-    def __init__(self, directory: Path) -> None:
+
+class PrivateCache:
+    """Byte strings by name in `directory`, which is made when it is needed. What is not there may lie in `shipped`,
+    under the same conditions; nothing is kept there."""
+
+    def __init__(self, directory: Path, shipped: Path | None = None) -> None:
         self._directory = directory
+        self._places = [directory] if shipped is None else [directory, shipped]
 
     def load(self, name: str) -> bytes | None:
         """What was kept under this name; None when there is nothing that counts."""
-        try:
-            content = _read_own(self._directory / name)
-        except OSError:
-            return None
-        data = content[_DIGEST_BYTES:]
-        return data if content[:_DIGEST_BYTES] == _digest(name, data) else None
+        found = (_load_from(place, name) for place in self._places)
+        return next((data for data in found if data is not None), None)
 
     def keep(self, name: str, data: bytes) -> None:
         """Keep it, whole or not at all. A disk that does not take it is no error."""
@@ -53,6 +57,15 @@ class PrivateCache:
         for _, path in files[:-MAX_FILES]:
             with suppress(FileNotFoundError):  # another process did
                 path.unlink()
+
+
+def _load_from(directory: Path, name: str) -> bytes | None:
+    try:
+        content = _read_own(directory / name)
+    except OSError:
+        return None
+    data = content[_DIGEST_BYTES:]
+    return data if content[:_DIGEST_BYTES] == _digest(name, data) else None
 
 
 def _read_own(path: Path) -> bytes:

@@ -17,7 +17,8 @@ REASON: Final = "redriven"
 """What the `audit.gap` event says that comes with the batch's events."""
 
 MAX_BYTES: Final = 256
-_ORIGIN: Final = re.compile(r"([A-Za-z0-9_-]{1,64})/(\d{1,9})/(\d{1,18})", re.ASCII)
+# The client library gives a topic's id in base64 with + and /, other clients with - and _.
+_ORIGIN: Final = re.compile(r"([A-Za-z0-9+/_-]{1,64})/(\d{1,9})/(\d{1,18})", re.ASCII)
 _PERSON: Final = re.compile(r"[\w.+-]{1,64}@[\w.-]{1,128}")
 
 

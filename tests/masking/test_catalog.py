@@ -8,7 +8,9 @@ import pytest
 from stdnum import numdb
 
 from masking.catalog import CatalogError, load_detectors, parse_family, rule_version
+from masking.engine import Masker
 from masking.expressions import Expression
+from masking.tokens import TokenKey
 from tests.masking.helpers import masker
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +59,13 @@ def test_a_case_loses_its_marks():
     assert detector.hits[0].spans == ((2, 7),)
 
 
+def test_a_gate_may_be_several_expressions():
+    (detector,) = parse_family("f", VALID.replace("keywords: [abc_]", "gate: ['abc_', '{NAMES}x', 'de']"))
+    assert detector.gates[0] == b"abc_" and detector.gates[-1] == b"de" and len(detector.gates) > 3
+    masker = Masker([detector], tokens=TokenKey(b"k" * 32))
+    assert masker.has_candidates(b"abc_") and masker.has_candidates(b"de") and not masker.has_candidates(b"ab de"[:3])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
@@ -64,6 +73,8 @@ def test_a_case_loses_its_marks():
         ("  keywords: [abc_]", "  surprise: 1", "surprise"),
         ("  keywords: [abc_]\n", "", "keywords or a gate"),
         ("(abc_", "(abc_(", "missing"),
+        ("  keywords: [abc_]", "  gate: [7]", "list of them"),
+        ("  keywords: [abc_]", "  gate: 7", "list of them"),
         ("  hit:", "  validator: nothing\n  hit:", "nothing"),
         ("  hit:", "  group: 4\n  hit:", "group"),
         ("  hit:", "  normalize: rot13\n  hit:", "normalize"),

@@ -12,16 +12,14 @@ from processors.flows_of import (
     FlowReader,
     Sightings,
     chain_of,
-    encode_sightings,
-    known_context,
     masked_values,
 )  # fmt: skip
-from processors.pieces import Lexicon, Pieces, read_context, take_apart
+from processors.pieces import Lexicon, Pieces, take_apart
 from processors.redaction import Redactor
 from processors.screening import Changes, redact_pieces
+from processors.sighting_batch import encode_sightings
 from schemas.events import Event, EventBatch, Hop, Masked, Origin, SessionEvent, SightingBatch
 from schemas.wire import framing
-from schemas.wire.batching import encode_context
 from tests.processors.pipeline import CARD, make_context, make_event
 from tests.processors.test_pieces import HEAD
 from tests.support.compiled import COMPILED
@@ -211,11 +209,3 @@ def test_events_without_anything_to_find_are_not_read() -> None:
 def test_a_chain_is_its_agents_without_the_person() -> None:
     delegation = [vars(Hop("planner", "ann")), vars(Hop("executor", "planner"))]
     assert chain_of({"agent": "executor", "principal": "ann", "delegation": delegation}) == ["planner"]
-
-
-def test_short_contexts_are_kept_and_long_ones_are_not() -> None:
-    short, long = (encode_context(make_context(attributes={"note": "x" * size})) for size in (3, 5_000))
-    assert known_context(short) == read_context(short)
-    assert known_context(short) is known_context(bytes(bytearray(short)))
-    assert known_context(long) == read_context(long)
-    assert known_context(long) is not known_context(long)

@@ -3,12 +3,13 @@
 import pytest
 
 from processors.admission import head_of
-from processors.pieces import Lexicon, Pieces, put_together, read_context, take_apart
+from processors.pieces import Lexicon, Pieces, known_context, put_together, read_context, take_apart
 from processors.walk import MAX_KNOWN
 from schemas.errors import RecordError
 from schemas.events import Event, EventBatch, Hop, Masked, SealedHeader, SessionEvent
 from schemas.wire import framing
 from schemas.wire.avro import text, zigzag
+from schemas.wire.batching import encode_context
 from tests.processors.pipeline import make_context, make_event
 
 HEADER = SealedHeader("p", "e", 0, 7, 1, "k", b"")
@@ -97,3 +98,11 @@ def test_a_lexicon_keeps_contexts_and_is_bounded() -> None:
     for number in range(MAX_KNOWN + 5):
         lexicon.keep(b"%d" % number, first)
     assert len(lexicon.contexts) <= MAX_KNOWN
+
+
+def test_short_contexts_are_kept_and_long_ones_are_not() -> None:
+    short, long = (encode_context(make_context(attributes={"note": "x" * size})) for size in (3, 5_000))
+    assert known_context(short) == read_context(short)
+    assert known_context(short) is known_context(bytes(bytearray(short)))
+    assert known_context(long) == read_context(long)
+    assert known_context(long) is not known_context(long)

@@ -89,3 +89,16 @@ def test_a_disk_that_does_not_take_it_is_no_error(tmp_path: Path) -> None:
     kept = PrivateCache(tmp_path / "cache")
     kept.keep("one", b"content")
     assert kept.load("one") is None
+
+
+def test_what_is_shipped_serves_where_nothing_was_kept_and_is_left_alone(tmp_path: Path) -> None:
+    shipped = PrivateCache(tmp_path / "shipped")
+    shipped.keep("one", b"shipped")
+    shipped.keep("two", b"shipped")
+    made = PrivateCache(tmp_path / "cache", tmp_path / "shipped")
+    made.keep("one", b"own")
+    assert (made.load("one"), made.load("two"), made.load("three")) == (b"own", b"shipped", None)
+    made.keep("three", b"own")
+    assert sorted(path.name for path in (tmp_path / "shipped").iterdir()) == ["one", "two"]
+    (tmp_path / "shipped" / "two").chmod(0o644)  # somebody else could have read it, or written it before
+    assert made.load("two") is None

@@ -2,6 +2,7 @@
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from schemas import topics
 from schemas.config import find_settings
@@ -33,6 +34,27 @@ def test_a_topic_has_an_id_of_its_own(home: Home) -> None:
     config = kafka.client_config(find_settings(home), home, "mask")
     ids = {kafka.topic_id(config, name) for name in (topics.RAW, topics.SESSIONS)}
     assert len(ids) == 2
+    admin = AdminClient(config)
+    assert {kafka.topic_id(admin, name) for name in (topics.RAW, topics.SESSIONS)} == ids
+
+
+def test_ends_of_many_partitions_are_asked_at_once(home: Home) -> None:
+    settings = find_settings(home)
+    admin = AdminClient(kafka.client_config(settings, home, "mask"))
+    consumer = Consumer(kafka.reader_config(settings, home, "mask"))
+    numbers = [0, 1, 3]
+    before = kafka.ends_of(admin, topics.SESSIONS, numbers)
+    producer = Producer(kafka.producer_config(settings, home, "mask"))
+    for _ in range(3):
+        producer.produce(topics.SESSIONS, b"record", partition=3)
+    assert producer.flush(20) == 0
+    after = kafka.ends_of(admin, topics.SESSIONS, numbers)
+    assert after[3] >= before[3] + 3
+    assert all(after[n] <= kafka.watermarks(consumer, topics.SESSIONS, n)[1] for n in numbers)  # others may write
+    assert kafka.ends_of(admin, topics.SESSIONS, []) == {}
+    with pytest.raises(Unreachable, match=r"custody\.absent"):
+        kafka.ends_of(admin, "custody.absent.v1", [0])
+    consumer.close()
 
 
 def test_an_absent_topic_is_unreachable(home: Home) -> None:

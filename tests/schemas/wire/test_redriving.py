@@ -19,6 +19,13 @@ def test_what_is_written_is_read_back() -> None:
     assert note_of(dict(write_headers(LETTER, "dana@local"))) is not None
 
 
+@pytest.mark.parametrize("log_id", ["/ab+/c3/9w", "//////////////////////w", "1/2"])
+def test_a_topic_whose_id_has_other_letters_of_base64_is_named_too(log_id: str) -> None:
+    note = note_of(write_headers(Origin(log_id, 3, 4), "dana@example.test"))
+    assert note is not None
+    assert note["detail"] == f"this batch was the dead letter of raw record 3/4 of log {log_id}"
+
+
 @pytest.mark.parametrize(
     "by", ["", "dana", "dana@", "dana@x\n", "4111 1111 1111 1111", "a" * 65 + "@x", "d@" + "x" * 129]
 )
@@ -28,7 +35,7 @@ def test_who_is_nobody_redrives_nothing(by: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"x", b"log/1", b"log/1/2/3", b"log/-1/2", b"l g/1/2", b"log/1/" + b"9" * 400, b"\xff/1/2"]
+    "value", [b"", b"x", b"log/1", b"/1/2", b"log/1/2/", b"log/-1/2", b"l g/1/2", b"log/1/" + b"9" * 400, b"\xff/1/2"]
 )
 def test_what_names_no_record_is_no_note(value: bytes) -> None:
     assert note_of([(ORIGIN, value), (BY, b"dana@example.test")]) is None
