@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from masking import values
 from masking.model import Hit
+from masking.spans import is_in_token
 
 _MAX_PARAMETERS_BYTES: Final = 4096
 _LINE: Final = re.compile(rb"[^\r\n]*")
@@ -22,8 +23,11 @@ _PARAMETER: Final = re.compile(
 
 
 def check_login(data: bytes, match: Any, group: int) -> list[Hit]:
-    """The password behind `user:`, but for the example that documents give: `user:password@host`."""
+    """The password behind `user:`, but for the example that documents give: `user:password@host`. The colon of a token
+    that stands for a masked value parts no user from a password."""
     start, end = match.span(group)
+    if is_in_token(data, start):
+        return []
     text = data[start:end]
     user = _USER.search(data, max(0, start - 81), start)
     is_example = text.lower() in _EXAMPLE_PASSWORDS and user is not None and user[1].lower() in _EXAMPLE_USERS
