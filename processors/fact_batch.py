@@ -4,6 +4,7 @@ The layout is that of `FactBatch.v1.avsc`; other versions go through the general
 same few, so each is made once.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from schemas.errors import RecordError
@@ -31,15 +32,27 @@ class FactReader:
             batch = framing.decode(value)
             assert isinstance(batch, FactBatch)  # noqa: S101 - find_body said so
             return batch
-        if len(self._words) > MAX_WORDS:
-            self._words.clear()
-        try:
-            batch, end = read_batch(value, start, self._words)
-        except (IndexError, UnicodeDecodeError) as error:
-            raise RecordError(f"not a FactBatch: {type(error).__name__}") from None
-        if end != len(value):
-            raise RecordError("not a FactBatch: it ends early or late")
-        return batch
+        return read_whole("FactBatch", read_batch, value, start, self._words)
+
+
+def read_whole[Batch](
+    name: str,
+    read: Callable[[bytes, int, dict[bytes, str]], tuple[Batch, int]],
+    value: bytes,
+    start: int,
+    words: dict[bytes, str],
+) -> Batch:
+    """What `read` makes of all bytes from `start` on; `words` are kept from one record to the next, bounded. Raises
+    RecordError."""
+    if len(words) > MAX_WORDS:
+        words.clear()
+    try:
+        batch, end = read(value, start, words)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise RecordError(f"not a {name}: {type(error).__name__}") from None
+    if end != len(value):
+        raise RecordError(f"not a {name}: it ends early or late")
+    return batch
 
 
 def read_batch(b: bytes, p: int, words: dict[bytes, str]) -> tuple[FactBatch, int]:
@@ -76,19 +89,24 @@ def read_fact(b: bytes, p: int, words: dict[bytes, str]) -> tuple[Fact, int]:
     is_failed = b[p] == 1
     rows, p = read_long(b, p + 1)
     size, p = read_long(b, p)
-    objects: list[str] = []
-    while True:
-        n, p = read_count(b, p)
-        if n == 0:
-            break
-        for _ in range(n):
-            name, p = read_word(b, p, words)
-            objects.append(name)
+    objects, p = read_words(b, p, words)
     fact = Fact(
         offset, position, session_id, seq, at, agent, principal, resource, kind, operation, verdict, status, is_failed,
         rows, size, objects,
     )  # fmt: skip
     return fact, p
+
+
+def read_words(b: bytes, p: int, words: dict[bytes, str]) -> tuple[list[str], int]:
+    """The array of strings at `p`, and the position after it. Raises as above."""
+    found: list[str] = []
+    while True:
+        n, p = read_count(b, p)
+        if n == 0:
+            return found, p
+        for _ in range(n):
+            word, p = read_word(b, p, words)
+            found.append(word)
 
 
 def read_word(b: bytes, p: int, words: dict[bytes, str]) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from librt.strings import BytesWriter
 
-from processors.fact_batch import MAX_WORDS, read_word
+from processors.fact_batch import read_whole, read_word, read_words
 from schemas.errors import RecordError
 from schemas.events import FlowValue, Origin, Sighting, SightingBatch
 from schemas.wire import framing
@@ -70,15 +70,7 @@ class SightingReader:
             batch = framing.decode(value)
             assert isinstance(batch, SightingBatch)  # noqa: S101 - find_body said so
             return batch
-        if len(self._words) > MAX_WORDS:
-            self._words.clear()
-        try:
-            batch, end = _read_batch(value, start, self._words)
-        except (IndexError, UnicodeDecodeError) as error:
-            raise RecordError(f"not a SightingBatch: {type(error).__name__}") from None
-        if end != len(value):
-            raise RecordError("not a SightingBatch: it ends early or late")
-        return batch
+        return read_whole("SightingBatch", _read_batch, value, start, self._words)
 
 
 def _read_batch(b: bytes, p: int, words: dict[bytes, str]) -> tuple[SightingBatch, int]:
@@ -105,7 +97,7 @@ def _read_sighting(b: bytes, p: int, words: dict[bytes, str]) -> tuple[Sighting,
     agent, p = read_word(b, p, words)
     principal, p = read_word(b, p, words)
     run_id, p = read_word(b, p, words)
-    chain, p = _read_chain(b, p, words)
+    chain, p = read_words(b, p, words)
     resource, p = read_word(b, p, words)
     is_received = b[p] == 1
     values, p = _read_values(b, p + 1, words)
@@ -113,17 +105,6 @@ def _read_sighting(b: bytes, p: int, words: dict[bytes, str]) -> tuple[Sighting,
         Sighting(position, session_id, seq, at, began, agent, principal, run_id, chain, resource, is_received, values),
         p,
     )
-
-
-def _read_chain(b: bytes, p: int, words: dict[bytes, str]) -> tuple[list[str], int]:
-    chain: list[str] = []
-    while True:
-        n, p = read_count(b, p)
-        if n == 0:
-            return chain, p
-        for _ in range(n):
-            name, p = read_word(b, p, words)
-            chain.append(name)
 
 
 def _read_values(b: bytes, p: int, words: dict[bytes, str]) -> tuple[list[FlowValue], int]:
