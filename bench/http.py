@@ -20,8 +20,9 @@ import uvloop
 
 from bench.results import record
 from bench.servers import bench_home
-from deploy.embedded.process import get_free_port, is_listening
+from deploy.embedded.process import is_listening
 from tests.support.kafka import run_kafka
+from tests.support.ports import get_free_port
 from tests.support.proxies import issue_credential, run_proxy
 
 ROOT = Path(__file__).parents[1]

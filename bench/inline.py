@@ -31,10 +31,10 @@ import uvloop
 from bench.http import running, wait_listening
 from bench.results import record
 from bench.servers import bench_home
-from deploy.embedded.process import get_free_port
 from masking.cards import has_luhn_checksum
 from schemas.runtime import write_private
 from tests.support.kafka import run_kafka
+from tests.support.ports import get_free_port
 from tests.support.postgres import run_postgres
 from tests.support.proxies import Login, issue_credential, run_proxy
 

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.embedded.process import get_free_port, is_listening
+from deploy.embedded.process import is_listening
 from deploy.embedded.secrets import create_secrets
 from schemas.runtime import Home
 from tests.support.homes import connect_home
 from tests.support.kafka import Kafka
+from tests.support.ports import get_free_port
 from tests.support.postgres import Postgres
 
 

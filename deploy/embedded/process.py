@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,8 @@ LOOPBACK: Final = "127.0.0.1"
 STOP_TIMEOUT_S: Final = 10.0
 MAX_LOG_BYTES: Final = 16 * 1024 * 1024
 POLL_INTERVAL_S: Final = 0.05
+# The lines of a Java stack trace that say where: what went wrong stands in the line before them.
+STACK_FRAME: Final = re.compile(r"\s*(?:at [\w.$/<>@]+\(|\.\.\. \d+ (?:more|common frames))")
 
 
 class StackError(CustodyError):
@@ -110,14 +113,6 @@ def _describe_owner(port: int) -> str:
     return ""
 
 
-def get_free_port() -> int:
-    """A loopback port nobody uses now; another process may still take it before the caller binds."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def is_listening(port: int, host: str = LOOPBACK) -> bool:
     """True when a TCP connection to `host:port` succeeds within a second."""
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1.0):
@@ -145,12 +140,13 @@ def describe_exit(what: str, code: int, log_path: Path) -> str:
 
 
 def read_last_line(path: Path, limit: int = 300) -> str:
-    """The last non-empty line of a log, cut to `limit` characters."""
+    """The last line of a log that says something, cut to `limit` characters: neither empty nor a stack's frame."""
     try:
         with path.open("rb") as log:
             log.seek(0, os.SEEK_END)
             log.seek(max(0, log.tell() - 8192))
-            lines = [line for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
+            text = log.read().decode("utf-8", "replace")
     except OSError:
         return "no log"
+    lines = [line for line in text.splitlines() if line.strip() and not STACK_FRAME.match(line)]
     return lines[-1].strip()[:limit] if lines else "no output"

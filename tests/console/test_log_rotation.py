@@ -4,7 +4,6 @@ import pytest
 
 from console.control import find_place
 from console.log_rotation import prepare_rotation, rotate, wait_for_key
-from deploy.embedded.process import get_free_port
 from schemas.errors import ConfigError
 from schemas.runtime import Home
 from sinks.transparency.log import read_checkpoint
@@ -17,6 +16,7 @@ from tests.sinks.running import run_sink
 from tests.sinks.transparency.witnessing_home import run_home_witness
 from tests.support.homes import connect_home, write_settings
 from tests.support.kafka import Kafka
+from tests.support.ports import get_free_port
 
 
 def test_a_policy_file_has_to_name_the_next_key(bare_home: Home) -> None:

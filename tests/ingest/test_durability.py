@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
-from deploy.embedded.process import get_free_port
 from ingest.durability import find_weakness, watch_durability
 from schemas.config import Kafka as KafkaSettings
 from schemas.config import Settings
@@ -13,6 +12,7 @@ from schemas.errors import ConfigError, Unreachable
 from schemas.runtime import Home
 from schemas.topics import RAW
 from tests.support.kafka import Kafka
+from tests.support.ports import get_free_port
 
 
 def settings_of(kafka: Kafka, **values: int) -> Settings:

@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 
-from deploy.embedded.process import get_free_port
 from schemas.runtime import ENV_HOME, Home
 from tests.support.homes import write_settings
+from tests.support.ports import get_free_port
 from tests.support.proxies import ROOT
 
 

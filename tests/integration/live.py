@@ -17,7 +17,7 @@ from confluent_kafka import Consumer
 from console import control, credentials
 from console.store import Store, open_store
 from deploy.embedded import stack
-from deploy.embedded.process import LOOPBACK, get_free_port
+from deploy.embedded.process import LOOPBACK
 from deploy.embedded.secrets import ADMIN, DEMO_POSTGRES_LOGIN
 from schemas import topics
 from schemas.config import find_settings
@@ -26,6 +26,7 @@ from schemas.resources import Resource
 from schemas.runtime import ENV_HOME, Home, read_run_state
 from schemas.wire import kafka
 from tests.sinks.siem.receiver import Receiver
+from tests.support.ports import get_free_port
 from tests.support.stack import find_processes, make_stack_home
 
 ROOT: Final = Path(__file__).parents[2]

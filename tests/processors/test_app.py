@@ -10,7 +10,6 @@ import pytest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from deploy.embedded.process import get_free_port
 from processors import app as app_module
 from processors.app import (
     ASK_AGAIN_S,
@@ -25,6 +24,7 @@ from processors.app import (
 )
 from schemas.config import Kafka, Settings
 from schemas.runtime import Home
+from tests.support.ports import get_free_port
 
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 

@@ -7,13 +7,13 @@ import psutil
 from aiokafka import AIOKafkaConsumer
 from aiokafka.cluster import ClusterMetadata
 
-from deploy.embedded.process import get_free_port
 from processors import worker
 from processors.app import make_app
 from schemas import topics
 from schemas.config import find_settings
 from tests.processors.pipeline import Log, stop
 from tests.support.homes import write_settings
+from tests.support.ports import get_free_port
 
 
 def test_wrong_arguments_and_settings_end_it(log: Log) -> None:

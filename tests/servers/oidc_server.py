@@ -14,8 +14,8 @@ from urllib.parse import urljoin
 
 import httpx
 
-from deploy.embedded.process import get_free_port
 from tests.servers.build import oidc_provider
+from tests.support.ports import get_free_port
 
 START_TIMEOUT_S = 60.0
 MAX_STEPS = 20

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from deploy.embedded.process import get_free_port
 from tests.servers.build import openbao
+from tests.support.ports import get_free_port
 
 ROOT_TOKEN = "root-of-the-tests"
 START_TIMEOUT_S = 60.0

@@ -11,9 +11,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from deploy.embedded.broker import ADMIN, Broker, BrokerSettings
-from deploy.embedded.process import get_free_port
 from deploy.embedded.topics import apply_topics, apply_topology
 from schemas.topics import COMPONENTS, TOPICS
+from tests.support.ports import get_free_port
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from deploy.embedded.postgres import (
     PostgresSettings,
     find_unprivileged_user,
 )
-from deploy.embedded.process import LOOPBACK, get_free_port
+from deploy.embedded.process import LOOPBACK
+from tests.support.ports import get_free_port
 
 MD5_USER = "md5_user"
 _names = itertools.count(1)

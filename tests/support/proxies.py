@@ -14,7 +14,6 @@ from pathlib import Path
 
 from confluent_kafka import Consumer
 
-from deploy.embedded.process import get_free_port
 from schemas import topics
 from schemas.config import find_settings
 from schemas.errors import RecordError, SealError
@@ -27,6 +26,7 @@ from schemas.wire.mint import mint_secret
 from schemas.wire.sealing import Unsealer
 from tests.support.homes import connect_home
 from tests.support.kafka import Kafka
+from tests.support.ports import get_free_port
 
 ROOT = Path(__file__).parents[2]
 

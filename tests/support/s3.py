@@ -18,9 +18,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from urllib.request import urlopen
 from xml.sax.saxutils import escape
 
-from deploy.embedded.process import get_free_port
 from schemas.config import Transparency
 from schemas.runtime import Home
+from tests.support.ports import get_free_port
 
 ACCESS_KEY, SECRET_KEY, BUCKET = "custody-test", "for-this-test-only", "evidence"
 

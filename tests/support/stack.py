@@ -5,10 +5,10 @@ from pathlib import Path
 
 import psutil
 
-from deploy.embedded.process import get_free_port
 from schemas.config import Ports
 from schemas.runtime import ENV_HOME, Home
 from tests.support.homes import write_settings
+from tests.support.ports import get_free_port
 
 
 def make_stack_home(directory: Path, **settings: object) -> Home:

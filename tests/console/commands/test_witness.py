@@ -6,13 +6,14 @@ import sys
 import time
 from pathlib import Path
 
-from deploy.embedded.process import get_free_port, is_listening
+from deploy.embedded.process import is_listening
 from sinks.transparency.cosigning import Cosigners
 from sinks.transparency.merkle import EMPTY_ROOT
 from sinks.transparency.note import Checkpoint, Note, parse_vkey, sign_checkpoint
 from sinks.transparency.quorum import Witness
 from tests.console.conftest import Run
 from tests.sinks.transparency.logs import ORIGIN, SIGNER, VERIFIER
+from tests.support.ports import get_free_port
 
 NAME = "witness.example.test/own"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.postgres import PostgresServer, PostgresSettings
-from deploy.embedded.process import get_free_port
+from tests.support.ports import get_free_port
 from tests.support.postgres import Postgres
 
 PREFIX = "%m [%p] %q%u@%d %h %c %e "

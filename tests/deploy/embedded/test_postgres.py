@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from deploy.embedded.postgres import PostgresServer, PostgresSettings, find_unprivileged_user
-from deploy.embedded.process import PortTaken, get_free_port
+from deploy.embedded.process import PortTaken
+from tests.support.ports import get_free_port
 from tests.support.postgres import Postgres
 
 

@@ -18,7 +18,6 @@ from deploy.embedded.process import (
     PortTaken,
     StackError,
     describe_exit,
-    get_free_port,
     is_listening,
     read_last_line,
     require_free_port,
@@ -97,8 +96,19 @@ def test_a_taken_port_is_named_with_its_owner() -> None:
         require_free_port("store", port, "192.0.2.1")
 
 
-def test_free_ports_differ() -> None:
-    assert get_free_port() > 0
+def test_the_cause_is_named_and_not_where_it_was_thrown(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        "ERROR Exiting Kafka due to fatal exception\n"
+        "org.apache.kafka.common.KafkaException: Socket server failed to bind to 127.0.0.1:9092\n"
+        "\tat org.apache.kafka.Socket.open(Socket.java:1)\n"
+        "Caused by: java.net.BindException: Address already in use\n"
+        "\tat java.base/sun.nio.ch.Net.bind0(Native Method)\n"
+        "\t... 18 more\n\n"
+    )
+    assert read_last_line(log) == "Caused by: java.net.BindException: Address already in use"
+    log.write_text("\t... 18 more\n")
+    assert read_last_line(log) == "no output"
 
 
 def test_waiting_for_one_that_dies_or_is_late(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.embedded.process import StackError, get_free_port, is_listening, spawn
+from deploy.embedded.process import StackError, is_listening, spawn
 from deploy.embedded.server import Server
+from tests.support.ports import get_free_port
 
 LISTEN = """
 import signal, socket, sys, time

@@ -16,12 +16,13 @@ import yaml
 
 from deploy.embedded import stack
 from deploy.embedded.lag import Lag
-from deploy.embedded.process import LOOPBACK, StackError, get_free_port
+from deploy.embedded.process import LOOPBACK, StackError
 from schemas.config import find_settings
 from schemas.errors import ConfigError
 from schemas.events import ControlKind
 from schemas.runtime import Home, RunState, read_run_state
 from schemas.wire.control import ControlView
+from tests.support.ports import get_free_port
 from tests.support.stack import find_processes, make_stack_home
 
 PARTS = ("kafka", "demo-postgres", "demo-http")

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.embedded.process import get_free_port
 from schemas.config import Settings
 from schemas.errors import ConfigError, RecordError, Unreachable
 from schemas.events import Control, EventBatch
 from schemas.wire import framing, registry
 from schemas.wire.registry import HttpRegistry, make_registry, subject_of
+from tests.support.ports import get_free_port
 from tests.support.registry import RegistryServer, run_registry
 
 CONTROL = Control("resource", "db", 1, "{}", "api", b"sig")

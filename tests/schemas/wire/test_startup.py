@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from console.control import find_place
-from deploy.embedded.process import get_free_port
 from schemas import topics
 from schemas.config import Settings, find_settings
 from schemas.errors import Unreachable
@@ -22,6 +21,7 @@ from tests.sinks.batches import Feed, make_batch
 from tests.sinks.test_reader import take
 from tests.support.homes import write_settings
 from tests.support.kafka import Kafka
+from tests.support.ports import get_free_port
 from tests.support.registry import RegistryServer, run_registry
 
 CONTROL = Control("resource", "db", 1, "{}", "api", b"sig")

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from deploy.embedded.process import get_free_port
 from schemas.config import Syslog
+from tests.support.ports import get_free_port
 
 CONFIG = """
 global(workDirectory="{root}" defaultNetstreamDriverCAFile="{root}/ca.pem"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded.process import get_free_port
 from schemas.config import find_settings
 from schemas.events import ControlKind, RetentionAction, RetentionVerb
 from schemas.holds import parse_hold
@@ -30,6 +29,7 @@ from tests.sinks.running import SinkProcess, connect_sink, run_sink
 from tests.sinks.transparency.rederived import Key, rederive
 from tests.support.homes import connect_home
 from tests.support.kafka import Kafka
+from tests.support.ports import get_free_port
 from tests.support.store import Store
 
 SINK = ("transparency", "sink-transparency")

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 
-from deploy.embedded.process import get_free_port
 from schemas.config import find_settings
 from schemas.runtime import Home
 from sinks.transparency.cosigning import Cosigners
@@ -15,6 +14,7 @@ from sinks.transparency.place import find_log
 from sinks.transparency.signing import make_signer
 from tests.sinks.transparency.witnessing_home import ROOT, run_home_witness
 from tests.support.homes import write_settings
+from tests.support.ports import get_free_port
 
 
 def test_it_signs_for_its_home_and_stops_in_order(bare_home: Home) -> None:
