@@ -3,6 +3,11 @@
 Compiled where a C compiler is at hand (deploy/native.py).
 """
 
+from typing import Final
+
+CROWD: Final = 8
+"""From so many on that wait or are about to come, processor time is what is scarce, and one batch serves them all."""
+
 
 class Outlook:
     """What is about to come, against what waits already: whether a batch that could go had better wait for more.
@@ -43,7 +48,8 @@ class Outlook:
     def is_promising(self) -> bool:
         """Whether more is about to come than waits.
 
-        With one session at work nothing else is expected. With many, about a third of them wait for the batch that is
-        under way, a third gather for the next, and a third are upstream.
+        With one session at work nothing else is expected. With a few, more must be about to come than wait. With a
+        crowd, one is enough: a batch less is worth more to all of them than the moment it takes.
         """
-        return self._waiting < self._expected + self._expected_before
+        expected = self._expected + self._expected_before
+        return expected > self._waiting or (expected > 0 and expected + self._waiting >= CROWD)

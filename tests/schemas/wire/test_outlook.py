@@ -1,6 +1,6 @@
 """What is expected is waited for while it is more than what waits, and not for long."""
 
-from schemas.wire.outlook import Outlook
+from schemas.wire.outlook import CROWD, Outlook
 
 
 def test_more_that_is_about_to_come_than_waits_is_worth_waiting_for() -> None:
@@ -18,6 +18,16 @@ def test_more_that_is_about_to_come_than_waits_is_worth_waiting_for() -> None:
     assert outlook.is_promising  # the other two were expected before and still are
     for mark in marks[2:]:
         outlook.meet(mark)
+    assert not outlook.is_promising
+
+
+def test_in_a_crowd_one_that_is_about_to_come_is_worth_waiting_for() -> None:
+    outlook = Outlook()
+    marks = [outlook.expect() for _ in range(CROWD)]
+    for mark in marks:
+        assert outlook.is_promising
+        outlook.meet(mark)
+        outlook.add_waiting()
     assert not outlook.is_promising
 
 
