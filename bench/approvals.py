@@ -117,7 +117,7 @@ def main(rounds: int = ROUNDS, *, is_quick: bool = False) -> None:
     """Measure, then record or print."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="custody-bench-")))
-        kafka = stack.enter_context(run_kafka(directory / "kafka"))
+        kafka = stack.enter_context(run_kafka(directory / "kafka", is_brief=False))
         server = stack.enter_context(run_postgres(directory / "postgres"))
         home = bench_home(directory / "home", kafka)
         settings = find_settings(home)

@@ -89,7 +89,7 @@ def main(rounds: int = 3, seconds: int = 5) -> None:
         mode = f"reverse:http://127.0.0.1:{upstream}"
         options = ["-q", "--mode", mode, "-p", str(bare), "--set", f"confdir={directory / 'mitmproxy'}"]
         stack.enter_context(running(mitmdump, *options))
-        kafka = stack.enter_context(run_kafka(directory))
+        kafka = stack.enter_context(run_kafka(directory, is_brief=False))
         home = bench_home(directory / "home", kafka, ports={"http_proxy": 0})
         proxy = stack.enter_context(run_proxy(home, "ingest.http", "proxy-http"))
         login = issue_credential(home, proxy.writer)

@@ -201,7 +201,7 @@ def main(pairs: int = 2000, *, is_quick: bool = False) -> None:
                     connection.execute(f"INSERT INTO {kind} VALUES (%s, %s, %s, %s, %s)", tuple(row.values()))  # type: ignore[arg-type]
         api = get_free_port()
         stack.enter_context(running(sys.executable, "-m", "bench.inline", "upstream", str(api)))
-        kafka = stack.enter_context(run_kafka(directory))
+        kafka = stack.enter_context(run_kafka(directory, is_brief=False))
         policy = directory / "policy.cedar"
         policy.write_text(POLICY)
         home = bench_home(directory / "home", kafka, ports={"http_proxy": 0}, policy_file=str(policy))

@@ -53,7 +53,7 @@ def main(rounds: int = 3, seconds: int = 4) -> None:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="custody-bench-")))
         directory.chmod(0o755)
         server: Postgres = stack.enter_context(run_postgres(directory))
-        kafka = stack.enter_context(run_kafka(directory))
+        kafka = stack.enter_context(run_kafka(directory, is_brief=False))
         home = bench_home(directory / "home", kafka)
         write_private(home.secrets / "pg.password", server.password.encode())
         upstream = {

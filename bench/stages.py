@@ -103,7 +103,7 @@ def run_pipeline(directory: Path, **settings: object) -> Iterator[Pipeline]:
     """Broker and store with topics and schema; stages are started by the caller and stopped at the end."""
     with ExitStack() as stack:
         store = stack.enter_context(run_store(directory))
-        kafka = stack.enter_context(run_kafka(directory))
+        kafka = stack.enter_context(run_kafka(directory, is_brief=False))
         home = bench_home(directory / "home", kafka, **{"store": {"url": store.url}, **settings})
         pipeline = Pipeline(home, kafka, store)
         stack.callback(pipeline.stop)

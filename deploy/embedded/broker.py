@@ -44,7 +44,11 @@ logger.network.level = error
 
 @dataclass(frozen=True)
 class BrokerSettings:
-    """`passwords` maps each component, `admin` among them, to its SCRAM password (URL-safe characters)."""
+    """`passwords` maps each component, `admin` among them, to its SCRAM password (URL-safe characters).
+
+    `is_brief`: the broker lives for a minute or two. Java's second compiler halves what a request costs, but takes some
+    seconds of processor time first.
+    """
 
     home: Path
     port: int
@@ -52,6 +56,7 @@ class BrokerSettings:
     passwords: Mapping[str, str] = field(repr=False)
     log_path: Path
     heap_mb: int = 512
+    is_brief: bool = False
     # Topics are evidence: in the embedded stack nobody, admin included, deletes one through the protocol.
     can_delete_topics: bool = False
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
@@ -154,7 +159,8 @@ class Broker(Server):
         java = require_tool("java")
         jars = fetch_kafka()
         self._prepare(java, jars)
-        argv = [*self._java_argv(java, jars), "kafka.Kafka", str(self.settings.home / "server.properties")]
+        argv = self._java_argv(java, jars, is_brief=self.settings.is_brief)
+        argv += ["kafka.Kafka", str(self.settings.home / "server.properties")]
         return spawn(argv, log_path=self.log_path, env=_java_env(self.settings.env))
 
     def is_ready(self) -> bool:
@@ -193,7 +199,7 @@ class Broker(Server):
             # An argument file, because every user of this machine can read a command line.
             _write_private(scratch / "arguments", "\n".join(self._format_arguments(scratch)))
             done = subprocess.run(
-                [*self._java_argv(java, jars), "kafka.tools.StorageTool", f"@{scratch / 'arguments'}"],
+                [*self._java_argv(java, jars, is_brief=True), "kafka.tools.StorageTool", f"@{scratch / 'arguments'}"],
                 capture_output=True,
                 text=True,
                 timeout=START_TIMEOUT_S,
@@ -216,7 +222,7 @@ class Broker(Server):
             arguments.append(f"--add-scram=SCRAM-SHA-256=[name={component},password={password}]")
         return arguments
 
-    def _java_argv(self, java: str, jars: Path) -> list[str]:
+    def _java_argv(self, java: str, jars: Path, *, is_brief: bool) -> list[str]:
         home = self.settings.home
         return [
             java,
@@ -224,8 +230,7 @@ class Broker(Server):
             f"-Xmx{self.settings.heap_mb}m",
             # Little garbage, few cores: the serial collector costs the least.
             "-XX:+UseSerialGC",
-            # The second compiler took half of the broker's CPU in its first minutes, for little speed at this size.
-            "-XX:TieredStopAtLevel=1",
+            *(["-XX:TieredStopAtLevel=1"] if is_brief else []),
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-UsePerfData",
             "-Djava.awt.headless=true",

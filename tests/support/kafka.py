@@ -62,6 +62,7 @@ def make_broker(directory: Path, **changes: object) -> Broker:
         "passwords": make_passwords(),
         "log_path": directory / "kafka.log",
         "can_delete_topics": True,
+        "is_brief": True,
     }
     return Broker(BrokerSettings(**{**values, **changes}))  # type: ignore[arg-type]
 
