@@ -33,6 +33,7 @@ from ingest.codecs.postgres_state import (
 from ingest.codecs.postgres_wire import MalformedError, cut, int32, read_cstring, uint16, uint32
 
 _NO_PARAMETERS: Final = bytes(4)  # no format codes, no values
+NUL: Final = 0  # a number: to look for bytes in bytes raises and catches a TypeError first
 
 
 class Requests(Intake):
@@ -130,7 +131,7 @@ class Requests(Intake):
         if pause is not None:
             return pause
         key = cut(self._buffer, pos + 5, after - 1)
-        if self._buffer[after - 1] or key[:1] not in (b"S", b"P") or b"\0" in key:
+        if self._buffer[after - 1] or key[:1] not in (b"S", b"P") or NUL in key:
             raise MalformedError("bad Describe or Close")
         names = self._names(key)
         kind = self._buffer[pos]
