@@ -43,6 +43,8 @@ def unescape(content: bytes) -> bytes:
 
 def escape(content: bytes) -> bytes:
     """UTF-8 as the content of a string token."""
+    if _MUST_ESCAPE.search(content) is None:
+        return content
     return _MUST_ESCAPE.sub(lambda found: _SHORT.get(found[0]) or b"\\u%04x" % found[0][0], content)
 
 
