@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from masking.expressions import Expression
+from masking.expressions import Expression, Match, least_bytes_of
 from masking.model import Detector, Hit
+from masking.plain import PLAIN
 from masking.prefilter import EDGE
 from masking.spans import TOKEN, Span, normalize
 
@@ -52,10 +53,20 @@ def look_of(detector: Detector) -> Look:
 def _pattern_look(detector: Detector) -> Look:
     pattern: Expression = detector.pattern
     validator, group, told = detector.validator, detector.group, _Told(detector)
+    least = least_bytes_of(pattern.pattern)
+    is_plain = PLAIN.get(pattern.pattern) if group == 1 else None
     is_near = context_of(detector.context)
 
     def look(flat: bytes, data: bytes, _where: Sequence[int] | None) -> list[Span]:
         spans: list[Span] = []
+        size = len(flat)
+        if size < least:
+            return spans
+        if is_plain is not None and is_plain(flat):
+            if is_near is None or is_near(flat, 0, size):
+                whole = Match(pattern, flat, [(0, size), (0, size)])
+                _add_spans(spans, told, data, validator(flat, whole, group), 0)
+            return spans
         position = pattern.next_start(flat, -1, 0)
         while position >= 0:
             match = pattern.search(flat, position)

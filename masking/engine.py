@@ -211,6 +211,9 @@ class Masker:
         an edge there, and masking a second time must not find more than the first."""
         found = self._spans(data, flat, candidates, depth)
         spans = resolve(data, [*known, *found] if known else found)
+        return self._look_again(data, spans, depth) if any_touches_word(data, spans) else spans
+
+    def _look_again(self, data: bytes, spans: list[Span], depth: int) -> list[Span]:
         for _ in range(_MAX_ROUNDS):
             if not any_touches_word(data, spans):
                 break

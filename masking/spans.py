@@ -101,6 +101,10 @@ def resolve(data: bytes, spans: list[Span], masked: Sequence[Span] = ()) -> list
         spans = [piece for span in spans for piece in _around_tokens(data, span, tokens)]
     if len(spans) == 1:
         return [_stretched(data, spans[0], spans[0].start, spans[0].end)]
+    return _merged(data, spans)
+
+
+def _merged(data: bytes, spans: list[Span]) -> list[Span]:
     clusters: list[tuple[Span, int, int]] = []
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):
         if clusters and span.start < clusters[-1][2]:
