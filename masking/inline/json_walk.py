@@ -204,7 +204,11 @@ class Walk:
                     self._take_string(data, position, end)
                 position = end
             elif kind == _IS_MARK:
-                if not self._take_mark(first):
+                if first == _COLON:
+                    self._level.expects_key = False
+                elif first == _COMMA:
+                    self._step()
+                elif not self._take_brace(first):
                     return position
                 position += 1
             else:
@@ -318,13 +322,9 @@ class Walk:
         self.names.append(name)
         self.wholes.append(slot.is_whole)
 
-    def _take_mark(self, mark: int) -> bool:
-        """A brace, bracket, comma or colon. False: too deep."""
-        if mark == _COMMA:
-            self._step()
-        elif mark == _COLON:
-            self._level.expects_key = False
-        elif mark == _BRACE or mark == _BRACKET:
+    def _take_brace(self, mark: int) -> bool:
+        """A brace or bracket. False: too deep."""
+        if mark == _BRACE or mark == _BRACKET:
             if self._depth >= MAX_DEPTH:
                 return False
             self._depth += 1
