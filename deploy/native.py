@@ -55,6 +55,7 @@ MODULES: Final = (
     "masking.inline.memo",
     "masking.inline.model",
     "masking.inline.values",
+    "masking.plain",
     "masking.prefilter",
     "masking.siblings",
     "masking.spans",

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from masking.expressions import Expression
+from masking.expressions import Expression, Match, least_bytes_of
 from masking.model import Detector, Hit
+from masking.plain import PLAIN
 from masking.prefilter import EDGE
 from masking.spans import TOKEN, Span, normalize
 
@@ -51,11 +52,21 @@ def look_of(detector: Detector) -> Look:
 
 def _pattern_look(detector: Detector) -> Look:
     pattern: Expression = detector.pattern
-    validator, group = detector.validator, detector.group
+    validator, group, told = detector.validator, detector.group, _Told(detector)
+    least = least_bytes_of(pattern.pattern)
+    is_plain = PLAIN.get(pattern.pattern) if group == 1 else None
     is_near = context_of(detector.context)
 
     def look(flat: bytes, data: bytes, _where: Sequence[int] | None) -> list[Span]:
         spans: list[Span] = []
+        size = len(flat)
+        if size < least:
+            return spans
+        if is_plain is not None and is_plain(flat):
+            if is_near is None or is_near(flat, 0, size):
+                whole = Match(pattern, flat, [(0, size), (0, size)])
+                _add_spans(spans, told, data, validator(flat, whole, group), 0)
+            return spans
         position = pattern.next_start(flat, -1, 0)
         while position >= 0:
             match = pattern.search(flat, position)
@@ -63,7 +74,7 @@ def _pattern_look(detector: Detector) -> Look:
                 break
             start, end = match.span()
             if is_near is None or is_near(flat, start, end):
-                _add_spans(spans, detector, data, validator(flat, match, group), start)
+                _add_spans(spans, told, data, validator(flat, match, group), start)
             position = pattern.next_start(flat, position, end)
         return spans
 
@@ -74,6 +85,7 @@ def _token_look(detector: Detector) -> Look:
     everywhere = _pattern_look(detector)
     assert detector.token is not None  # noqa: S101 look_of asked
     match_at, validator, is_near = detector.token.match, detector.validator, context_of(detector.context)
+    told = _Told(detector)
 
     def look(flat: bytes, data: bytes, where: Sequence[int] | None) -> list[Span]:
         if where is None:
@@ -87,7 +99,7 @@ def _token_look(detector: Detector) -> Look:
             if match is None or (is_near is not None and not is_near(flat, start, match.end())):
                 continue
             end = match.end()
-            _add_spans(spans, detector, data, validator(flat, match, 1), start)
+            _add_spans(spans, told, data, validator(flat, match, 1), start)
         return spans
 
     return look
@@ -95,14 +107,14 @@ def _token_look(detector: Detector) -> Look:
 
 def _finder_look(detector: Detector) -> Look:
     assert detector.finder is not None  # noqa: S101 look_of asked
-    find, gates = detector.finder, [Expression(gate) for gate in detector.gates]
+    find, gates, told = detector.finder, [Expression(gate) for gate in detector.gates], _Told(detector)
 
     def look(flat: bytes, data: bytes, where: Sequence[int] | None) -> list[Span]:
         if where is None:
             framed = b"".join((EDGE, flat, EDGE))
             where = sorted({match.end() - 1 for gate in gates for match in gate.finditer(framed)})
         return [
-            _span(detector, data, start, end, label, begin)
+            _span(told, data, start, end, label, begin)
             for start, end, label, begin in find(flat, data, where)
             if start < end
         ]
@@ -110,17 +122,27 @@ def _finder_look(detector: Detector) -> Look:
     return look
 
 
-def _add_spans(spans: list[Span], detector: Detector, data: bytes, hits: Sequence[Hit], context_start: int) -> None:
+class _Told:
+    """What a detector says of all that it finds."""
+
+    __slots__ = ("is_plain", "label", "normalize", "priority")
+
+    def __init__(self, detector: Detector) -> None:
+        self.label = detector.label
+        self.priority = detector.priority
+        self.normalize = detector.normalize
+        self.is_plain = detector.normalize == "none"
+
+
+def _add_spans(spans: list[Span], told: _Told, data: bytes, hits: Sequence[Hit], context_start: int) -> None:
     for start, end, label in hits:
         if start < end:
-            spans.append(_span(detector, data, start, end, label, context_start))
+            spans.append(_span(told, data, start, end, label, context_start))
 
 
-def _span(detector: Detector, data: bytes, start: int, end: int, label: str | None, context_start: int) -> Span:
-    value = data[start:end]
-    if detector.normalize != "none":
-        value = normalize(value, detector.normalize)
-    return Span(start, end, label or detector.label, detector.priority, value, context_start)
+def _span(told: _Told, data: bytes, start: int, end: int, label: str | None, context_start: int) -> Span:
+    value = data[start:end] if told.is_plain else normalize(data[start:end], told.normalize)
+    return Span(start, end, label or told.label, told.priority, value, context_start)
 
 
 def context_of(words: Sequence[bytes]) -> Context | None:

@@ -211,6 +211,9 @@ class Masker:
         an edge there, and masking a second time must not find more than the first."""
         found = self._spans(data, flat, candidates, depth)
         spans = resolve(data, [*known, *found] if known else found)
+        return self._look_again(data, spans, depth) if any_touches_word(data, spans) else spans
+
+    def _look_again(self, data: bytes, spans: list[Span], depth: int) -> list[Span]:
         for _ in range(_MAX_ROUNDS):
             if not any_touches_word(data, spans):
                 break
@@ -339,6 +342,8 @@ def _content_ends(contents: Sequence[bytes]) -> list[int]:
 def _by_text(located: list[tuple[int, int, int]], ends: list[int]) -> dict[int, Candidates]:
     """Index of each text in which something hit -> its candidates. A text's first byte follows the EDGE before it."""
     found: dict[int, Candidates] = {}
+    mixed: set[int] = set()  # the texts whose gates may not be rising
+    highest, of_text = -1, -1
     last, index = len(ends), 0
     for gate, where, end in located:
         if not (index < last and (ends[index - 1] if index else 0) < end - 1 <= ends[index]):
@@ -349,13 +354,17 @@ def _by_text(located: list[tuple[int, int, int]], ends: list[int]) -> dict[int, 
         gates = found.get(index)
         if gates is None:
             found[index] = {gate: [where - start]}
+            highest, of_text = gate, index
         elif (places := gates.get(gate)) is not None:
             places.append(where - start)
         else:
             gates[gate] = [where - start]
-    for index, gates in found.items():
-        if len(gates) > 1:
-            found[index] = dict(sorted(gates.items()))
+            if index == of_text and gate > highest:
+                highest = gate
+            else:
+                mixed.add(index)
+    for index in mixed:
+        found[index] = dict(sorted(found[index].items()))
     return found
 
 

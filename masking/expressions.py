@@ -4,7 +4,9 @@ and re2's own objects for one match take longer than the search.
 Compiled where a C compiler is at hand (deploy/native.py).
 """
 
+import re
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any, Final
 
 import re2
@@ -50,6 +52,18 @@ class Match:
 
     def __getitem__(self, group: int) -> bytes | None:
         return self.group(group)
+
+
+def least_bytes_of(pattern: bytes) -> int:
+    """How long a match of an RE2 expression is at least, as Python's parser counts; 0 where it does not know."""
+    if b"[:" in pattern:  # a class of POSIX, which Python reads as another one
+        return 0
+    try:
+        # What RE2 calls \\z is \\Z here, as long.
+        least, _ = import_module("re._parser").parse(pattern.replace(rb"\z", rb"\Z")).getwidth()
+    except (re.error, ImportError, AttributeError):  # what only RE2 knows, or another Python
+        return 0
+    return int(least)
 
 
 class Expression:

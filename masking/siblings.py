@@ -8,9 +8,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from mypy_extensions import i64
+
 from masking.kubernetes import find_kubernetes
 from masking.model import Found, Hit
 from masking.names import label_of, secret_span
+from masking.spans import stands_at
 from masking.validators import check_random
 
 MAX_VALUE_BYTES: Final = 65_536
@@ -38,8 +41,39 @@ _OBJECT: Final = re.compile(
 )  # fmt: skip
 # What each match of it has in it, behind a colon and a brace, and most documents have nowhere.
 _HOLDS: Final = re.compile(b"(?i)" + _BLANK + _MEMBERS + _QUOTE + _HELD + _COLON + rb'[^"\\]')
-_BLANKS: Final = frozenset(b" \t\n\r\x0b\x0c")
-_BEFORE_VALUE: Final = frozenset(b":nrt")  # a colon, or the last letter of an escaped blank behind one
+# What each byte may be the rarest one of, and what can stand before a value's brace.
+_OF_ALUE: Final = 1
+_OF_EFAULT: Final = 2
+_OF_ONTENT: Final = 3
+_OF_SECRET: Final = 4
+_OF_KTY: Final = 5
+_BRACE: Final = 6
+_BLANK_BYTE: Final = 7
+_BEFORE_VALUE: Final = 8  # a colon, or the last letter of an escaped blank behind one
+
+
+def _make_kinds() -> bytes:
+    kinds = bytearray(256)
+    for kind, members in (
+        (_OF_ALUE, b"uU"),
+        (_OF_EFAULT, b"f"),
+        (_OF_ONTENT, b"o"),
+        (_OF_SECRET, b"S"),
+        (_OF_KTY, b"k"),
+        (_BRACE, b"{"),
+        (_BLANK_BYTE, b" \t\n\r\x0b\x0c"),
+        (_BEFORE_VALUE, b":nrt"),
+    ):
+        for member in members:
+            kinds[member] = kind
+    return bytes(kinds)
+
+
+_KINDS: Final = _make_kinds()
+_HAS_NAMED: Final = 1
+_HAS_HELD: Final = 2
+_HAS_SECRET: Final = 4
+_HAS_KEY: Final = 8
 _SECRET: Final = re.compile(rb'kind\\{0,7}"\s{0,40}:\s{0,40}\\{0,7}"Secret(?:List)?\\{0,7}"')
 _KEY: Final = re.compile(_QUOTE + rb"(?:d|p|q|dp|dq|qi|k)" + _COLON + rb"([A-Za-z0-9_-]{20,})" + _QUOTE)
 _KUBERNETES: Final = "kubernetes_secret"
@@ -48,28 +82,60 @@ _PRIVATE_KEY: Final = "private_key"
 
 def find_sibling_values(data: bytes) -> list[Hit]:
     """Disjoint, rising. Each is all or a part of the content of one string, and holds no escape."""
+    signs = signs_in(data)
+    if not signs:
+        return []
     found: list[Hit] = []
-    if _has(data, b"alue") or _has(data, b"ontent") or _has(data, b"efault") or _has(data, b"VALUE"):
+    if signs & _HAS_NAMED:
         found += _named(data)
-    found += _held(data)
-    if _has(data, b"Secret"):
+    if signs & _HAS_HELD:
+        found += _held(data)
+    if signs & _HAS_SECRET:
         where = [match.end() for match in _SECRET.finditer(data)]
         found += [(start, end, _KUBERNETES) for start, end, _, _ in find_kubernetes(data, data, where)]
-    if _has(data, b'"kty'):
+    if signs & _HAS_KEY:
         found += [(*hit[:2], _PRIVATE_KEY) for match in _KEY.finditer(data) for hit in check_random(data, match, 1)]
     return list(_disjoint(sorted(found, key=lambda hit: hit[:2])))
 
 
+def signs_in(data: bytes) -> int:
+    """Which of the searches are worth their while: bits. They cost much more than this one pass, and most documents
+    have nothing for any of them."""
+    signs: i64 = 0
+    position: i64 = 0
+    size: i64 = len(data)
+    kinds = _KINDS
+    while position < size:
+        kind = kinds[data[position]]
+        if kind != 0 and kind < _BLANK_BYTE and (kind != _BRACE or not signs & _HAS_HELD):
+            signs |= _sign_at(data, position, kind)
+        position += 1
+    return int(signs)
+
+
+def _sign_at(data: bytes, position: i64, kind: int) -> i64:
+    """What the byte at `position` and those around it tell."""
+    if kind == _OF_ONTENT:
+        return _HAS_NAMED if stands_at(data, position, b"ontent") else 0
+    if kind == _BRACE:
+        return _HAS_HELD if _may_hold(data, position) else 0
+    if kind == _OF_ALUE:
+        is_word = stands_at(data, position - 2, b"alue") or stands_at(data, position - 3, b"VALUE")
+        return _HAS_NAMED if is_word else 0
+    if kind == _OF_EFAULT:
+        return _HAS_NAMED if stands_at(data, position - 1, b"efault") else 0
+    if kind == _OF_SECRET:
+        return _HAS_SECRET if stands_at(data, position, b"Secret") else 0
+    return _HAS_KEY if stands_at(data, position - 1, b'"kty') else 0
+
+
 def find_siblings(_flat: bytes, data: bytes, _where: Sequence[int]) -> Iterator[Found]:
     """The same in a text that holds JSON somewhere, but for what other detectors find there."""
-    pairs = [*_named(data), *_held(data)] if _has(data, b"{") else []
+    pairs = list(_named(data)) if data.find(b"{") >= 0 else []
+    if signs_in(data) & _HAS_HELD:
+        pairs += _held(data)
     for start, end, label in _disjoint(sorted(pairs, key=lambda hit: hit[:2])):
         yield start, end, label, start
-
-
-def _has(data: bytes, part: bytes) -> bool:
-    """`part in data`, which takes the part for a number first, in vain: that costs more than the search."""
-    return data.find(part) >= 0
 
 
 def _named(data: bytes) -> Iterator[Hit]:
@@ -79,23 +145,16 @@ def _named(data: bytes) -> Iterator[Hit]:
 
 
 def _held(data: bytes) -> Iterator[Hit]:
-    if not _may_hold(data):
-        return
     for match in _OBJECT.finditer(data):
         yield from _judged(data, match[1], *match.span(2))
 
 
-def _may_hold(data: bytes) -> bool:
-    """Whether _OBJECT is worth a search. It costs much more than this."""
-    brace = data.find(b"{")
-    while brace >= 0:
-        before = brace - 1
-        while before >= 0 and data[before] in _BLANKS:
-            before -= 1
-        if before >= 0 and data[before] in _BEFORE_VALUE and _HOLDS.match(data, brace + 1):
-            return True
-        brace = data.find(b"{", brace + 1)
-    return False
+def _may_hold(data: bytes, brace: i64) -> bool:
+    """Whether a match of _OBJECT may have its brace here."""
+    before: i64 = brace - 1
+    while before >= 0 and _KINDS[data[before]] == _BLANK_BYTE:
+        before -= 1
+    return before >= 0 and _KINDS[data[before]] == _BEFORE_VALUE and _HOLDS.match(data, brace + 1) is not None
 
 
 def _judged(data: bytes, name: bytes, start: int, end: int) -> Iterator[Hit]:

@@ -152,8 +152,9 @@ class JsonRewriter:
         if slots:
             position = 0
             outcomes = self._values.mask_suspects(walk.contents, walk.names, walk.wholes)
-            for slot, content, outcome in zip(slots, walk.contents, outcomes, strict=True):
-                put = self._replacement(slot, content, outcome)
+            for index in range(len(slots)):
+                slot = slots[index]
+                put = self._replacement(slot, walk.contents[index], outcomes[index])
                 if put is not None:
                     out += (data[position : slot.start], put)
                     position = slot.end

@@ -5,6 +5,8 @@ import json
 import re
 from typing import Final
 
+from mypy_extensions import i64
+
 from masking.inline.model import Report
 from masking.inline.text import TextRewriter
 from masking.inline.values import ValueMasker
@@ -23,6 +25,7 @@ _SHORT: Final = {value: b"\\" + name for name, value in _PLAIN.items() if name !
 _MUST_ESCAPE: Final = re.compile(rb'[\x00-\x1f"\\]')
 _REPLACEMENT: Final = "\ufffd".encode()
 _QUOTE: Final = 0x22
+_BLANK: Final = 0x20
 _BACKSLASH: Final = 0x5C
 
 
@@ -43,7 +46,20 @@ def unescape(content: bytes) -> bytes:
 
 def escape(content: bytes) -> bytes:
     """UTF-8 as the content of a string token."""
+    if not _must_escape(content):
+        return content
     return _MUST_ESCAPE.sub(lambda found: _SHORT.get(found[0]) or b"\\u%04x" % found[0][0], content)
+
+
+def _must_escape(content: bytes) -> bool:
+    position: i64 = 0
+    size: i64 = len(content)
+    while position < size:
+        byte = content[position]
+        if byte < _BLANK or byte == _QUOTE or byte == _BACKSLASH:
+            return True
+        position += 1
+    return False
 
 
 def _resolve(found: re.Match[bytes]) -> bytes:

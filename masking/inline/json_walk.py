@@ -2,8 +2,11 @@
 
 from typing import Final
 
+from mypy_extensions import i64
+
 from masking.inline.json_text import decode_string, unescape
 from masking.inline.values import MIN_SECRET_BYTES, NAMELESS, Name, ValueMasker
+from masking.spans import stands_at
 
 MAX_DEPTH: Final = 500
 MAX_PLACE_CHARS: Final = 200
@@ -14,10 +17,11 @@ QUOTE: Final = 0x22
 NUMBER: Final = b"-0123456789"
 BOOLEAN: Final = b"tf"
 
-_WORDS: Final = (b"true", b"false", b"null", b"Infinity", b"-Infinity", b"NaN")
+_RARE_WORDS: Final = [b"null", b"Infinity", b"-Infinity", b"NaN"]
 _BACKSLASH: Final = 0x5C
 _NEAR_BYTES: Final = 48
 _MINUS: Final = 0x2D
+_NOWHERE: Final = 1 << 60  # beyond all data
 _IS_BLANK: Final = 1  # each Final by itself: the compiled form then knows the number
 _IS_MARK: Final = 2
 _IS_QUOTE: Final = 3
@@ -45,11 +49,14 @@ _COLON: Final = 0x3A
 
 
 class Key:
-    """What is known of a key's token. `is_plain`: it says nothing of its value, and is no secret itself."""
+    """What is known of a key's token. `is_plain`: it says nothing of its value, and is no secret itself. `after`: the
+    key that came next the last time, as it mostly does again; only what is remembered by its token is linked so."""
 
-    __slots__ = ("is_plain", "is_telling", "name", "text")
+    __slots__ = ("after", "is_plain", "is_telling", "name", "text", "token")
 
-    def __init__(self, name: Name) -> None:
+    def __init__(self, name: Name, token: bytes) -> None:
+        self.token = token
+        self.after: Key | None = None
         self.name = name
         self.text = name.text
         self.is_telling = name.named is not None
@@ -93,13 +100,15 @@ class Level:
     def place_at(self, step: str | int) -> str:
         """E.g. `$.orders[3].card`."""
         steps: list[str] = []
-        level: Level | None = self
-        while level is not None and level.parent is not None:
-            steps.append(f".{step}" if level.is_object else f"[{step}]")
+        level: Level = self
+        while level.parent is not None:
+            text = step if isinstance(step, str) else str(step)
+            steps.append("." + text if level.is_object else "[" + text + "]")
             step = level.above
             level = level.parent
-        root = level.top if level is not None else ""
-        return (root + "".join(reversed(steps)))[:MAX_PLACE_CHARS]
+        steps.append(level.top)
+        steps.reverse()
+        return "".join(steps)[:MAX_PLACE_CHARS]
 
 
 class Slot:
@@ -138,6 +147,8 @@ class Walk:
         self._depth = 0
         self._hits: list[int] | None = None
         self._hit = 0
+        self._next_hit: i64 = 0
+        self._last_key: Key | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -172,23 +183,32 @@ class Walk:
         `hits`: where in `data` something may be found by content, rising: of strings without escapes, and of words,
         only those with a hit in them (or right behind) are collected, and those that a name tells.
         """
-        position, size = 0, len(data)
-        self._hits = hits
-        self._hit = 0
-        self._has_escapes = _BACKSLASH in data
+        position: i64 = 0
+        end: i64 = 0
+        size: i64 = len(data)
+        kinds = _KINDS
+        self._begin(data, hits)
         while position < size:
             first = data[position]
-            kind = _KINDS[first]
+            kind = kinds[first]
             if kind == _IS_BLANK:
                 position += 1
             elif kind == _IS_QUOTE:
-                end = end_of_string(data, position)
+                end = -1
+                if self._level.expects_key:
+                    end = self._take_known_key(data, position)
                 if end < 0:
-                    return position
-                self._take_string(data, position, end)
+                    end = end_of_string(data, position)
+                    if end < 0:
+                        return position
+                    self._take_string(data, position, end)
                 position = end
             elif kind == _IS_MARK:
-                if not self._take_mark(first):
+                if first == _COLON:
+                    self._level.expects_key = False
+                elif first == _COMMA:
+                    self._step()
+                elif not self._take_brace(first):
                     return position
                 position += 1
             else:
@@ -199,18 +219,25 @@ class Walk:
                 position = end
         return position
 
-    def _has_hit(self, start: int, end: int) -> bool:
+    def _begin(self, data: bytes, hits: list[int] | None) -> None:
+        self._hits = hits
+        self._hit = 0
+        self._next_hit = hits[0] if hits else _NOWHERE
+        self._has_escapes = _BACKSLASH in data
+
+    def _has_hit(self, start: i64, end: i64) -> bool:
         """Whether something may be found in data[start:end]. Asked in rising order."""
         hits = self._hits
         if hits is None:
             return True
-        while self._hit < len(hits) and hits[self._hit] < start:
+        while self._next_hit < start:
             self._hit += 1
-        return self._hit < len(hits) and hits[self._hit] < end
+            self._next_hit = hits[self._hit] if self._hit < len(hits) else _NOWHERE
+        return self._next_hit < end
 
     def enter_key(self, text: str) -> None:
         """The value that follows has this key."""
-        self._enter(self._level, Key(self._values.name_of(text)))
+        self._enter(self._level, Key(self._values.name_of(text), b""))
 
     def _enter(self, level: Level, key: Key) -> None:
         level.step = key.text
@@ -229,25 +256,42 @@ class Walk:
             level = level.parent
         return level.path if level is not None else ""
 
-    def _take_key(self, data: bytes, start: int, end: int) -> None:
+    def _take_known_key(self, data: bytes, start: i64) -> i64:
+        """Take the key at `start` when it is the one that came here the last time. Its end; -1: it is another."""
+        last = self._last_key
+        key = last.after if last is not None else None
+        if key is None or not stands_at(data, start, key.token):
+            return -1
+        end = start + len(key.token)
+        self._found_key(key, start, end)
+        return end
+
+    def _take_key(self, data: bytes, start: i64, end: i64) -> None:
         token = data[start:end]
         known = self._tokens.get(token)
         key = known if isinstance(known, Key) else self._learn(token)
+        last = self._last_key
+        if last is not None and end - start <= MAX_TOKEN_BYTES:
+            last.after = key
+        self._found_key(key, start, end)
+
+    def _found_key(self, key: Key, start: i64, end: i64) -> None:
         level = self._level
+        self._last_key = key
         self._enter(level, key)
         level.expects_key = False
         if not key.is_plain and key.name.is_suspect:
-            self._add(Slot(start, end, QUOTE, level, is_key=True), unescape(token[1:-1]), NAMELESS)
+            self._add(Slot(start, end, QUOTE, level, is_key=True), unescape(key.token[1:-1]), NAMELESS)
 
     def _learn(self, token: bytes) -> Key:
-        key = Key(self._values.name_of(decode_string(token)))
+        key = Key(self._values.name_of(decode_string(token)), token)
         if len(self._tokens) >= MAX_TOKENS:
             self._tokens.clear()
         if len(token) <= MAX_TOKEN_BYTES:
             self._tokens[token] = key
         return key
 
-    def _take_string(self, data: bytes, start: int, end: int) -> None:
+    def _take_string(self, data: bytes, start: i64, end: i64) -> None:
         level = self._level
         if level.expects_key:
             self._take_key(data, start, end)
@@ -263,7 +307,7 @@ class Walk:
         elif is_telling or self._has_hit(start, end):
             self._add(Slot(start, end, QUOTE, level), content, level.name)
 
-    def _take_word(self, data: bytes, start: int, end: int) -> None:
+    def _take_word(self, data: bytes, start: i64, end: i64) -> None:
         level = self._level
         first = data[start]
         if level.is_whole or level.is_telling:
@@ -278,13 +322,9 @@ class Walk:
         self.names.append(name)
         self.wholes.append(slot.is_whole)
 
-    def _take_mark(self, mark: int) -> bool:
-        """A brace, bracket, comma or colon. False: too deep."""
-        if mark == _COMMA:
-            self._step()
-        elif mark == _COLON:
-            self._level.expects_key = False
-        elif mark == _BRACE or mark == _BRACKET:
+    def _take_brace(self, mark: int) -> bool:
+        """A brace or bracket. False: too deep."""
+        if mark == _BRACE or mark == _BRACKET:
             if self._depth >= MAX_DEPTH:
                 return False
             self._depth += 1
@@ -303,9 +343,12 @@ class Walk:
             level.step += 1
 
 
-def end_of_string(data: bytes, start: int) -> int:
+def end_of_string(data: bytes, start: i64) -> i64:
     """Where the string token that begins at `start` ends, behind its closing quote; -1: that has not come."""
-    position, near = start + 1, min(len(data), start + _NEAR_BYTES)
+    position: i64 = start + 1
+    near: i64 = len(data)
+    if near > start + _NEAR_BYTES:
+        near = start + _NEAR_BYTES
     while position < near:  # most strings are short: a search takes longer to begin than to pass one
         byte = data[position]
         position += 1
@@ -313,9 +356,9 @@ def end_of_string(data: bytes, start: int) -> int:
             return position
         if byte == _BACKSLASH:
             break
-    end = data.find(b'"', position)
+    end: i64 = data.find(b'"', position)
     while end >= 0 and data[end - 1] == _BACKSLASH:
-        before = end - 1
+        before: i64 = end - 1
         while before > start and data[before] == _BACKSLASH:
             before -= 1
         if (end - before) % 2:  # an even count of backslashes: they escape each other
@@ -324,16 +367,22 @@ def end_of_string(data: bytes, start: int) -> int:
     return end + 1 if end >= 0 else -1
 
 
-def end_of_word(data: bytes, start: int) -> int:
+def end_of_word(data: bytes, start: i64) -> i64:
     """Where the number or word that begins at `start` ends; -1: there is none, or it is cut off."""
-    position, size = start, len(data)
+    position: i64 = start
+    size: i64 = len(data)
+    kinds = _KINDS
     if data[position] == _MINUS and position + 1 < size:
         position += 1
     if 0x30 <= data[position] <= 0x39:
-        while position < size and _KINDS[data[position]] == _IN_NUMBER:
+        while position < size and kinds[data[position]] == _IN_NUMBER:
             position += 1
         return position
-    for word in _WORDS:
-        if data.startswith(word, start):
+    if stands_at(data, start, b"true"):
+        return start + 4
+    if stands_at(data, start, b"false"):
+        return start + 5
+    for word in _RARE_WORDS:
+        if stands_at(data, start, word):
             return start + len(word)
     return -1

@@ -6,11 +6,12 @@ Compiled where a C compiler is at hand (deploy/native.py).
 
 import os
 from collections.abc import Callable
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Final
 
 from masking.inline.model import Report
 from masking.model import MaskedBytes
+from masking.tokens import Digest
 
 MAX_VALUES: Final = 4096
 """Beyond, the memory begins anew."""
@@ -24,7 +25,7 @@ MAX_RESULTS: Final = 512
 MAX_RESULT_BYTES: Final = 8192
 """Longer results are masked each time."""
 
-_DIGEST_BYTES: Final = 16
+_KEY_BYTES: Final = 64
 
 # (digest of the value, the name that tells what it is, whether all of it goes)
 Key = tuple[bytes, str, bool]
@@ -38,8 +39,9 @@ class _Bounded[K, V]:
     def __init__(self, most: int) -> None:
         self._most = most
         self._known: dict[K, V] = {}
-        # Digests under a key of its own. A copy of a state that has taken in the key costs a third of a new one.
-        self._new_digest: Callable[[], blake2b] = blake2b(digest_size=_DIGEST_BYTES, key=os.urandom(32)).copy
+        # Digests under a key of its own: a whole block of SHA-256, for which processors have instructions and which
+        # tokens are made with as well. A copy of a state that has taken in the key costs a third of a new one.
+        self._new_digest: Callable[[], Digest] = sha256(os.urandom(_KEY_BYTES)).copy
 
     def keep(self, key: K, outcome: V) -> None:
         """Remember an outcome."""

@@ -118,21 +118,30 @@ class ValueMasker:
         ]
 
     def mask_suspects(
-        self, contents: Sequence[bytes], names_of: Sequence[Name], wholes: Sequence[bool]
+        self, contents: list[bytes], names_of: list[Name], wholes: list[bool]
     ) -> list[MaskedBytes | None]:
         """The same, for contents in most of which something is: those seen lately are not looked at again."""
         memo = self._memo
-        keys = [self._key_of(*each) for each in zip(contents, names_of, wholes, strict=True)]
-        known = [None if key is None else memo.find(key) for key in keys]
-        unknown = [index for index, outcome in enumerate(known) if outcome is None]
+        outcomes: list[MaskedBytes | None] = []
+        keys: list[Key | None] = []
+        unknown: list[int] = []
+        unseen: list[bytes] = []
+        for index in range(len(contents)):
+            key = self._key_of(contents[index], names_of[index], wholes[index])
+            known = memo.find(key) if key is not None else None
+            keys.append(key)
+            outcomes.append(known[0] if known is not None else None)
+            if known is None:
+                unknown.append(index)
+                unseen.append(contents[index])
         if unknown:
-            found = self._masker.candidates_in([contents[index] for index in unknown])
+            found = self._masker.candidates_in(unseen)
             for number, index in enumerate(unknown):
                 outcome = self._mask_value(contents[index], names_of[index], wholes[index], found.get(number))
-                known[index] = (outcome,)
+                outcomes[index] = outcome
                 if (key := keys[index]) is not None:
                     memo.keep(key, outcome)
-        return [outcome[0] if outcome is not None else None for outcome in known]
+        return outcomes
 
     def candidates_in(self, contents: Sequence[bytes]) -> dict[int, Candidates]:
         """As the engine's: index of each content in which a detector may find something -> what `mask_found` takes."""

@@ -178,6 +178,8 @@ TEXTS = st.lists(FRAGMENTS | st.text(max_size=12), max_size=12).map("".join)
 @settings(max_examples=400, deadline=None)
 @given(TEXTS)
 @example("eyJhbGciOiJIUzI1NiJ9://536-22-1234=bob@example.com")
+@example("curl -u 536-22-1234=hunter2x https://example.com")
+@example("536-22-1234=hunter2x@tcp(127.0.0.1:3306)/db")
 def test_masking_is_idempotent_and_both_engines_agree(text):
     masked = masker().mask_text(text)
     assert masker("keywords").mask_text(text) == masked

@@ -2,7 +2,7 @@ import pytest
 import re2
 
 from masking.catalog import load_detectors
-from masking.expressions import Expression
+from masking.expressions import Expression, least_bytes_of
 
 TEXTS = (b"", b"a", b"ab 12, 345;", b"to ada@example.com, and 4111 1111 1111 1111.\n", b"\xff\x00x\n" * 3)
 OTHERS = (rb"\d*", rb"\b", rb"\B", rb"(?m)^", rb"(?m)$", rb"\A", rb"\z", rb"(a)|(b)", rb"x*?", rb"(?s).")
@@ -50,3 +50,24 @@ def test_a_match_knows_its_expression():
 def test_what_re2_refuses_is_refused(pattern):
     with pytest.raises(re2.error):
         Expression(pattern)
+
+
+def test_no_match_is_shorter_than_the_least():
+    detectors = load_detectors()
+    texts = [case.text.encode() for detector in detectors for case in detector.hits]
+    known = 0
+    for pattern in {detector.pattern.pattern for detector in detectors}:
+        least, expression = least_bytes_of(pattern), Expression(pattern)
+        known += least > 0
+        for text in texts:
+            match = expression.search(text)
+            assert match is None or match.end() - match.start() >= least, (pattern, text)
+    assert known > len(detectors) / 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "least"),
+    [(b"a{3,}b?", 3), (rb"(a|bcd)\z", 1), (b"(?i)ab", 2), (rb"[[:alpha:]]", 0), (rb"\pL+", 0), (b"", 0)],
+)
+def test_the_least_of_an_expression(pattern, least):
+    assert least_bytes_of(pattern) == least

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from masking.payload import mask_payload
-from masking.siblings import find_sibling_values
+from masking.siblings import find_sibling_values, signs_in
 from tests.masking.helpers import masker
 
 JWK = {
@@ -53,6 +53,32 @@ def test_values_told_by_their_neighbours(case: str, indent: int | None) -> None:
 @pytest.mark.parametrize("document", MISSES)
 def test_what_no_neighbour_tells(document: object) -> None:
     assert find_sibling_values(json.dumps(document).encode()) == []
+
+
+NAMED, HELD, SECRET, KEY = 1, 2, 4, 8
+
+
+@pytest.mark.parametrize(
+    ("text", "signs"),
+    [
+        ('{"name": "balance, open, of, ok, So", "rows": [{"a": {"b": 1}}]}', 0),
+        ("the default", NAMED),
+        ("content", NAMED),
+        ('"Value"', NAMED),
+        ("VALUE", NAMED),
+        ("alu", 0),
+        ("lue", 0),
+        ("onten", 0),
+        ('{"a": \n {"value": "b"}}', NAMED | HELD),
+        ('{"a":{"n": 1, "s": "b"}}', HELD),
+        ('[{"s": "b"}]', 0),
+        ("Secret", SECRET),
+        ('{"kty"', KEY),
+        ("kty", 0),
+    ],
+)
+def test_what_is_worth_a_search(text: str, signs: int) -> None:
+    assert signs_in(text.encode()) == signs
 
 
 def test_what_is_told_has_the_token_that_it_has_elsewhere_and_is_reported() -> None:

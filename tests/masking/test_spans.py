@@ -1,6 +1,6 @@
 import pytest
 
-from masking.spans import Span, any_touches_word, blank, is_in_token, normalize, resolve, splice
+from masking.spans import Span, any_touches_word, blank, is_in_token, normalize, resolve, splice, stands_at
 from tests.masking.helpers import KEY
 
 DATA = b"0123456789abcdefghij"
@@ -63,6 +63,14 @@ def test_splice_puts_tokens_and_reports():
     assert reports[0][1][0].label == "password"
 
 
+@pytest.mark.parametrize(
+    ("start", "part", "stands"),
+    [(0, b"01", True), (3, b"34", True), (18, b"ij", True), (19, b"ij", False), (-2, b"ij", False), (3, b"35", False)],
+)
+def test_a_part_stands_where_it_begins(start, part, stands):
+    assert stands_at(DATA, start, part) is stands
+
+
 def test_blank_keeps_length():
     assert blank(DATA, [span(2, 5)]) == b"01\x01\x01\x0156789abcdefghij"
 
@@ -75,7 +83,16 @@ def test_touching_words(text, touches):
 
 @pytest.mark.parametrize(
     ("how", "value", "normal"),
-    [("digits", b"41-11", b"4111"), ("lower", b" A@B ", b"a@b"), ("alnum", b"gb 82", b"GB82"), ("none", b" A", b" A")],
+    [
+        ("digits", b"41-11", b"4111"),
+        ("lower", b" A@B ", b"a@b"),
+        ("alnum", b"gb 82", b"GB82"),
+        ("none", b" A", b" A"),
+        ("digits", b"4111", b"4111"),
+        ("digits", b"", b""),
+        ("alnum", b"gb82", b"GB82"),
+        ("alnum", b"", b""),
+    ],
 )
 def test_normal_forms(how, value, normal):
     assert normalize(value, how) == normal

@@ -57,6 +57,28 @@ def test_all_that_is_in_a_named_value_goes(size):
     ]
 
 
+def test_rows_whose_keys_come_in_another_order_or_are_others_have_their_own_places():
+    rows = [
+        {"first": "value 1", "second": {"first": "value 2"}, "third": "value 3"},
+        {"first": "value 4", "second": {"first": "value 5"}, "third": "value 6"},
+        {"third": "value 7", "first": "value 8"},
+        {"first": "value 9", "sec": "value 10", "second ": "value 11", "x" * 300: "value 12"},
+        {"first": "value 14", "second": [{"third": "value 15"}]},
+    ]
+    text = json.dumps(rows)
+    values = order()
+    for _ in range(3):
+        found = places(values, text.encode(), len(text))
+        assert [(place, name) for place, _, name, _ in found] == [
+            ("$[0].first", "first"), ("$[0].second.first", "first"), ("$[0].third", "third"),
+            ("$[1].first", "first"), ("$[1].second.first", "first"), ("$[1].third", "third"),
+            ("$[2].third", "third"), ("$[2].first", "first"),
+            ("$[3].first", "first"), ("$[3].sec", "sec"), ("$[3].second ", "second "),
+            (f"$[3].{'x' * 300}"[:200], "x" * 300),
+            ("$[4].first", "first"), ("$[4].second[0].third", "third"),
+        ]  # fmt: skip
+
+
 def test_a_key_that_looks_like_a_secret_is_a_value_too():
     found = places(order(), b'{"bob@example.com": {"a": 12345}}', 5)
     assert found[0] == ("$ (key)", "bob@example.com", "", False)
