@@ -86,11 +86,11 @@ def encode_words(values: Sequence[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a block: `data` is its binary form in the type."""
+    """A column of a block: `data` is its binary form in the type, whole or in pieces that follow each other."""
 
     name: str
     type: str
-    data: bytes
+    data: bytes | Sequence[bytes]
 
 
 def encode_block(columns: Sequence[Column], rows: int) -> bytes:
@@ -99,7 +99,10 @@ def encode_block(columns: Sequence[Column], rows: int) -> bytes:
     for column in columns:
         for text in (column.name.encode(), column.type.encode()):
             parts += (leb128(len(text)), text)
-        parts.append(column.data)
+        if isinstance(column.data, bytes):
+            parts.append(column.data)
+        else:
+            parts += column.data
     return b"".join(parts)
 
 

@@ -15,14 +15,14 @@ from schemas.wire import framing
 from schemas.wire.holds import HoldReader
 from schemas.wire.kafka import partition_count, producer_config, reader_config, watermarks, write_durably
 from sinks.clickhouse.client import StoreClient
+from sinks.clickhouse.event_pieces import EncodedBatch, PieceEncoder
 from sinks.clickhouse.expiry import Expiry
 from sinks.clickhouse.progress import WITNESSED, ProgressLedger
 from sinks.clickhouse.ranges import RangeWriter
 from sinks.clickhouse.writer import EventWriter, make_detection_writer, make_lineage_writer, make_retention_writer
-from sinks.columns import decode_batch
 from sinks.contract import InputView, Positions
 from sinks.origins import Begin
-from sinks.reader import Batch
+from sinks.reader import Batch, Decode
 from sinks.records import Record
 
 NAME: Final = "clickhouse"
@@ -36,13 +36,13 @@ class ClickHouseSink:
     name: str = NAME
     component: str = COMPONENT
     begin = Begin.COMPLETE
-    decode = staticmethod(decode_batch)
     is_skimming = False
     side_topics: tuple[str, ...] = (DETECTIONS, RETENTION)
 
     def __init__(self, settings: Settings, home: Home) -> None:
         self.max_events = settings.store.insert_rows
         self.interval_s = settings.store.insert_interval_ms / 1000
+        self._pieces = PieceEncoder()  # works in the reader's thread
         self._producer_config = producer_config(settings, home, COMPONENT) | {"message.timeout.ms": 8000}
         self._reader_config = reader_config(settings, home, COMPONENT)
         self._producer: Producer | None = None
@@ -77,7 +77,11 @@ class ClickHouseSink:
         self._expiry.load()
         return positions
 
-    def write(self, batches: Sequence[Batch]) -> None:
+    @property
+    def decode(self) -> Decode:
+        return self._pieces.decode
+
+    def write(self, batches: Sequence[Batch[EncodedBatch]]) -> None:
         self._sessions_log.write(batches)
 
     def write_records(self, topic: str, records: Sequence[Record]) -> None:
