@@ -27,7 +27,7 @@ from schemas.wire.tallies import SessionTally, decode_tallies
 from sinks.columns import Columns, DecodedBatch, decode_batch, decode_origin
 from sinks.origins import Begin, Found, Position, find_start, is_next
 
-MAX_PENDING_BYTES: Final = 16 << 20
+MAX_PENDING_BYTES: Final = 32 << 20
 """Wire bytes of batches read ahead; decoded they take about four times as much. Reading pauses beyond it."""
 QUEUE_KBYTES: Final = 16_384  # what librdkafka fetches ahead of that
 FETCH_RECORDS: Final = 256
