@@ -57,7 +57,7 @@ def encode_ends(counts: Iterable[int]) -> bytes:
 
 
 def encode_dictionary(keys: Sequence[bytes], rows: int, index: bytes) -> bytes:
-    """A LowCardinality column: its different values, and one number of them a row (see `pack_index`)."""
+    """A LowCardinality column: its different values, and one number of them a row (of the width of `index_code`)."""
     if not rows:
         return _LC_VERSION
     flags = _LC_FLAGS | _INDEX_CODES.index(index_code(len(keys)))
@@ -72,16 +72,6 @@ def encode_dictionary(keys: Sequence[bytes], rows: int, index: bytes) -> bytes:
 def index_code(keys: int) -> str:
     """The width of numbers of that many keys."""
     return "B" if keys <= 1 << 8 else "H" if keys <= 1 << 16 else "I"
-
-
-def encode_words(values: Sequence[bytes]) -> bytes:
-    """A LowCardinality column of plain values."""
-    keys: dict[bytes, int] = {}
-    for value in values:
-        if value not in keys:
-            keys[value] = len(keys)
-    index = array(index_code(len(keys)), map(keys.__getitem__, values)).tobytes()
-    return encode_dictionary(list(keys), len(values), index)
 
 
 @dataclass(frozen=True, slots=True)
