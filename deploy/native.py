@@ -75,6 +75,8 @@ MODULES: Final = (
     "schemas.wire.partition",
     "schemas.wire.skips",
     "schemas.wire.tallies",
+    "sinks.clickhouse.event_pieces",
+    "sinks.clickhouse.event_rows",
     "sinks.clickhouse.native",
     "sinks.columns",
     "sinks.regions",

@@ -20,6 +20,7 @@ import faust
 from aiokafka import codec
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from yarl import URL
@@ -171,6 +172,15 @@ class Transport(driver.Transport):  # type: ignore[misc]
     Producer = IdempotentProducer
 
 
+class NoTables(TableManager):  # type: ignore[misc]
+    """Stages keep no tables of Faust's, for whose registration it rests a second before it reads anything."""
+
+    async def on_start(self) -> None:
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
+
 class StageApp(faust.App):  # type: ignore[misc]
     """A Faust app that knows its stage."""
 
@@ -203,6 +213,7 @@ def make_app(settings: Settings, home: Home, component: str, instance: str = "0"
         key_serializer="raw",
         value_serializer="raw",
         autodiscover=False,
+        TableManager=NoTables,
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -91,6 +91,15 @@ class DecodedBatch:
     def __len__(self) -> int:
         return len(self.columns.seqs)
 
+    @property
+    def kinds(self) -> list[bytes]:
+        """The kinds of its events."""
+        return self.columns.kinds
+
+    def decode(self) -> "DecodedBatch":
+        """Itself: there are forms of a batch that have to be read for their columns."""
+        return self
+
     @cached_property
     def sessions(self) -> list[dict[str, Any]]:
         """The contexts' fields."""

@@ -35,6 +35,10 @@ class Sink(Protocol):
     interval_s: float  # least time between two writes under load; after a pause the first goes at once
 
     @property
+    def enough_events(self) -> int:
+        """So many that wait end the time between two writes."""
+
+    @property
     def decode(self) -> Decode:
         """What `write` gets of each batch: its columns (sinks/columns.py), or something of the sink's own."""
 

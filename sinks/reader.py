@@ -21,13 +21,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.errors import LogGap, RecordError, Unreachable
 from schemas.topics import SESSIONS
 from schemas.wire.framing import Registry
-from schemas.wire.kafka import END_WAIT_MS, TIMEOUT_S, partition_count, watermarks
+from schemas.wire.kafka import END_WAIT_MS, IDLE_WAIT_MS, TIMEOUT_S, partition_count, watermarks
 from schemas.wire.tallies import HEADER as TALLIES
 from schemas.wire.tallies import SessionTally, decode_tallies
 from sinks.columns import Columns, DecodedBatch, decode_batch, decode_origin
 from sinks.origins import Begin, Found, Position, find_start, is_next
 
-MAX_PENDING_BYTES: Final = 16 << 20
+MAX_PENDING_BYTES: Final = 32 << 20
 """Wire bytes of batches read ahead; decoded they take about four times as much. Reading pauses beyond it."""
 QUEUE_KBYTES: Final = 16_384  # what librdkafka fetches ahead of that
 FETCH_RECORDS: Final = 256
@@ -96,6 +96,7 @@ class SessionsReader:
             # No fetch while something waits: what comes meanwhile comes together.
             "queued.min.messages": 1,
             "fetch.queue.backoff.ms": QUEUE_BACKOFF_MS,
+            "fetch.wait.max.ms": IDLE_WAIT_MS,
         }
         self._last: dict[int, Position] = dict(positions)
         self._begin = begin
@@ -196,15 +197,20 @@ class SessionsReader:
             self._changed.wait_for(lambda: self._stopping, BACKOFF_S)
 
     def _assign_new(self, consumer: Consumer) -> None:
-        """Take up partitions that are not read yet: all of them at first, later those by which the topic grew."""
-        for partition in range(partition_count(consumer, SESSIONS)):
-            if partition not in self._assigned:
-                start = self._locate(partition)
-                consumer.incremental_assign([TopicPartition(SESSIONS, partition, start)])
-                self._assigned.add(partition)
-                with self._changed:
-                    self._read_to[partition] = start
-                _log.info("reading sessions[%d] from offset %d after %s", partition, start, self._last.get(partition))
+        """Take up partitions that are not read yet: all of them at first, later those by which the topic grew.
+
+        Together: a fetch under way, which knows nothing of a new one, may wait long for its own.
+        """
+        new = [number for number in range(partition_count(consumer, SESSIONS)) if number not in self._assigned]
+        starts = {partition: self._locate(partition) for partition in new}
+        if not starts:
+            return
+        consumer.incremental_assign([TopicPartition(SESSIONS, partition, start) for partition, start in starts.items()])
+        self._assigned |= starts.keys()
+        with self._changed:
+            self._read_to |= starts
+        for partition, start in starts.items():
+            _log.info("reading sessions[%d] from offset %d after %s", partition, start, self._last.get(partition))
 
     def _locate(self, partition: int) -> int:
         """Where to begin, found by origin alone. Raises Unreachable."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import Unreachable
-from schemas.wire.kafka import partition_count, topic_id, watermarks
+from schemas.wire.kafka import IDLE_WAIT_MS, partition_count, topic_id, watermarks
 from sinks.origins import Position
 
 GROWTH_INTERVAL_S: Final = 5.0
@@ -47,7 +47,7 @@ class RecordReader:
     ) -> None:
         self.topic = topic
         self.alarms: dict[int, str] = {}
-        self._config = {**config, "queued.max.messages.kbytes": QUEUE_KBYTES}
+        self._config = {**config, "queued.max.messages.kbytes": QUEUE_KBYTES, "fetch.wait.max.ms": IDLE_WAIT_MS}
         self._positions = dict(positions)
         self._growth_interval_s = growth_interval_s
         self._grow_at = 0.0
@@ -92,11 +92,10 @@ class RecordReader:
         count = partition_count(self._consumer, self.topic)
         if not self._log_id:
             self._log_id = topic_id(self._config, self.topic)
-        for partition in range(count):
-            if partition not in self._next:
-                start = self._start_of(partition)
-                self._consumer.incremental_assign([TopicPartition(self.topic, partition, start)])
-                self._next[partition] = start
+        starts = {partition: self._start_of(partition) for partition in range(count) if partition not in self._next}
+        if starts:  # together: a fetch under way knows nothing of a new one, and may wait long
+            self._consumer.incremental_assign([TopicPartition(self.topic, *start) for start in starts.items()])
+            self._next |= starts
 
     def _start_of(self, partition: int) -> int:
         """After the progress, or the beginning of a new topic; what retention removed meanwhile is an alarm."""

@@ -45,7 +45,7 @@ GATHER_S: Final = 0.03
 FEW_EVENTS: Final = 500
 REST_S: Final = 2.0
 """A write of more than a few events begins a rest: the peer's work for a write weighs more than that for an event. It
-ends when half of the largest write has come."""
+ends when enough has come (`Sink.enough_events`)."""
 SIDE_RECORDS: Final = 500
 GC_THRESHOLDS: Final = (200_000, 20, 100)
 """Batches are many small lists without cycles; by default the collector would look through them half of the time."""
@@ -107,7 +107,7 @@ class Runner:
         assert self._reader is not None  # noqa: S101 - set by _open
         pause = self._write_at - time.monotonic()
         if pause > 0:
-            self._reader.wait(self._sink.max_events // 2, pause)
+            self._reader.wait(self._sink.enough_events, pause)
         batches = self._gather(self._reader)
         if batches:
             began = time.monotonic()

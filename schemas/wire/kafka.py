@@ -38,6 +38,10 @@ ASK_AGAIN_S: Final = 0.25
 END_WAIT_MS: Final = 20
 """How long a reader that looks for the end of a partition lets an empty fetch wait: its end is told after that."""
 
+IDLE_WAIT_MS: Final = 1000
+"""How long a sink lets an empty fetch wait: it reads several topics, and each fetch costs the broker, too. What arrives
+is sent at once all the same."""
+
 
 def client_config(settings: Settings, home: Home, component: str) -> dict[str, Any]:
     """librdkafka settings to log in as a component."""

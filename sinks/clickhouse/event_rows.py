@@ -4,15 +4,30 @@ Every queryable column is what the event's canonical bytes decode to; `verify` c
 cannot hold (a negative count) are brought to its nearest value, so that one bad event never blocks its partition.
 
 A batch says most things once for all its events, and most runs of strings came before. So what belongs to a batch or a
-session is encoded once for it, and what was encoded is remembered, bounded.
+session is encoded once for it, and what was encoded is remembered, bounded. A batch that comes with its events encoded
+(event_pieces.py) is only joined to the others.
 """
 
 from array import array
-from binascii import hexlify
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from dataclasses import dataclass
+from itertools import accumulate, chain
 from typing import Any, Final
 
+from sinks.clickhouse.event_pieces import (
+    EVENT_COLUMNS,
+    PAIRS,
+    TIME,
+    WORDS,
+    EncodedBatch,
+    Items,
+    Memory,
+    Piece,
+    PieceEncoder,
+    Words,
+    as_items,
+    encode_pairs,
+)
 from sinks.clickhouse.native import (
     Block,
     Column,
@@ -20,171 +35,165 @@ from sinks.clickhouse.native import (
     encode_ends,
     encode_numbers,
     encode_strings,
-    encode_words,
     index_code,
     make_block,
 )
 from sinks.columns import COLUMNS, Columns
 from sinks.reader import Batch
-from sinks.regions import read_context, read_map, read_masked, read_outcome, read_shape
+from sinks.regions import read_context
 
-OPENING_BYTES: Final = 16
-MAX_UINT64: Final = (1 << 64) - 1
-MAX_UINT32: Final = (1 << 32) - 1
-MAX_KNOWN: Final = 8192
-MAX_KNOWN_BYTES: Final = 1024
-"""Bounds of what is remembered encoded, and of what is worth it."""
-
-WORDS: Final = "LowCardinality(String)"
-PAIRS: Final = "Map(String, String)"
+DAY_US: Final = 86_400_000_000
 CONTEXT_WORDS: Final = ("principal", "agent", "resource", "protocol", "client", "tls", "upstream", "retention_class")
 CONTEXT_TEXTS: Final = ("session_id", "run_id", "source_ip", "credential_id")
-_FIELDS: Final = tuple(name for name in COLUMNS if name != "sessions")
+
+Stored = Batch[Any]
+"""A batch whose `decoded` is a DecodedBatch or an EncodedBatch."""
+Partition = tuple[bytes, int]
+"""Retention class and day: a partition of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Rows of one batch: those at `chosen`, which rise, or all of them."""
+
+    batch: Stored
+    chosen: Sequence[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.batch.decoded) if self.chosen is None else len(self.chosen)
+
+    @property
+    def positions(self) -> Sequence[int]:
+        return range(len(self.batch.decoded)) if self.chosen is None else self.chosen
+
+    def columns(self) -> Columns:
+        """Only the run's rows. Reads the batch anew where its events came encoded."""
+        decoded = self.batch.decoded
+        columns: Columns = decoded.decode().columns
+        if self.chosen is None:
+            return columns
+        picked = Columns()
+        for name in COLUMNS:
+            column = getattr(columns, name)
+            setattr(picked, name, [column[i] for i in self.chosen])
+        return picked
+
+    def sessions(self) -> Sequence[int]:
+        """Which context of the batch each row has."""
+        decoded = self.batch.decoded
+        every = decoded.sessions_of_rows if isinstance(decoded, EncodedBatch) else decoded.columns.sessions
+        return every if self.chosen is None else [every[i] for i in self.chosen]
+
+    def times(self) -> tuple[int, int]:
+        """No row is earlier or later."""
+        decoded = self.batch.decoded
+        if isinstance(decoded, EncodedBatch):
+            return decoded.first_at, decoded.last_at
+        return min(decoded.columns.ats, default=0), max(decoded.columns.ats, default=0)
+
+    def pieces(self, encoder: PieceEncoder) -> list[Piece]:
+        """Its part of each event column."""
+        decoded = self.batch.decoded
+        if self.chosen is None and isinstance(decoded, EncodedBatch):
+            return decoded.pieces
+        return encoder.encode_events(self.columns())
 
 
 class EventRows:
-    """The rows of some batches, in order. `runs` are batches and how many rows follow of each."""
+    """The rows of some batches, in order."""
 
-    def __init__(self, batches: Sequence[Batch]) -> None:
-        self.runs: list[tuple[Batch, int]] = [(batch, len(batch.decoded)) for batch in batches]
-        self.positions: list[int] = []
-        self.contexts: dict[bytes, int] = {}
-        self.columns = Columns()
-        for batch in batches:
-            decoded = batch.decoded
-            self.positions += range(len(decoded))
-            contexts = [self.contexts.setdefault(context, len(self.contexts)) for context in decoded.contexts]
-            self.columns.sessions += map(contexts.__getitem__, decoded.columns.sessions)
-            for name in _FIELDS:
-                column: list[Any] = getattr(self.columns, name)
-                column += getattr(decoded.columns, name)
+    def __init__(self, batches: Sequence[Stored]) -> None:
+        self.runs = [Run(batch) for batch in batches]
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return sum(map(len, self.runs))
 
     def coordinates(self) -> Iterator[tuple[int, int, int]]:
         """(partition, offset, position) of each row."""
-        positions = iter(self.positions)
-        for batch, count in self.runs:
-            for _ in range(count):
-                yield batch.partition, batch.offset, next(positions)
+        for run in self.runs:
+            for position in run.positions:
+                yield run.batch.partition, run.batch.offset, position
 
-    def classes(self) -> list[bytes]:
-        """The retention class of each context."""
-        return [read_context(context, 0)[0]["retention_class"] for context in self.contexts]
+    def partitions(self) -> list[Partition]:
+        """Of each row; of one alone when all have the same."""
+        runs = [run for run in self.runs if len(run)]
+        contexts = dict.fromkeys(context for run in runs for context in run.batch.decoded.contexts)
+        classes: dict[bytes, bytes] = {context: read_context(context, 0)[0]["retention_class"] for context in contexts}
+        days = {at // DAY_US for run in runs for at in run.times()}
+        if len(days) == 1 and len(set(classes.values())) == 1:
+            return [(next(iter(classes.values())), days.pop())]
+        found: list[Partition] = []
+        for run in runs:
+            own = [classes[context] for context in run.batch.decoded.contexts]
+            columns = run.columns()
+            pairs = zip(columns.sessions, columns.ats, strict=True)
+            found += [(own[session], at // DAY_US) for session, at in pairs]
+        return found
 
     def pick(self, chosen: Sequence[int]) -> "EventRows":
         """The chosen rows, which are given in rising order."""
         picked = EventRows(())
-        ends = list(accumulate(count for _, count in self.runs))
-        counts = [0] * len(ends)
-        run = 0
+        ends = list(accumulate(map(len, self.runs)))
+        positions: list[list[int]] = [[] for _ in ends]
+        number = begin = 0
         for index in chosen:
-            while index >= ends[run]:
-                run += 1
-            counts[run] += 1
-        picked.runs = [(batch, count) for (batch, _), count in zip(self.runs, counts, strict=True) if count]
-        picked.positions = [self.positions[i] for i in chosen]
-        picked.contexts = self.contexts
-        for name in COLUMNS:
-            column = getattr(self.columns, name)
-            setattr(picked.columns, name, [column[i] for i in chosen])
+            while index >= ends[number]:
+                begin = ends[number]
+                number += 1
+            positions[number].append(self.runs[number].positions[index - begin])
+        picked.runs = [Run(run.batch, rows) for run, rows in zip(self.runs, positions, strict=True) if rows]
         return picked
 
 
-class _Memory[T](dict[bytes, T]):
-    """What was made of encoded regions, by region. A column asks for all its regions at once."""
-
-    def __init__(self, make: Callable[[bytes], T]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, region: bytes) -> T:
-        made = self._make(region)
-        if len(region) <= MAX_KNOWN_BYTES:
-            if len(self) >= MAX_KNOWN:
-                self.clear()
-            self[region] = made
-        return made
-
-
-class EventEncoder:
-    """Makes blocks of rows. Remembers what is likely to come again. For one thread."""
+class EventEncoder(PieceEncoder):
+    """Makes blocks of rows. For one thread."""
 
     def __init__(self) -> None:
-        self._contexts = _Memory(_encode_context)
-        self._shapes = _Memory(_encode_shape)
-        self._outcomes = _Memory(read_outcome)
-        self._maps = _Memory(_encode_map)
-        self._masked = _Memory(_encode_masked)
+        super().__init__()
+        self._contexts: Memory[Mapping[str, Any]] = Memory(_encode_context)
 
     def encode(self, rows: EventRows) -> Block:
         """One block of all rows."""
-        columns = [*_origin_columns(rows), *self._context_columns(rows), *self._event_columns(rows.columns)]
+        columns = [*_origin_columns(rows), *self._context_columns(rows)]
+        pieces = [run.pieces(self) for run in rows.runs]
+        for number, (name, type_) in enumerate(EVENT_COLUMNS):
+            columns.append(Column(name, type_, _join([each[number] for each in pieces], len(rows))))
         return make_block(columns, len(rows))
 
     def _context_columns(self, rows: EventRows) -> Iterator[Column]:
-        contexts = list(map(self._contexts.__getitem__, rows.contexts))
-        sessions = rows.columns.sessions
+        regions, sessions = _share_contexts(rows)
+        contexts = self._contexts.find_all(regions)
         index = array(index_code(len(contexts)), sessions).tobytes()
         for name in CONTEXT_WORDS:
             yield Column(name, WORDS, encode_dictionary([c[name] for c in contexts], len(rows), index))
         for name in CONTEXT_TEXTS:
             yield Column(name, "String", _spread([c[name] for c in contexts], sessions))
         yield Column("source_port", "UInt16", _spread([c["source_port"] for c in contexts], sessions))
-        yield Column("opened_at", "DateTime64(6, 'UTC')", _spread([c["opened_at"] for c in contexts], sessions))
-        hops, pairs = [c["delegation"] for c in contexts], [c["attributes"] for c in contexts]
-        yield Column(
-            "delegation", "Array(Tuple(actor String, on_behalf_of String))", _join_items([hops[i] for i in sessions], 2)
-        )
-        yield Column("session_attributes", PAIRS, _join_items([pairs[i] for i in sessions], 2))
-
-    def _event_columns(self, c: Columns) -> Iterator[Column]:
-        shapes = list(map(self._shapes.__getitem__, c.shapes))
-        outcomes = list(map(self._outcomes.__getitem__, c.outcomes))
-        yield Column("seq", "UInt64", encode_numbers("Q", _clamped(c.seqs)))
-        yield Column("at", "DateTime64(6, 'UTC')", encode_numbers("q", c.ats))
-        yield Column("kind", WORDS, encode_words(c.kinds))
-        yield Column("action_id", "String", encode_strings(c.action_ids))
-        yield Column("statement", "String", encode_strings(c.statements))
-        yield Column("fingerprint", WORDS, encode_words([shape[0] for shape in shapes]))
-        yield Column("parameters", "Array(Nullable(String))", _join_items([shape[1] for shape in shapes], 2))
-        yield Column("operation", WORDS, encode_words([shape[2] for shape in shapes]))
-        yield Column("objects", "Array(String)", _join_items([shape[3] for shape in shapes], 1))
-        yield Column("verdict", WORDS, encode_words(c.verdicts))
-        yield Column("status", WORDS, encode_words([outcome[0] for outcome in outcomes]))
-        yield Column("error", "String", encode_strings([outcome[1] for outcome in outcomes]))
-        yield Column("rows", "UInt64", encode_numbers("Q", _clamped(c.rows)))
-        yield Column("bytes", "UInt64", encode_numbers("Q", _clamped(c.bytes)))
-        yield Column("duration_us", "UInt64", encode_numbers("Q", _clamped(c.durations)))
-        yield Column("attributes", PAIRS, _join_items(list(map(self._maps.__getitem__, c.attributes)), 2))
-        yield Column("payload", "String", encode_strings(c.payloads))
-        yield Column("payload_type", WORDS, encode_words(c.payload_types))
-        yield Column("payload_bytes", "UInt64", encode_numbers("Q", _clamped(c.payload_bytes)))
-        yield Column("payload_digest", "String", encode_strings(list(map(hexlify, c.payload_digests))))
-        yield Column("is_truncated", "Bool", bytes(c.truncated))
-        yield Column(
-            "masked",
-            "Array(Tuple(label String, count UInt32, token String, place String))",
-            _join_items(list(map(self._masked.__getitem__, c.masked)), 4),
-        )
-        yield Column("links", PAIRS, _join_items(list(map(self._maps.__getitem__, c.links)), 2))
-        yield Column("opening", f"FixedString({OPENING_BYTES})", b"".join(_as_openings(c.openings)))
-        yield Column("canonical", "String", encode_strings(c.canonical))
+        yield Column("opened_at", TIME, _spread([c["opened_at"] for c in contexts], sessions))
+        for name, type_ in (("delegation", "Array(Tuple(actor String, on_behalf_of String))"), ("attributes", PAIRS)):
+            rows_of = [c[name] for c in contexts]
+            column = "session_attributes" if name == "attributes" else name
+            yield Column(column, type_, _join_items([as_items([rows_of[i] for i in sessions], 2)]))
 
 
-Items = tuple[int, tuple[bytes, ...]]
-"""One row of an array: how many items, and each of their parts, encoded."""
+def _share_contexts(rows: EventRows) -> tuple[Sequence[bytes], Sequence[int]]:
+    """The different contexts of all batches, and which of them each row has."""
+    known: dict[bytes, int] = {}
+    shared: list[int] = []
+    for run in rows.runs:
+        numbers = [known.setdefault(context, len(known)) for context in run.batch.decoded.contexts]
+        shared += [numbers[session] for session in run.sessions()]
+    return list(known), shared
 
 
 def _origin_columns(rows: EventRows) -> Iterator[Column]:
     """What is the same for all events of a batch."""
-    runs = rows.runs
-    words: dict[str, Callable[[Batch], str]] = {
+    runs = [(run.batch, len(run)) for run in rows.runs]
+    words: dict[str, Callable[[Stored], str]] = {
         "log_id": lambda batch: batch.log_id,
-        "proxy_id": lambda batch: batch.decoded.proxy_id,
-        "proxy_epoch": lambda batch: batch.decoded.proxy_epoch,
-        "rule_version": lambda batch: batch.decoded.rule_version,
+        "proxy_id": lambda batch: str(batch.decoded.proxy_id),
+        "proxy_epoch": lambda batch: str(batch.decoded.proxy_epoch),
+        "rule_version": lambda batch: str(batch.decoded.rule_version),
     }
     for name, get in words.items():
         keys = list(dict.fromkeys(get(batch) for batch, _ in runs))
@@ -192,8 +201,10 @@ def _origin_columns(rows: EventRows) -> Iterator[Column]:
         yield Column(name, WORDS, encode_dictionary([key.encode() for key in keys], len(rows), index))
     yield Column("partition", "UInt32", _repeat("I", [(batch.partition, count) for batch, count in runs]))
     yield Column("offset", "UInt64", _repeat("Q", [(batch.offset, count) for batch, count in runs]))
-    yield Column("batch_seq", "UInt64", _repeat("Q", [(max(0, b.decoded.batch_seq), count) for b, count in runs]))
-    yield Column("position", "UInt32", encode_numbers("I", rows.positions))
+    seqs = [(max(0, batch.decoded.batch_seq), count) for batch, count in runs]
+    yield Column("batch_seq", "UInt64", _repeat("Q", seqs))
+    positions = chain.from_iterable(run.positions for run in rows.runs)
+    yield Column("position", "UInt32", encode_numbers("I", positions))
 
 
 def _repeat(code: str, runs: Sequence[tuple[int, int]]) -> bytes:
@@ -203,15 +214,40 @@ def _repeat(code: str, runs: Sequence[tuple[int, int]]) -> bytes:
 def _spread(values: Sequence[bytes], index: Sequence[int]) -> bytes:
     if len(values) == 1:
         return values[0] * len(index)
-    return b"".join(map(values.__getitem__, index))
+    return b"".join([values[i] for i in index])
 
 
-def _join_items(rows: Sequence[Items], parts: int) -> bytes:
-    """An array column of `parts` parts (a map has two, an array of nullable strings its nulls and its strings)."""
-    pieces = [encode_ends([count for count, _ in rows])]
-    filled = [contents for count, contents in rows if count]
-    pieces += (b"".join([contents[part] for contents in filled]) for part in range(parts))
-    return b"".join(pieces)
+def _join(pieces: Sequence[Piece], rows: int) -> bytes | Sequence[bytes]:
+    """A column out of its pieces, which are of one kind."""
+    if pieces and isinstance(pieces[0], Words):
+        return _join_words([piece for piece in pieces if isinstance(piece, Words)], rows)
+    if pieces and isinstance(pieces[0], Items):
+        return _join_items([piece for piece in pieces if isinstance(piece, Items)])
+    return [piece for piece in pieces if isinstance(piece, bytes)]
+
+
+def _join_words(pieces: Sequence[Words], rows: int) -> bytes:
+    keys: dict[bytes, int] = {}
+    tables = [[keys.setdefault(key, len(keys)) for key in piece.keys] for piece in pieces]
+    if len(keys) <= 1 << 8:
+        # As bytes, which one call translates: a table for each number that there may be.
+        index = b"".join(
+            [
+                bytes(piece.index).translate(bytes(table).ljust(256, b"\0"))
+                for piece, table in zip(pieces, tables, strict=True)
+            ]
+        )
+    else:
+        numbers = [table[i] for piece, table in zip(pieces, tables, strict=True) for i in piece.index]
+        index = array(index_code(len(keys)), numbers).tobytes()
+    return encode_dictionary(list(keys), rows, index)
+
+
+def _join_items(pieces: Sequence[Items]) -> Sequence[bytes]:
+    """Where each row's items end, then part by part."""
+    ends = encode_ends(chain.from_iterable(piece.counts for piece in pieces))
+    parts = len(pieces[0].parts) if pieces else 0
+    return [ends, *(piece.parts[part] for part in range(parts) for piece in pieces)]
 
 
 def _encode_context(region: bytes) -> Mapping[str, Any]:
@@ -223,46 +259,5 @@ def _encode_context(region: bytes) -> Mapping[str, Any]:
         "source_port": encode_numbers("H", [min(max(context["source_port"], 0), 65_535)]),
         "opened_at": encode_numbers("q", [context["opened_at"]]),
         "delegation": (len(hops), tuple(encode_strings([hop[k] for hop in hops]) for k in ("actor", "on_behalf_of"))),
-        "attributes": _encode_pairs(context["attributes"]),
+        "attributes": encode_pairs(context["attributes"]),
     }
-
-
-def _encode_shape(region: bytes) -> tuple[bytes, Items, bytes, Items]:
-    shape = read_shape(region)
-    nulls = bytes(value is None for value in shape.parameters)
-    texts = encode_strings([value or b"" for value in shape.parameters])
-    objects = encode_strings(shape.objects)
-    return (
-        shape.fingerprint,
-        (len(shape.parameters), (nulls, texts)),
-        shape.operation,
-        (len(shape.objects), (objects,)),
-    )
-
-
-def _encode_map(region: bytes) -> Items:
-    return _encode_pairs(read_map(region))
-
-
-def _encode_pairs(pairs: Mapping[bytes, bytes]) -> Items:
-    return len(pairs), (encode_strings(list(pairs)), encode_strings(list(pairs.values())))
-
-
-def _encode_masked(region: bytes) -> Items:
-    masked = read_masked(region)
-    labels, tokens = encode_strings([item[0] for item in masked]), encode_strings([item[2] for item in masked])
-    places = encode_strings([item[3] for item in masked])
-    counts = encode_numbers("I", [min(max(item[1], 0), MAX_UINT32) for item in masked])
-    return len(masked), (labels, counts, tokens, places)
-
-
-def _clamped(column: list[int]) -> list[int]:
-    if column and min(column) < 0:
-        return [max(value, 0) for value in column]
-    return column
-
-
-def _as_openings(column: list[bytes]) -> list[bytes]:
-    if all(len(value) == OPENING_BYTES for value in column):
-        return column
-    return [value[:OPENING_BYTES].ljust(OPENING_BYTES, b"\x00") for value in column]

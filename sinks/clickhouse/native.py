@@ -57,7 +57,7 @@ def encode_ends(counts: Iterable[int]) -> bytes:
 
 
 def encode_dictionary(keys: Sequence[bytes], rows: int, index: bytes) -> bytes:
-    """A LowCardinality column: its different values, and one number of them a row (see `pack_index`)."""
+    """A LowCardinality column: its different values, and one number of them a row (of the width of `index_code`)."""
     if not rows:
         return _LC_VERSION
     flags = _LC_FLAGS | _INDEX_CODES.index(index_code(len(keys)))
@@ -74,23 +74,13 @@ def index_code(keys: int) -> str:
     return "B" if keys <= 1 << 8 else "H" if keys <= 1 << 16 else "I"
 
 
-def encode_words(values: Sequence[bytes]) -> bytes:
-    """A LowCardinality column of plain values."""
-    keys: dict[bytes, int] = {}
-    for value in values:
-        if value not in keys:
-            keys[value] = len(keys)
-    index = array(index_code(len(keys)), map(keys.__getitem__, values)).tobytes()
-    return encode_dictionary(list(keys), len(values), index)
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a block: `data` is its binary form in the type."""
+    """A column of a block: `data` is its binary form in the type, whole or in pieces that follow each other."""
 
     name: str
     type: str
-    data: bytes
+    data: bytes | Sequence[bytes]
 
 
 def encode_block(columns: Sequence[Column], rows: int) -> bytes:
@@ -99,7 +89,10 @@ def encode_block(columns: Sequence[Column], rows: int) -> bytes:
     for column in columns:
         for text in (column.name.encode(), column.type.encode()):
             parts += (leb128(len(text)), text)
-        parts.append(column.data)
+        if isinstance(column.data, bytes):
+            parts.append(column.data)
+        else:
+            parts += column.data
     return b"".join(parts)
 
 

@@ -76,9 +76,10 @@ def session_rows(batches: Sequence[Batch]) -> dict[str, Column]:
     names = ("log_id", "partition", "offset", "position", "state", "at", "proxy_id", "proxy_epoch", "events", "ledger")
     table: dict[str, Column] = {name: [] for name in (*names, "reason", *CONTEXT_COLUMNS)}
     for batch in batches:
-        decoded, columns = batch.decoded, batch.decoded.columns
-        if SESSION_STATES.keys().isdisjoint(columns.kinds):
+        if SESSION_STATES.keys().isdisjoint(batch.decoded.kinds):
             continue
+        decoded = batch.decoded.decode()
+        columns = decoded.columns
         chosen = [position for position, kind in enumerate(columns.kinds) if kind in SESSION_STATES]
         for position in chosen:
             facts = _as_text(read_map(columns.attributes[position]))

@@ -9,25 +9,27 @@ from confluent_kafka import Consumer, Producer
 from schemas.config import Settings
 from schemas.errors import Unreachable
 from schemas.events import RetentionAction
-from schemas.runtime import Home
+from schemas.runtime import Home, now_us
 from schemas.topics import DETECTIONS, RETENTION, SESSIONS
 from schemas.wire import framing
 from schemas.wire.holds import HoldReader
 from schemas.wire.kafka import partition_count, producer_config, reader_config, watermarks, write_durably
 from sinks.clickhouse.client import StoreClient
+from sinks.clickhouse.event_pieces import EncodedBatch, PieceEncoder
 from sinks.clickhouse.expiry import Expiry
 from sinks.clickhouse.progress import WITNESSED, ProgressLedger
 from sinks.clickhouse.ranges import RangeWriter
 from sinks.clickhouse.writer import EventWriter, make_detection_writer, make_lineage_writer, make_retention_writer
-from sinks.columns import decode_batch
 from sinks.contract import InputView, Positions
 from sinks.origins import Begin
-from sinks.reader import Batch
+from sinks.reader import Batch, Decode
 from sinks.records import Record
 
 NAME: Final = "clickhouse"
 COMPONENT: Final = "sink-clickhouse"
 ANSWER_TIMEOUT_S: Final = 10.0
+LATE_S: Final = 15.0
+"""Rows older than this are a backlog's: nobody waits for them, so INSERTs are filled, and fewer parts are merged."""
 
 
 class ClickHouseSink:
@@ -36,13 +38,14 @@ class ClickHouseSink:
     name: str = NAME
     component: str = COMPONENT
     begin = Begin.COMPLETE
-    decode = staticmethod(decode_batch)
     is_skimming = False
     side_topics: tuple[str, ...] = (DETECTIONS, RETENTION)
 
     def __init__(self, settings: Settings, home: Home) -> None:
         self.max_events = settings.store.insert_rows
+        self._is_late = False
         self.interval_s = settings.store.insert_interval_ms / 1000
+        self._pieces = PieceEncoder()  # works in the reader's thread
         self._producer_config = producer_config(settings, home, COMPONENT) | {"message.timeout.ms": 8000}
         self._reader_config = reader_config(settings, home, COMPONENT)
         self._producer: Producer | None = None
@@ -77,8 +80,19 @@ class ClickHouseSink:
         self._expiry.load()
         return positions
 
-    def write(self, batches: Sequence[Batch]) -> None:
+    @property
+    def decode(self) -> Decode:
+        return self._pieces.decode
+
+    @property
+    def enough_events(self) -> int:
+        """Half an INSERT, a whole one while a backlog is stored."""
+        return self.max_events if self._is_late else self.max_events // 2
+
+    def write(self, batches: Sequence[Batch[EncodedBatch]]) -> None:
         self._sessions_log.write(batches)
+        newest = max((batch.decoded.last_at for batch in batches), default=0)
+        self._is_late = newest < now_us() - LATE_S * 1_000_000
 
     def write_records(self, topic: str, records: Sequence[Record]) -> None:
         self._side_logs[topic].write(records)

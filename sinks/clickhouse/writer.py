@@ -45,7 +45,7 @@ class EventWriter:
             coordinates = list(zip(*(sessions[name] for name in ("partition", "offset", "position")), strict=True))
             if (missing := self._find_missing("sessions", coordinates, batches)) is not None:
                 sessions = pick_rows(sessions, missing)
-        for part in split_by_store_partition(_partitions_of(events)):
+        for part in split_by_store_partition(events.partitions()):
             self._store.insert("events", self._encoder.encode(events.pick(part) if part else events), token)
         classes = zip(sessions["retention_class"], (at // DAY_US for at in sessions["opened_at"]), strict=True)
         for part in split_by_store_partition(list(classes)):
@@ -82,14 +82,6 @@ class EventWriter:
 
 Partition = tuple[bytes | str, int]
 """Retention class and day: a partition of the store."""
-
-
-def _partitions_of(events: EventRows) -> list[Partition]:
-    """Of each row; of one alone when all have the same."""
-    classes, ats = events.classes(), events.columns.ats
-    if ats and len(set(classes)) == 1 and min(ats) // DAY_US == max(ats) // DAY_US:
-        return [(classes[0], ats[0] // DAY_US)]
-    return [(classes[session], at // DAY_US) for session, at in zip(events.columns.sessions, ats, strict=True)]
 
 
 def split_by_store_partition(rows: Sequence[Partition]) -> list[list[int]]:

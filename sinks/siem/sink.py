@@ -61,6 +61,7 @@ class SiemSink:
     is_skimming = True
     side_topics: tuple[str, ...] = (DETECTIONS,)
     max_events = MAX_EVENTS
+    enough_events = MAX_EVENTS // 2
     interval_s = 0.0
 
     def __init__(

@@ -56,6 +56,7 @@ class TransparencySink:
     is_skimming = False
     side_topics: tuple[str, ...] = (RETENTION, CONTROL)
     max_events = MAX_EVENTS
+    enough_events = MAX_EVENTS // 2
     interval_s = GATHER_INTERVAL_S
 
     def __init__(self, settings: Settings, home: Home, place: LogPlace) -> None:

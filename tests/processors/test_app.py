@@ -17,6 +17,7 @@ from processors.app import (
     NO_HURRY,
     ZSTD_LEVEL,
     IdempotentProducer,
+    NoTables,
     SeekingConsumer,
     make_app,
     pack_faster,
@@ -36,6 +37,7 @@ async def test_the_app_is_as_its_stages_need_it(bare_home: Home) -> None:
     assert not conf.web_enabled and not conf.topic_allow_declare and conf.topic_disable_leader
     assert str(conf.datadir).startswith(str(bare_home.root))
     assert conf.broker_credentials.username == "mask"
+    assert isinstance(app.tables, NoTables) and not app.tables
     assert app.transport.Consumer is SeekingConsumer and app.transport.Producer is IdempotentProducer
     producer = app.producer
     assert isinstance(producer, IdempotentProducer)

@@ -6,13 +6,14 @@ from typing import Any
 
 from schemas.events import Event, EventKind, Hop, Masked, SessionEvent
 from sinks.clickhouse.client import StoreClient
-from sinks.clickhouse.event_rows import MAX_KNOWN, EventEncoder, EventRows
+from sinks.clickhouse.event_pieces import MAX_KNOWN
+from sinks.clickhouse.event_rows import EventEncoder, EventRows
 from sinks.clickhouse.migrate import read_migrations
 from tests.sinks.batches import START_US, make_batch, make_event, make_gap, make_session
 from tests.sinks.clickhouse.stored import as_batch, make
 
 
-def odd_batches(log_id: str) -> list[Any]:
+def odd_records(log_id: str) -> list[Any]:
     """Three partitions, several sessions, every array empty and filled, values beyond their column."""
     record = make_batch(1, 7, 3, log_id=log_id)
     record.batch_seq = -1
@@ -26,7 +27,11 @@ def odd_batches(log_id: str) -> list[Any]:
         SessionEvent(2, make_event(2, parameters=[None, "", "x" * 200], objects=[], masked=masked, links={})),
         SessionEvent(2, make_event(3, is_truncated=True, status="", error="no\x00", statement="y" * 20_000)),
     ]
-    return [as_batch(item) for item in (make_batch(0, 0, 2, log_id=log_id), record, make_gap(2, 9, log_id=log_id))]
+    return [make_batch(0, 0, 2, log_id=log_id), record, make_gap(2, 9, log_id=log_id)]
+
+
+def odd_batches(log_id: str) -> list[Any]:
+    return [as_batch(record) for record in odd_records(log_id)]
 
 
 def read(client: StoreClient, log_id: str, names: str) -> list[tuple[Any, ...]]:

@@ -1,10 +1,11 @@
 """Columns of the Native format are what the store reads them as."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from sinks.clickhouse.client import StoreClient
+from sinks.clickhouse.event_pieces import as_words
 from sinks.clickhouse.native import (
     Column,
     encode_block,
@@ -12,7 +13,6 @@ from sinks.clickhouse.native import (
     encode_ends,
     encode_numbers,
     encode_strings,
-    encode_words,
     index_code,
     leb128,
     make_block,
@@ -36,6 +36,11 @@ def test_a_block_tells_names_and_types() -> None:
     column = Column("n", "UInt8", b"\x07")
     assert encode_block([column], 1) == b"\x01\x01\x01n\x05UInt8\x07"
     assert make_block([column], 1).names == ("n",)
+
+
+def encode_words(values: Sequence[bytes]) -> bytes:
+    words = as_words(values)
+    return encode_dictionary(words.keys, len(values), encode_numbers(index_code(len(words.keys)), words.index))
 
 
 @pytest.mark.parametrize("keys", [1, 255, 256, 257, 70_000])

@@ -69,8 +69,8 @@ def test_killed_between_two_partitions_of_one_insert(connect: Callable[[], Store
         writer.write(batches)
     client = connect()
     rows = EventRows(batches)
-    first_day = min(rows.columns.ats) // DAY_US
-    chosen = [i for i, at in enumerate(rows.columns.ats) if at // DAY_US == first_day + day]
+    days = [at for _, at in rows.partitions()]
+    chosen = [i for i, at in enumerate(days) if at == min(days) + day]
     client.insert("events", EventEncoder().encode(rows.pick(chosen)), make_token(ranges_of(batches)))
     assert 0 < len(stored(client, log_id)) < 24
     writer, events = open_writer(client, name)

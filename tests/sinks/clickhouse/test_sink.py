@@ -10,14 +10,16 @@ import pytest
 from schemas.config import Settings, find_settings
 from schemas.config import Store as StoreSettings
 from schemas.events import ControlKind, Detection, Origin, Progress, RetentionAction
-from schemas.runtime import Home
+from schemas.runtime import Home, now_us
 from schemas.topics import DETECTIONS, RETENTION
 from schemas.wire import framing
 from schemas.wire.control import ControlWriter
 from schemas.wire.kafka import read_range, topic_id, watermarks
 from sinks.clickhouse.client import StoreClient
 from sinks.clickhouse.progress import WITNESSED, ProgressLedger
+from sinks.clickhouse.sink import ClickHouseSink
 from sinks.origins import Position
+from sinks.reader import Batch
 from tests.sinks.batches import DAY_US, LOG_ID, START_US, Feed, make_batch
 from tests.sinks.clickhouse.stored import expected, stored
 from tests.sinks.running import SinkProcess, connect_sink, run_sink
@@ -70,6 +72,19 @@ def answers(kafka: Kafka) -> list[RetentionAction]:
     consumer.close()
     found = [framing.decode(message.value()) for message in read_range(config, RETENTION, 0, 0, end)]
     return [item for item in found if isinstance(item, RetentionAction) and item.action not in ("expire", "erase")]
+
+
+def test_inserts_are_filled_while_a_backlog_is_stored(home: Home, kafka: Kafka, own_store: Store) -> None:
+    connect_sink(home, kafka, own_store, retention={"require_log": False})
+    sink = ClickHouseSink(find_settings(home), home)
+    enough = []
+    for offset, at in enumerate((now_us(), START_US, now_us() - 1_000_000)):
+        record = make_batch(0, offset, at=at, log_id="backlog")
+        data = framing.encode(record)
+        sink.write([Batch("backlog", 0, offset, offset, len(data), sink.decode(data, None))])
+        enough.append(sink.enough_events / sink.max_events)
+    sink.close()
+    assert enough == [0.5, 1.0, 0.5]
 
 
 def test_each_detection_once(kafka: Kafka, sink: SinkProcess, client: StoreClient) -> None:
