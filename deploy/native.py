@@ -94,6 +94,8 @@ from mypyc.build import mypycify
 
 target, group, *paths = sys.argv[1:]
 extensions = mypycify(paths, opt_level="2", debug_level="0", group_name=group, target_dir=target)
+for extension in extensions:  # what nobody outside calls may be inlined, and is called without a detour
+    extension.extra_compile_args.append("-fvisibility=hidden")
 distribution = Distribution({"name": group, "ext_modules": extensions})
 command = distribution.get_command_obj("build_ext")
 command.build_lib = target + "/lib"
@@ -105,7 +107,7 @@ distribution.run_command("build_ext")
 
 def fingerprint() -> str:
     """What the compiled forms depend on: sources, interpreter, compiler."""
-    parts = [sys.version, version("mypy"), version("librt"), *map(hash_source, MODULES)]
+    parts = [sys.version, version("mypy"), version("librt"), BUILD, *map(hash_source, MODULES)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
