@@ -45,5 +45,5 @@ soak: setup ## the long chaos and fuzz runs
 	@$(PYTEST) -m soak
 
 bench: setup ## measure; writes bench/results.json
-	@set -e; for name in $$(grep -l __main__ bench/*.py | xargs -n1 basename -s .py); do \
+	@set -e; for name in $$(grep -l __main__ bench/*.py | xargs -n1 basename -s .py | grep -vx table) table; do \
 		$(PYTHON) -m bench.$$name; done

@@ -58,7 +58,8 @@ def run_bouncer(directory: Path, server: Postgres) -> Iterator[Bouncer]:
 def run_bare_relay(server: Postgres) -> Iterator[str]:
     """The URL of a server behind `bench.bare_relay`, which is stopped at the end."""
     port = get_free_port()
-    with _run_listener("the bare relay", port, sys.executable, "-m", "bench.bare_relay", str(port), str(server.port)):
+    command = (sys.executable, "-c", "from bench.bare_relay import run; run()", str(port), str(server.port))
+    with _run_listener("the bare relay", port, *command):
         yield _url(server, port)
 
 

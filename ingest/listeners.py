@@ -135,7 +135,7 @@ class Listeners:
             self._end_quarantined()  # also a session that was only opening as the quarantine came
             for service in self._services():
                 for relay in list(service.relays):
-                    is_idle = loop.time() - relay.last_activity > service.resource.limits.idle_timeout_s
+                    is_idle = relay.idle_s(loop.time()) > service.resource.limits.idle_timeout_s
                     if is_idle and not relay.is_waiting:
                         relay.stop("idle_timeout", "57P05", "Custody: idle for too long")
                     elif not self._proxy.identities.is_session_allowed(relay.session.context.credential_id):

@@ -92,8 +92,8 @@ class Relay:
             else HeldActions(session, approvals, self._gate, self._records, codec, self._decided)
         )
         self._source: Side | None = None  # UPSTREAM while an action of the agent waits for a person
-        self._loop = asyncio.get_running_loop()
-        self.last_activity = self._loop.time()
+        self._has_moved = True  # since `idle_s` was asked for
+        self._idle_since = 0.0
         self.closed = asyncio.Event()
 
     def start(self, unread_agent: bytes = b"", unread_upstream: bytes = b"") -> None:
@@ -106,6 +106,16 @@ class Relay:
     def reason(self) -> str:
         """Why the conversation is over; empty while it is not."""
         return self._reason
+
+    def idle_s(self, now: float) -> float:
+        """How long nothing has come, in seconds from the last call that found something; `now` is on any one clock.
+
+        The clock is read by who asks, now and then, and not for each piece of a conversation.
+        """
+        if self._has_moved:
+            self._has_moved = False
+            self._idle_since = now
+        return now - self._idle_since
 
     def stop(self, reason: str, code: str, message: str) -> None:
         """End the conversation from our side, with the protocol's last words."""
@@ -131,7 +141,7 @@ class Relay:
 
     def leg_received(self, leg: Leg, data: bytes) -> None:
         ledger = self.session.ledger
-        self.last_activity = self._loop.time()
+        self._has_moved = True
         if leg is self._agent:
             ledger.from_agent += len(data)
             side = AGENT
@@ -281,7 +291,7 @@ class Relay:
     def _decided(self, action: Action, live: Live, ruling: Ruling, outcome: Outcome, code: str) -> None:
         """The wait is over: the agent's bytes are read on."""
         self._source = None
-        self.last_activity = self._loop.time()
+        self._has_moved = True
         try:
             if self._held is not None:
                 self._release(self._held, action, live, ruling, outcome, code)

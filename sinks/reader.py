@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.errors import LogGap, RecordError, Unreachable
 from schemas.topics import SESSIONS
 from schemas.wire.framing import Registry
-from schemas.wire.kafka import END_WAIT_MS, IDLE_WAIT_MS, TIMEOUT_S, partition_count, watermarks
+from schemas.wire.kafka import END_WAIT_MS, TIMEOUT_S, partition_count, watermarks
 from schemas.wire.tallies import HEADER as TALLIES
 from schemas.wire.tallies import SessionTally, decode_tallies
 from sinks.columns import Columns, DecodedBatch, decode_batch, decode_origin
@@ -96,7 +96,6 @@ class SessionsReader:
             # No fetch while something waits: what comes meanwhile comes together.
             "queued.min.messages": 1,
             "fetch.queue.backoff.ms": QUEUE_BACKOFF_MS,
-            "fetch.wait.max.ms": IDLE_WAIT_MS,
         }
         self._last: dict[int, Position] = dict(positions)
         self._begin = begin

@@ -14,7 +14,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import Unreachable
-from schemas.wire.kafka import IDLE_WAIT_MS, partition_count, topic_id, watermarks
+from schemas.wire.kafka import partition_count, topic_id, watermarks
 from sinks.origins import Position
 
 GROWTH_INTERVAL_S: Final = 5.0
@@ -47,7 +47,7 @@ class RecordReader:
     ) -> None:
         self.topic = topic
         self.alarms: dict[int, str] = {}
-        self._config = {**config, "queued.max.messages.kbytes": QUEUE_KBYTES, "fetch.wait.max.ms": IDLE_WAIT_MS}
+        self._config = {**config, "queued.max.messages.kbytes": QUEUE_KBYTES}
         self._positions = dict(positions)
         self._growth_interval_s = growth_interval_s
         self._grow_at = 0.0

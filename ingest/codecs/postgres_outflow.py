@@ -269,11 +269,12 @@ class Outflow:
     def _head(self, kinds: tuple[int, ...], size: int) -> Flight:
         """The request that a message of `size` bytes answers; they are counted for its action."""
         expected = self._talk.expected
-        while expected and expected[0].kind == MAYBE_SYNC:
+        flight = expected[0] if expected else None
+        while flight is not None and flight.kind == MAYBE_SYNC:
             expected.popleft()
-        if not expected or expected[0].kind not in kinds:
+            flight = expected[0] if expected else None
+        if flight is None or flight.kind not in kinds:
             raise MalformedError("an answer that no request has asked for")
-        flight = expected[0]
         owner = flight.owner
         if owner is not None:
             self._run_action = owner

@@ -38,10 +38,6 @@ ASK_AGAIN_S: Final = 0.25
 END_WAIT_MS: Final = 20
 """How long a reader that looks for the end of a partition lets an empty fetch wait: its end is told after that."""
 
-IDLE_WAIT_MS: Final = 1000
-"""How long a sink lets an empty fetch wait: it reads several topics, and each fetch costs the broker, too. What arrives
-is sent at once all the same."""
-
 
 def client_config(settings: Settings, home: Home, component: str) -> dict[str, Any]:
     """librdkafka settings to log in as a component."""
@@ -84,7 +80,8 @@ def reader_config(settings: Settings, home: Home, component: str) -> dict[str, A
         "auto.offset.reset": "error",
         "enable.partition.eof": False,
         "isolation.level": "read_committed",
-        # How long an empty fetch waits at the broker. What arrives is sent at once; a short wait only burns its CPU.
+        # How long an empty fetch waits at the broker. What arrives is sent at once, unless it is of a partition that
+        # this fetch left out, because records of it still waited to be read: then it comes when the fetch has ended.
         "fetch.wait.max.ms": 250,
         "fetch.message.max.bytes": 8_000_000,
         "queued.max.messages.kbytes": 65_536,
