@@ -4,6 +4,7 @@ Chunk by chunk of the log: the rows of its origins are read, each row's bytes mu
 column must be what those bytes decode to. Rows without a leaf are found by counting.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from sinks.transparency.log import LogReader
 from sinks.transparency.note import parse_checkpoint, parse_note
 from sinks.transparency.orders import Orders
 from sinks.transparency.place import LogPlace, find_log, log_directory
+from sinks.transparency.quorum import Policy
 from sinks.transparency.reading import (
     VerifiedHead,
     check_continues,
@@ -39,6 +41,9 @@ from sinks.transparency.storage import DirectoryStorage
 CHUNK_BUNDLES: Final = 32
 GRACE_US: Final = 600_000_000
 """So long a record beyond the store's progress may be on its way; after that it is missing."""
+PUBLISHING_S: Final = 15.0
+"""The longest between a witness's signature and the publishing of what it signed, which comes after."""
+POLL_S: Final = 0.1
 ReadHolds = Callable[[], Mapping[str, LegalHold] | None]
 
 COUNTS: Final = "SELECT log_id, partition, count() AS stored FROM custody.events GROUP BY log_id, partition"
@@ -86,11 +91,12 @@ def check_integrity(
     storage = DirectoryStorage(place.directory)
     try:
         place = replace(place, policy=extend_policy(storage, place.policy))
-        head = read_head(storage, place.policy)
+        signed, unasked = _ask_witnesses(place)
+        head = _read_head_with(storage, place.policy, signed)
         reader = LogReader(storage, head.checkpoint.size)
         if last_seen:
             check_continues(reader, head, verify_head(last_seen, place.policy))
-        unasked = _ask_witnesses(place, head, reader)
+        _check_witnesses(reader, head, signed)
         return _compare(store, settings, place, head, reader, unasked, read_holds)
     except ProofError as error:
         return Integrity(Verdict("integrity", Outcome.VIOLATED, "the transparency log does not verify", (str(error),)))
@@ -104,8 +110,12 @@ def _require_checkpoint(data: bytes) -> None:
         raise ConfigError(f"what was given as the checkpoint seen last is none: {error}") from None
 
 
-def _ask_witnesses(place: LogPlace, head: VerifiedHead, reader: LogReader) -> list[str]:
-    """That the log continues what each witness signed last. Those that do not answer. Raises ProofError."""
+def _ask_witnesses(place: LogPlace) -> tuple[dict[str, VerifiedHead], list[str]]:
+    """What each witness signed last, and those that do not answer. Raises ProofError.
+
+    Asked before the log's own head is read: while events come in, each second brings a head beyond the one before.
+    """
+    signed: dict[str, VerifiedHead] = {}
     unasked = []
     for name, witness in place.policy.witnesses.items():
         latest = fetch_latest(witness, place.origin) if witness.url else None
@@ -113,10 +123,32 @@ def _ask_witnesses(place: LogPlace, head: VerifiedHead, reader: LogReader) -> li
             unasked.append(name)
             continue
         try:
-            check_continues(reader, head, verify_head(latest, place.policy))
+            signed[name] = verify_head(latest, place.policy)
         except ProofError as error:
-            raise ProofError(f"witness {name} has signed what this log does not continue: {error}") from None
-    return unasked
+            raise _not_continued(name, error) from None
+    return signed, unasked
+
+
+def _read_head_with(storage: DirectoryStorage, policy: Policy, signed: Mapping[str, VerifiedHead]) -> VerifiedHead:
+    """The published head, once it has all that witnesses have signed, or has not for long. Raises ProofError."""
+    wanted = max((head.checkpoint.size for head in signed.values()), default=0)
+    deadline = time.monotonic() + PUBLISHING_S
+    while (head := read_head(storage, policy)).checkpoint.size < wanted and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    return head
+
+
+def _check_witnesses(reader: LogReader, head: VerifiedHead, signed: Mapping[str, VerifiedHead]) -> None:
+    """That the log continues what each witness signed last. Raises ProofError."""
+    for name, earlier in signed.items():
+        try:
+            check_continues(reader, head, earlier)
+        except ProofError as error:
+            raise _not_continued(name, error) from None
+
+
+def _not_continued(name: str, error: ProofError) -> ProofError:
+    return ProofError(f"witness {name} has signed what this log does not continue: {error}")
 
 
 def _compare(

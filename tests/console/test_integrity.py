@@ -1,9 +1,13 @@
 """What a database root does to the real store is found, and what retention does lawfully is not."""
 
+import threading
+from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from console import integrity
 from console.control import find_place
 from console.integrity import check_integrity
 from console.store import Store as Reader
@@ -21,6 +25,7 @@ from sinks.transparency.place import log_directory
 from sinks.transparency.storage import DirectoryStorage
 from tests.console.committed import Committed
 from tests.sinks.batches import DAY_US, START_US, make_batch
+from tests.support.json_server import Asked, run_json_server
 
 BATCHES = [make_batch(partition, offset, 6) for offset in range(3) for partition in range(2)]
 
@@ -116,6 +121,37 @@ def test_heads_without_quorum_rollbacks_and_altered_logs(committed: Committed, r
     committed.publish(is_witnessed=False)
     found = look(reader, committed)
     assert found.verdict.outcome is Outcome.UNDECIDED and "quorum has not signed" in found.verdict.findings[0]
+
+
+def test_what_a_witness_has_signed_is_waited_for_until_it_is_published(
+    committed: Committed, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed.store(BATCHES)
+    committed.commit(BATCHES[:4])
+    older = committed.publish()
+    committed.commit(BATCHES[4:])
+    newer = committed.publish()
+    published = committed.home.root / "transparency" / "log" / "checkpoint"
+    origin = newer.partition(b"\n")[0]
+
+    def sign(_asked: Asked) -> tuple[int, bytes]:
+        threading.Timer(0.3, published.write_bytes, [newer]).start()
+        return 200, newer
+
+    with run_json_server() as witness:
+        known = find_place().settings
+        ports = known.ports.model_copy(update={"witness": urlsplit(witness.url).port})
+        settings = known.model_copy(update={"ports": ports})
+        question = f"GET /{sha256(origin).hexdigest()}/checkpoint"
+        witness.answers[question] = sign
+        published.write_bytes(older)
+        assert check_integrity(reader, settings, committed.home).verdict.outcome is Outcome.HOLDS
+        monkeypatch.setattr(integrity, "PUBLISHING_S", 0.3)
+        witness.answers[question] = (200, newer)
+        published.write_bytes(older)
+        verdict = check_integrity(reader, settings, committed.home).verdict
+    assert verdict.outcome is Outcome.VIOLATED
+    assert "witness has signed" in verdict.findings[0] and "rolled back" in verdict.findings[0]
 
 
 def order(batch: EventBatch, *, at: int, max_age_days: int = 30, verb: str = RetentionVerb.EXPIRE) -> RetentionAction:
