@@ -63,7 +63,7 @@ class Store:
 
         Raises QueryFailed, Unreachable.
         """
-        with _mapped():
+        with _mapped(format):
             stream: Any = self.client.raw_stream(sql, fmt=format or None)
             try:
                 while piece := stream.read(1 << 16):
@@ -105,13 +105,15 @@ def _unreachable(place: Place, error: Exception) -> CustodyError:
 
 
 @contextmanager
-def _mapped() -> Iterator[None]:
+def _mapped(format: str = "") -> Iterator[None]:
+    """Errors of the client as our own, without the FORMAT that it put behind the statement."""
     try:
         yield
     except OperationalError:
         raise Unreachable("the store does not answer; see `custody status`") from None
     except ClickHouseError as error:
-        raise QueryFailed(message_of(error)) from None
+        words = message_of(error)
+        raise QueryFailed(words.replace(f" FORMAT {format}", "", 1) if format else words) from None
 
 
 def message_of(error: Exception) -> str:

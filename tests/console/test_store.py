@@ -57,6 +57,11 @@ def test_an_error_does_not_quote_how_the_store_parses(reader: Store) -> None:
     assert str(caught.value).endswith("(SYNTAX_ERROR)")
 
 
+def test_an_error_does_not_quote_what_was_put_behind_the_statement(reader: Store) -> None:
+    with pytest.raises(QueryFailed, match=r"failed at position 7 .*: 1\. Expected"):
+        b"".join(reader.stream("selec 1", "JSONCompact"))
+
+
 def test_no_store_is_said_in_one_line(filled: Record) -> None:
     write_settings(filled.home, store={"url": "http://127.0.0.1:1"})
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"), open_store(control.find_place()):
