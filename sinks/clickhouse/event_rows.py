@@ -48,7 +48,7 @@ CONTEXT_TEXTS: Final = ("session_id", "run_id", "source_ip", "credential_id")
 
 Stored = Batch[Any]
 """A batch whose `decoded` is a DecodedBatch or an EncodedBatch."""
-Partition = tuple[bytes, int]
+Partition = tuple[bytes | str, int]
 """Retention class and day: a partition of the store."""
 
 

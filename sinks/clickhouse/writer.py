@@ -13,7 +13,7 @@ from schemas.errors import RecordError
 from schemas.events import Detection, LineageEdge, RetentionAction
 from schemas.wire import framing
 from sinks.clickhouse.client import StoreClient, Table
-from sinks.clickhouse.event_rows import EventEncoder, EventRows
+from sinks.clickhouse.event_rows import EventEncoder, EventRows, Partition
 from sinks.clickhouse.ranges import ranges_of
 from sinks.clickhouse.rows import detection_rows, lineage_rows, pick_rows, retention_rows, session_rows
 from sinks.reader import Batch
@@ -78,10 +78,6 @@ class EventWriter:
         self.spared += len(coordinates) - len(missing)
         _log.info("%s: %d rows in doubt are stored, %d are missing", table, len(stored), len(missing))
         return missing
-
-
-Partition = tuple[bytes | str, int]
-"""Retention class and day: a partition of the store."""
 
 
 def split_by_store_partition(rows: Sequence[Partition]) -> list[list[int]]:
