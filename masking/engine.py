@@ -214,15 +214,16 @@ class Masker:
         return self._look_again(data, spans, depth) if any_touches_word(data, spans) else spans
 
     def _look_again(self, data: bytes, spans: list[Span], depth: int) -> list[Span]:
+        # Apart from `_find`, which would make the lambda each time and seldom need it.
         for _ in range(_MAX_ROUNDS):
-            if not any_touches_word(data, spans):
-                break
             rest = blank(data, spans)
             flat = flatten(rest)
             more = resolve(rest, self._spans(rest, flat, self._prefilter.candidates(flat), depth), spans)
             if not more:
                 break
             spans = sorted([*spans, *more], key=lambda span: span.start)
+            if not any_touches_word(data, spans):
+                break
         return spans
 
     def _spans(self, data: bytes, flat: bytes, candidates: Candidates, depth: int) -> list[Span]:

@@ -9,6 +9,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from masking.byte_kinds import table_of
+
 Plain = Callable[[bytes], bool]
 
 _AT: Final = 0x40
@@ -22,22 +24,12 @@ _IS_FIRST: Final = 4
 _IS_LETTER: Final = 8
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS: Final = b"0123456789"
-
-
-def _make_kinds() -> bytes:
-    kinds = bytearray(256)
-    for kind, members in (
-        (_IN_LOCAL, _LETTERS + _DIGITS + b"._%+'-"),
-        (_IN_DOMAIN, _LETTERS + _DIGITS + b"-"),
-        (_IS_FIRST, _LETTERS + _DIGITS + b"_%+-"),
-        (_IS_LETTER, _LETTERS),
-    ):
-        for member in members:
-            kinds[member] |= kind
-    return bytes(kinds)
-
-
-_KINDS: Final = _make_kinds()
+_KINDS: Final = table_of(
+    (_IN_LOCAL, _LETTERS + _DIGITS + b"._%+'-"),
+    (_IN_DOMAIN, _LETTERS + _DIGITS + b"-"),
+    (_IS_FIRST, _LETTERS + _DIGITS + b"_%+-"),
+    (_IS_LETTER, _LETTERS),
+)
 
 
 def is_number(text: bytes) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from masking.byte_kinds import table_of
 from masking.kubernetes import find_kubernetes
 from masking.model import Found, Hit
 from masking.names import label_of, secret_span
@@ -50,26 +51,16 @@ _OF_KTY: Final = 5
 _BRACE: Final = 6
 _BLANK_BYTE: Final = 7
 _BEFORE_VALUE: Final = 8  # a colon, or the last letter of an escaped blank behind one
-
-
-def _make_kinds() -> bytes:
-    kinds = bytearray(256)
-    for kind, members in (
-        (_OF_ALUE, b"uU"),
-        (_OF_EFAULT, b"f"),
-        (_OF_ONTENT, b"o"),
-        (_OF_SECRET, b"S"),
-        (_OF_KTY, b"k"),
-        (_BRACE, b"{"),
-        (_BLANK_BYTE, b" \t\n\r\x0b\x0c"),
-        (_BEFORE_VALUE, b":nrt"),
-    ):
-        for member in members:
-            kinds[member] = kind
-    return bytes(kinds)
-
-
-_KINDS: Final = _make_kinds()
+_KINDS: Final = table_of(
+    (_OF_ALUE, b"uU"),
+    (_OF_EFAULT, b"f"),
+    (_OF_ONTENT, b"o"),
+    (_OF_SECRET, b"S"),
+    (_OF_KTY, b"k"),
+    (_BRACE, b"{"),
+    (_BLANK_BYTE, b" \t\n\r\x0b\x0c"),
+    (_BEFORE_VALUE, b":nrt"),
+)
 _HAS_NAMED: Final = 1
 _HAS_HELD: Final = 2
 _HAS_SECRET: Final = 4
@@ -131,7 +122,9 @@ def _sign_at(data: bytes, position: i64, kind: int) -> i64:
 
 def find_siblings(_flat: bytes, data: bytes, _where: Sequence[int]) -> Iterator[Found]:
     """The same in a text that holds JSON somewhere, but for what other detectors find there."""
-    pairs = list(_named(data)) if data.find(b"{") >= 0 else []
+    if data.find(b"{") < 0:
+        return
+    pairs = list(_named(data))
     if signs_in(data) & _HAS_HELD:
         pairs += _held(data)
     for start, end, label in _disjoint(sorted(pairs, key=lambda hit: hit[:2])):

@@ -4,6 +4,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from masking.byte_kinds import table_of
 from masking.inline.json_text import decode_string, unescape
 from masking.inline.values import MIN_SECRET_BYTES, NAMELESS, Name, ValueMasker
 from masking.spans import stands_at
@@ -26,22 +27,12 @@ _IS_BLANK: Final = 1  # each Final by itself: the compiled form then knows the n
 _IS_MARK: Final = 2
 _IS_QUOTE: Final = 3
 _IN_NUMBER: Final = 4
-
-
-def _make_kinds() -> bytes:
-    kinds = bytearray(256)
-    for kind, members in (
-        (_IS_BLANK, b" \t\r\n\x1e"),  # 1E comes before each text of application/json-seq
-        (_IS_MARK, b"{}[],:"),
-        (_IS_QUOTE, b'"'),
-        (_IN_NUMBER, b"0123456789.eE+-"),
-    ):
-        for member in members:
-            kinds[member] = kind
-    return bytes(kinds)
-
-
-_KINDS: Final = _make_kinds()
+_KINDS: Final = table_of(
+    (_IS_BLANK, b" \t\r\n\x1e"),  # 1E comes before each text of application/json-seq
+    (_IS_MARK, b"{}[],:"),
+    (_IS_QUOTE, b'"'),
+    (_IN_NUMBER, b"0123456789.eE+-"),
+)
 _BRACE: Final = 0x7B
 _BRACKET: Final = 0x5B
 _COMMA: Final = 0x2C
